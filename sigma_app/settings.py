@@ -1,0 +1,173 @@
+"""The only reader of the environment.
+
+Every variable that Sigma understands is a field here, with its default, its unit and its meaning; `.env.example`
+repeats them for people. `load()` reads the process environment and a `.env` file beside the Makefile, and
+either returns a frozen `Settings` or raises one `SettingsError` that names every variable at fault at once.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+Part = Literal["database", "auth", "payments", "mail"]
+PARTS: tuple[Part, ...] = ("database", "auth", "payments", "mail")
+
+
+class SettingsError(Exception):
+    """A variable is missing, malformed or contradicts another; the message has one line for each."""
+
+
+class Settings(BaseSettings):
+    """What the environment says. An empty variable counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT_ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    # Where and as what it runs
+    env: Literal["development", "production"] = Field("development", validation_alias="SIGMA_ENV")
+    host: str = Field("127.0.0.1", validation_alias="HOST")
+    port: int = Field(3000, ge=1, le=65535, validation_alias="PORT")
+    public_url: AnyHttpUrl | None = Field(None, validation_alias="BASE_URL")
+    data_dir: Path = Field(PROJECT_ROOT / ".sigma", validation_alias="SIGMA_DATA_DIR")
+    allow_local: Annotated[frozenset[Part], NoDecode] = Field(frozenset(), validation_alias="SIGMA_ALLOW_LOCAL")
+    trusted_proxies: int = Field(0, ge=0, le=8, validation_alias="TRUSTED_PROXIES")
+
+    # Database
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    database_login_url: SecretStr | None = Field(None, validation_alias="DATABASE_LOGIN_URL")
+    database_pool_size: int = Field(10, ge=1, le=200, validation_alias="DATABASE_POOL_SIZE")
+
+    # Supabase, Stripe, Resend: with a key set, that part is hosted
+    supabase_url: AnyHttpUrl | None = Field(
+        None, validation_alias=AliasChoices("VITE_SUPABASE_URL", "SUPABASE_URL")
+    )
+    supabase_anon_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("VITE_SUPABASE_ANON_KEY", "SUPABASE_ANON_KEY")
+    )
+    supabase_service_role_key: SecretStr | None = Field(None, validation_alias="SUPABASE_SERVICE_ROLE_KEY")
+    stripe_secret_key: SecretStr | None = Field(None, validation_alias="STRIPE_SECRET_KEY")
+    stripe_webhook_secret: SecretStr | None = Field(None, validation_alias="STRIPE_WEBHOOK_SECRET")
+    resend_api_key: SecretStr | None = Field(None, validation_alias="RESEND_API_KEY")
+
+    # Joining: limits in the notation of the `limits` library, several separated by ";"
+    join_limit_per_address: str = Field("10/hour", validation_alias="JOIN_LIMIT_PER_ADDRESS")
+    join_limit_per_network: str = Field("60/minute;600/hour", validation_alias="JOIN_LIMIT_PER_NETWORK")
+
+    @field_validator("allow_local", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value if value.is_absolute() else PROJECT_ROOT / value
+
+    @field_validator("database_url", "database_login_url")
+    @classmethod
+    def _postgres_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return value
+
+    @field_validator("join_limit_per_address", "join_limit_per_network")
+    @classmethod
+    def _limit_notation(cls, value: str) -> str:
+        from limits import parse_many
+
+        try:
+            parse_many(value)
+        except ValueError:
+            raise ValueError('must look like "10/hour" or "60/minute;600/hour"') from None
+        return value
+
+    @property
+    def base_url(self) -> str:
+        """The address people use, without a slash at the end."""
+        return str(self.public_url).rstrip("/") if self.public_url else f"http://localhost:{self.port}"
+
+    def is_hosted(self, part: Part) -> bool:
+        """Whether `part` is served by the cloud rather than by Sigma's own stand-in."""
+        switches = {
+            "database": self.database_url,
+            "auth": self.supabase_url,
+            "payments": self.stripe_secret_key,
+            "mail": self.resend_api_key,
+        }
+        return switches[part] is not None
+
+
+def load() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: one line for each variable at fault, never with a secret's value in it.
+    """
+    try:
+        settings = Settings()  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(line) for line in error.errors())) from None
+    _refuse_contradictions(settings)
+    return settings
+
+
+@cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return load()
+
+
+def _explain(error) -> str:
+    """One pydantic error as a sentence that starts with the variable's name."""
+    field = str(error["loc"][0]) if error["loc"] else "environment"
+    name = _variable_names().get(field, field)
+    reason = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    secret = Settings.model_fields[field].annotation if field in Settings.model_fields else None
+    shown = "" if secret is not None or _is_secret(name) else f" (is {error['input']!r})"
+    return f"{name}: {reason}{shown}. Correct or remove it in the environment or in .env."
+
+
+def _variable_names() -> dict[str, str]:
+    names = {}
+    for field, info in Settings.model_fields.items():
+        alias = info.validation_alias
+        names[field] = str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias)
+    return names
+
+
+def _is_secret(variable: str) -> bool:
+    return any(word in variable for word in ("KEY", "SECRET", "DATABASE_URL", "DATABASE_LOGIN_URL"))
+
+
+def _refuse_contradictions(settings: Settings) -> None:
+    problems = []
+    if settings.supabase_url and not (settings.supabase_anon_key and settings.supabase_service_role_key):
+        problems.append(
+            "VITE_SUPABASE_URL: needs VITE_SUPABASE_ANON_KEY and SUPABASE_SERVICE_ROLE_KEY beside it"
+            " (Supabase dashboard, Project settings, API keys)."
+        )
+    if settings.stripe_secret_key and not settings.stripe_webhook_secret:
+        problems.append("STRIPE_SECRET_KEY: needs STRIPE_WEBHOOK_SECRET beside it (Stripe dashboard, Webhooks).")
+    if settings.database_login_url and not settings.database_url:
+        problems.append("DATABASE_LOGIN_URL: needs DATABASE_URL beside it (the owner's address, for migrations).")
+    if settings.env == "production":
+        problems += [
+            f"SIGMA_ENV: production refuses Sigma's own stand-in for {part}."
+            f" Configure the hosted one, or name it in SIGMA_ALLOW_LOCAL."
+            for part in PARTS
+            if not settings.is_hosted(part) and part not in settings.allow_local
+        ]
+    if problems:
+        raise SettingsError("\n".join(problems))
