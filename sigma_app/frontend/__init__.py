@@ -1,0 +1,1 @@
+"""From Reflex pages to bytes in memory: toolchain, build, finish, serve."""

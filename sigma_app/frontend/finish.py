@@ -1,7 +1,185 @@
-"""Finishes the exported pages; written next."""
+"""The last build step: makes exported pages paint before any script loads, and free of any address.
+
+Reflex exports each page with its stylesheet and ten module preloads in front of the first paint. Measured on a
+throttled phone, the preloads were what held the paint back (docs/decisions/0004-finishing-the-pages.md). So each page:
+
+- carries its stylesheet inline; the `<link>` stays, as `media="print"`, because React compares the document with its
+  own idea of it and gives up hydrating without it (React error 418);
+- starts its modules after `load`, or at the visitor's first interaction if that comes earlier;
+- says in `inline-scripts.json` which inline scripts it runs, as Content-Security-Policy hashes.
+
+Scripts take the backend's address from the page's own origin. Everything here expects the exact shape that
+the pinned Reflex exports, and raises `ShapeChanged` when it finds another: an upgrade must look here, not guess.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
 
 from reflex.plugins import Plugin
 
+PLACEHOLDER_ORIGIN = "https://sigma.invalid"
+"""Stands for the public address in built pages; static.py replaces it when they are loaded."""
+
+INLINE_SCRIPTS = "inline-scripts.json"
+
+_STYLESHEET_PRELOAD = re.compile(r'<link as="style" href="(?P<href>[^"]+\.css)" rel="preload"/>')
+_STYLESHEET = re.compile(r'<link href="(?P<href>/[^"]+\.css)" rel="stylesheet" type="text/css"/>')
+_MODULE_PRELOAD = re.compile(r'<link rel="modulepreload" href="(?P<href>/assets/[^"]+)"/>')
+_MODULES = re.compile(
+    r'<script type="module" async="">import "(?P<manifest>[^"]+)";\n'
+    r"(?P<routes>(?:import \* as route\d+ from \"[^\"]+\";\n)+)\s*"
+    r"window\.__reactRouterRouteModules = (?P<table>\{[^}]+\});\n\s*"
+    r'import\("(?P<entry>[^"]+)"\);</script>'
+)
+_ROUTE = re.compile(r'import \* as route(\d+) from "([^"]+)";')
+_INLINE_SCRIPT = re.compile(r"<script(?P<attributes>(?: [^>]*)?)>(?P<code>.+?)</script>", re.DOTALL)
+_ADDRESS = re.compile(r"""(?P<quote>["'`])(?P<scheme>https|wss)://sigma\.invalid(?P<path>[^"'`]*)(?P=quote)""")
+
+_CONNECT_ON_MOUNT = "    mounted.current = true;\n    ensureSocketConnected();\n"
+_CONNECT_ON_DEMAND = """\
+    mounted.current = true;
+    if (!document.querySelector('[data-socket="on-demand"]')) ensureSocketConnected();
+"""
+
+# The page decides when hydration starts: after everything has loaded and the browser is idle, or at once when the
+# visitor touches the page. The preloads then fetch the whole module graph in parallel instead of level by level.
+_START_MODULES = """\
+(() => {
+  let started = false;
+  const events = ["pointerdown", "keydown", "focusin", "touchstart"];
+  const start = () => {
+    if (started) return;
+    started = true;
+    for (const event of events) removeEventListener(event, start);
+    for (const href of PRELOADS) {
+      const link = document.createElement("link");
+      link.rel = "modulepreload";
+      link.href = href;
+      document.head.append(link);
+    }
+    Promise.all(MODULES.map((href) => import(href))).then(([, ...routes]) => {
+      window.__reactRouterRouteModules = TABLE;
+      import(ENTRY);
+    });
+  };
+  for (const event of events) addEventListener(event, start, { passive: true });
+  const idle = () => (window.requestIdleCallback ? requestIdleCallback(start) : setTimeout(start, 200));
+  document.readyState === "complete" ? idle() : addEventListener("load", idle);
+})();"""
+
+
+class ShapeChanged(Exception):
+    """Reflex exported something this step does not know; see sigma_app/frontend/finish.py."""
+
 
 class FinishPages(Plugin):
-    """Placeholder until the build step lands."""
+    """Reflex plugin: prepares the client before it is bundled and finishes the pages after they are exported."""
+
+    def pre_compile(self, **context) -> None:
+        """Let pages marked `data-socket="on-demand"` open their websocket at the first event, not on arrival."""
+        context["add_modify_task"]("utils/state.js", connect_on_demand)
+
+    def post_build(self, **context) -> None:
+        """Finish every page of the export in place."""
+        finish(context["static_dir"])
+
+
+def connect_on_demand(state_js: str) -> str:
+    """The client runtime with the connection on mount made conditional.
+
+    Raises:
+        ShapeChanged: the pinned line is not there exactly once.
+    """
+    if _CONNECT_ON_DEMAND in state_js:
+        return state_js
+    _expect(state_js.count(_CONNECT_ON_MOUNT) == 1, "the line of state.js that connects on mount")
+    return state_js.replace(_CONNECT_ON_MOUNT, _CONNECT_ON_DEMAND)
+
+
+def finish(directory: Path) -> None:
+    """Finish every exported page under `directory`, and write the hashes of their inline scripts.
+
+    Raises:
+        ShapeChanged: a page or chunk is not as the pinned Reflex exports it.
+    """
+    _address_by_origin(directory / "assets")
+    hashes: set[str] = set()
+    for page in sorted(directory.rglob("*.html")):
+        html = finish_page(page.read_text(encoding="utf-8"), directory, page.name)
+        page.write_text(html, encoding="utf-8")
+        hashes |= inline_script_hashes(html)
+    (directory / INLINE_SCRIPTS).write_text(json.dumps(sorted(hashes), indent=1))
+
+
+def finish_page(html: str, directory: Path, name: str) -> str:
+    """One page, finished.
+
+    Args:
+        html: the page as exported.
+        directory: where its stylesheet is found, by the path in its link.
+        name: the page's file name, for errors.
+    """
+    stylesheets = _STYLESHEET.findall(html)
+    _expect(len(stylesheets) == 1, f"the one stylesheet link of {name}")
+    css = (directory / stylesheets[0].lstrip("/")).read_text(encoding="utf-8")
+    _expect("</style" not in css and "url(" not in css.replace("url(data:", ""), "a stylesheet that can be inlined")
+    html = _STYLESHEET_PRELOAD.sub("", html)
+    inlined = f'<style>{css}</style><link href="{stylesheets[0]}" rel="stylesheet" type="text/css" media="print"/>'
+    html = _STYLESHEET.sub(lambda _: inlined, html)
+
+    preloads = _MODULE_PRELOAD.findall(html)
+    modules = _MODULES.findall(html)
+    _expect(len(preloads) > 0 and len(modules) == 1, f"the module scripts of {name}")
+    html = _MODULE_PRELOAD.sub("", html)
+    return _MODULES.sub(lambda match: f"<script>{_start_modules(match, preloads)}</script>", html)
+
+
+def inline_script_hashes(html: str) -> set[str]:
+    """The Content-Security-Policy source expressions that allow exactly the inline scripts of `html` (CSP3, 2.3.1)."""
+    return {
+        "'sha256-" + base64.b64encode(hashlib.sha256(match["code"].encode()).digest()).decode() + "'"
+        for match in _INLINE_SCRIPT.finditer(html)
+        if "src=" not in match["attributes"]
+    }
+
+
+def _start_modules(match: re.Match[str], preloads: list[str]) -> str:
+    routes = _ROUTE.findall(match["routes"])
+    table = match["table"]
+    for number, _ in reversed(routes):
+        table = table.replace(f":route{number}", f":routes[{number}]")
+    return (
+        _START_MODULES.replace("PRELOADS", json.dumps(preloads))
+        .replace("MODULES", json.dumps([match["manifest"], *(href for _, href in routes)]))
+        .replace("TABLE", table)
+        .replace("ENTRY", json.dumps(match["entry"]))
+    )
+
+
+def _address_by_origin(assets: Path) -> None:
+    """Make scripts take every address of ours from the page they run in, whatever host and port serve it."""
+    replaced = 0
+    for chunk in assets.glob("*.js"):
+        code = chunk.read_text(encoding="utf-8")
+        if "sigma.invalid" not in code:
+            continue
+        code, count = _ADDRESS.subn(_origin_expression, code)
+        _expect("sigma.invalid" not in code, f"addresses written as plain literals in {chunk.name}")
+        chunk.write_text(code, encoding="utf-8")
+        replaced += count
+    _expect(replaced > 0, "a script that holds the backend's address")
+
+
+def _origin_expression(address: re.Match[str]) -> str:
+    origin = 'location.origin.replace("http","ws")' if address["scheme"] == "wss" else "location.origin"
+    return f"{origin}+{address['quote']}{address['path']}{address['quote']}"
+
+
+def _expect(found: bool, what: str) -> None:
+    if not found:
+        raise ShapeChanged(f"Did not find {what}. Reflex exports another shape now: see sigma_app/frontend/finish.py.")

@@ -1,0 +1,55 @@
+# Every command a person needs; `make help` lists them from the words behind each name.
+# Python, git and make are all that must be there: Node and Postgres come from wheels, into .venv.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run dev test lint format bench lock clean
+
+help: ## List these commands
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name words; do printf '  make %-8s %s\n' "$$name" "$$words"; done
+
+run: .venv/ready ## Start Sigma on http://localhost:3000 (PORT= for another port)
+	@exec $(BIN)/python -m sigma_app run
+
+dev: .venv/ready ## Start Sigma with hot reload, for working on it
+	@exec $(BIN)/python -m sigma_app dev
+
+test: .venv/ready-dev ## Run all tests, browser tests included
+	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m sigma_app build
+	@$(BIN)/python -m pytest
+
+lint: .venv/ready-dev ## Check style (ruff), types (basedpyright) and the import rule (import-linter)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m basedpyright
+	$(BIN)/lint-imports
+
+format: .venv/ready-dev ## Format the code
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+bench: .venv/ready-dev ## Measure every figure that the docs quote (ARGS= to choose)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lock: .venv/ready-dev ## Resolve requirements*.in into requirements*.txt
+	@for name in requirements requirements-dev; do $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
+
+clean: ## Remove what was built and installed; the database under .sigma/ stays
+	rm -rf .venv .web .states .sigma/frontend .sigma/node .sigma/bench .ruff_cache .import_linter_cache tests/screenshots bench.json
+
+.venv/ready: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sigma needs Python 3.11 or newer; $(PYTHON) is older. Name another: make run PYTHON=python3.12" >&2; exit 2; }
+	@echo "  Installing Python packages into .venv (first time: about a minute) …"
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@touch $@
+
+.venv/ready-dev: .venv/ready requirements-dev.txt
+	@echo "  Installing the tools of tests and checks …"
+	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@

@@ -1,0 +1,118 @@
+// What the waitlist's forms do in the browser before, beside and without React.
+//
+// The forms work with no script at all. This one fills in where the visitor came from, keeps a second click from
+// sending twice, shows that an answer is on its way, sends the form the plain way when the websocket gives no answer,
+// and keeps the founder count live.
+(() => {
+  const MINIMUM_FILL_MS = 1100; // just over intake.MINIMUM_FILL
+  const ANSWER_WITHIN_MS = 8000;
+  const COUNT_EVERY_MS = 20000;
+
+  const loadedAt = performance.now();
+  const formOf = (event) => event.target.closest?.("form[data-join]");
+
+  const fill = (form) => {
+    const set = (name, value) => {
+      const field = form.elements.namedItem(name);
+      if (field) field.value = value;
+    };
+    set("landing_url", location.href);
+    set("referrer", document.referrer);
+    set("elapsed_ms", Math.round(performance.now() - loadedAt));
+  };
+
+  const rest = (form) => {
+    form.removeAttribute("aria-busy");
+    clearTimeout(form.fallback);
+  };
+
+  // React listens on the document; this listens on the window before it, and lets pass what may be sent now.
+  addEventListener(
+    "submit",
+    (event) => {
+      const form = formOf(event);
+      if (!form) return;
+      const stop = () => {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+      };
+      if (form.getAttribute("aria-busy") === "true" && !form.released) return stop();
+      form.setAttribute("aria-busy", "true");
+      const early = MINIMUM_FILL_MS - (performance.now() - loadedAt);
+      if (early > 0) {
+        stop();
+        setTimeout(() => {
+          form.released = true;
+          form.requestSubmit();
+        }, early);
+        return;
+      }
+      form.released = false;
+      fill(form);
+    },
+    true,
+  );
+
+  // Hydrated, React has taken the event over by now. When its websocket gives no answer, the form goes the plain way:
+  // joining twice is joining once.
+  addEventListener("submit", (event) => {
+    const form = formOf(event);
+    if (form && event.defaultPrevented) form.fallback = setTimeout(() => sendPlainly(form), ANSWER_WITHIN_MS);
+  });
+
+  const sendPlainly = async (form) => {
+    try {
+      await fetch("/founders.json", { cache: "no-store" });
+      form.submit();
+    } catch {
+      rest(form);
+      const status = form.querySelector('[role="status"]');
+      if (status) status.textContent = "You seem to be offline. Your address is still here: try again.";
+    }
+  };
+
+  // An answer has come when React changes data-attempt, or replaces the form by the result.
+  new MutationObserver((changes) => {
+    for (const { target } of changes) {
+      for (const form of document.querySelectorAll("form[data-join]")) {
+        if (form === target) rest(form);
+      }
+    }
+    settle();
+  }).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["data-attempt"] });
+
+  let settled = false;
+  const settle = () => {
+    const panel = document.querySelector("[data-joined]");
+    if (!panel || settled) return;
+    settled = true;
+    panel.focus({ preventScroll: false });
+    count();
+  };
+
+  // Coming back by the back button finds the page as it was left, a busy form included.
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) document.querySelectorAll("form[data-join]").forEach(rest);
+  });
+
+  const words = (founders) =>
+    founders === 0
+      ? "Be the first founder on the list."
+      : `${founders.toLocaleString("en")} ${founders === 1 ? "founder" : "founders"} on the list`;
+
+  const count = async () => {
+    const places = document.querySelectorAll("[data-founders-text]");
+    if (!places.length || document.hidden) return;
+    try {
+      const answer = await fetch("/founders.json");
+      if (!answer.ok) return;
+      const { founders } = await answer.json();
+      for (const place of places) place.textContent = words(founders);
+    } catch {
+      // Offline: the words that are there stay true.
+    }
+  };
+  addEventListener("load", () => setTimeout(count, 0));
+  document.addEventListener("visibilitychange", count);
+  setInterval(count, COUNT_EVERY_MS);
+})();

@@ -1,0 +1,5 @@
+"""`python -m sigma_app`: see sigma_app/cli."""
+
+from sigma_app.cli import main
+
+main()

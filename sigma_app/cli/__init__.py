@@ -1,0 +1,68 @@
+"""The command line, `python -m sigma_app …`: one module per command.
+
+What a person can mend (a taken port, a malformed variable, a database that is away) is one or more plain lines on
+standard error and exit code 2, never a traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from typing import Any
+
+import click
+
+_COMMANDS = {
+    "run": "Start Sigma: pages, websocket and API on one port.",
+    "dev": "Start Sigma with hot reload, for working on it.",
+    "build": "Build the production frontend if its sources changed.",
+    "migrate": "Bring the database's schema to the newest version.",
+    "status": "Show what runs where.",
+    "psql": "Open psql on Sigma's database, as its owner.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module only when it is the one called: `run` must answer within seconds."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        return importlib.import_module(f"sigma_app.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Sigma, from the command line."""
+
+
+def main() -> None:
+    """Run the command line; exits the process."""
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        cli(standalone_mode=True, prog_name="python -m sigma_app")
+    except _mendable() as error:
+        for line in str(error).splitlines():
+            print(line, file=sys.stderr)
+        sys.exit(2)
+
+
+def _leave(signum: int, _frame: Any) -> None:
+    """Leave by an exception, so that whatever was started is stopped on the way out."""
+    raise SystemExit(128 + signum)
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """The errors that a person can mend; their message says how."""
+    from sigma_app.core.errors import StartError
+    from sigma_app.settings import SettingsError
+
+    return (StartError, SettingsError)

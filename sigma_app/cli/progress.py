@@ -1,0 +1,46 @@
+"""Shows the steps of a start: one line each, with what it does now and how long it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.status import Status
+
+
+class Step:
+    """One step under way."""
+
+    def __init__(self, name: str, status: Status, console: Console):
+        self._name = name
+        self._status = status
+        self._console = console
+
+    def update(self, phase: str) -> None:
+        """Say what the step does now."""
+        self._status.update(f"{self._name}: {phase}")
+        if not self._console.is_terminal:
+            self._console.print(f"  {self._name}: {phase} …")
+
+
+class Steps:
+    """A console of steps. In a terminal a spinner turns; in a log each phase is a line."""
+
+    def __init__(self):
+        self._console = Console(stderr=True, highlight=False)
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Show `name` while the block runs, and its time when it is done."""
+        started = time.monotonic()
+        with self._console.status(name) as status:
+            yield Step(name, status, self._console)
+        self._console.print(f"  [green]✓[/] {name:<10} [dim]{time.monotonic() - started:6.1f} s[/]")

@@ -1,0 +1,108 @@
+"""`python -m sigma_app run`: everything on one port, until Ctrl-C or SIGTERM.
+
+The steps that do not need each other run at once: Postgres starts and migrates in a thread while Python imports the
+app. A second start finds the pages built and the schema in place, and answers within a second or two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sigma_app.cli.database import serving_database
+from sigma_app.cli.parts import describe_parts
+from sigma_app.cli.progress import Steps
+from sigma_app.core.errors import StartError
+from sigma_app.settings import PROJECT_ROOT, Settings, get_settings
+
+_GRACE_SECONDS = 5  # for requests in hand when the server is told to stop
+
+
+@click.command()
+def command() -> None:
+    """Start Sigma: pages, websocket and API on one port."""
+    settings = get_settings()
+    listener = listen(settings)
+    with Steps() as steps:
+        with steps.step("Pages") as step:
+            from sigma_app.frontend.build import ensure_built
+
+            pages = ensure_built(step.update)
+        with serving_database(settings, steps, meanwhile=import_backend) as backend:
+            serve(settings, listener, pages, backend, announce=lambda: _announce(settings, steps))
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The socket to serve on, taken before anything slow starts.
+
+    Raises:
+        StartError: the port is taken or may not be used; the message names it and the way out.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except socket.gaierror:
+        raise StartError(f"HOST: {settings.host!r} is no address of this machine. Try HOST=127.0.0.1.") from None
+    except OSError as error:
+        raise StartError(_port_refused(settings, error)) from None
+    return listener
+
+
+def import_backend() -> Any:
+    """Reflex's ASGI application. Importing it is most of a warm start, so callers do it beside something else."""
+    os.chdir(PROJECT_ROOT)  # Reflex finds rxconfig.py and .web/ from the working directory
+    os.environ["REFLEX_ENV_MODE"] = "prod"
+    from reflex_base.environment import environment
+
+    environment.REFLEX_SKIP_COMPILE.set(True)
+    from sigma_app.sigma_app import app
+
+    return app()
+
+
+def serve(settings: Settings, listener: socket.socket, pages: Path, backend: Any, announce: Any) -> None:
+    """Serve until told to stop; then finish the requests in hand."""
+    import uvicorn
+
+    from sigma_app.frontend.static import MemoryFiles
+    from sigma_app.serve import Site
+
+    site = Site(MemoryFiles(pages, settings.base_url), backend, settings.base_url)
+    config = uvicorn.Config(
+        site,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # core/origin.py reads them, and only as many as TRUSTED_PROXIES says
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ws_max_size=1024 * 1024,
+    )
+    server = _Announcing(config, announce)
+    asyncio.run(server.serve(sockets=[listener]), loop_factory=config.get_loop_factory())
+
+
+def _port_refused(settings: Settings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"PORT: {settings.port} is taken by another program."
+            f" Stop that one, or choose another port: PORT={settings.port + 1} make run"
+        )
+    if error.errno == errno.EACCES:
+        return f"PORT: {settings.port} may only be used by root. Choose one above 1023: PORT=3000 make run"
+    return f"HOST: cannot listen on {settings.host}, port {settings.port}: {error.strerror}."
+
+
+def _announce(settings: Settings, steps: Steps) -> None:
+    steps.block(f"Sigma is at {settings.base_url}", describe_parts(settings), "Ctrl-C stops it.")

@@ -1,0 +1,85 @@
+"""The waitlist's plain HTTP doors: joining without JavaScript or without a websocket, and the live count."""
+
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sigma_app.core.database import DatabaseUnavailable
+from sigma_app.core.origin import client_address, is_same_site
+from sigma_app.features.waitlist import intake
+from sigma_app.settings import get_settings
+
+_LARGEST_FORM = 16 * 1024  # bytes; a form with every field at its bound has 4 KiB
+_HYDRATION = re.compile(r"<script>(?:(?!</script>).)*__reactRouterRouteModules.*?</script>", re.DOTALL)
+
+
+async def join(request: Request) -> Response:
+    """Join by a form's POST: 303 to the result page, or the form again with what was typed and the reason."""
+    if not is_same_site(request.scope["headers"], get_settings().base_url):
+        raise HTTPException(403, "Please join from the waitlist page itself.")
+    form = await _read_form(request)
+    if not form.get("landing_url"):  # no script filled it in: the browser names the page it left
+        form["landing_url"] = request.headers.get("referer", "")
+    answer = await intake.accept(form, client_address(request.scope, get_settings().trusted_proxies))
+    if answer.outcome == "joined":
+        return RedirectResponse("/joined", status_code=303)
+    headers = {"cache-control": "no-store"}
+    if answer.retry_after:
+        headers["retry-after"] = str(answer.retry_after)
+    return HTMLResponse(_form_again(request, form.get("email", ""), answer.message), answer.status, headers)
+
+
+async def founders(_: Request) -> Response:
+    """How many founders are on the list: `{"founders": 1284}`."""
+    try:
+        count = await intake.founders()
+    except DatabaseUnavailable:
+        return JSONResponse({"error": "The count is away for a moment."}, 503, {"retry-after": "5"})
+    return JSONResponse({"founders": count}, headers={"cache-control": "public, max-age=5"})
+
+
+ROUTES = [
+    Route("/join", join, methods=["POST"]),
+    Route("/founders.json", founders, methods=["GET"]),
+]
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    """The fields of an urlencoded form; the first value of a name counts.
+
+    Raises:
+        HTTPException: 415 for another media type, 413 for a body no form of ours can have.
+    """
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise HTTPException(415, "Please send the form as application/x-www-form-urlencoded.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_FORM:
+            raise HTTPException(413, "That is more than the form holds.")
+    fields: dict[str, str] = {}
+    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
+        fields.setdefault(name, value)
+    return fields
+
+
+def _form_again(request: Request, email: str, message: str) -> str:
+    """The exported /join page with the typed address and the reason filled in.
+
+    It hydrates nothing: React would take the filled-in words for a mistake and render the page anew without them.
+    """
+    pages = request.scope.get("sigma.pages")
+    if pages is None:  # `make dev`, where the frontend has a server of its own
+        return f"<!doctype html><title>Join</title><p>{html.escape(message)}</p>"
+    page = _HYDRATION.sub("", pages.text("/join"))
+    page = page.replace('data-template="email"', f'data-template="email" value="{html.escape(email)}" aria-invalid="true"')
+    return re.sub(
+        r'(<[^>]+ data-template="message"[^>]*>)', lambda match: match[1] + html.escape(message), page, count=1
+    )

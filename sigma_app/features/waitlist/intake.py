@@ -1,0 +1,155 @@
+"""What both doors do with a filled-in form, the websocket's (state.py) and the plain POST's (http.py).
+
+Reads the fields, holds back robots, keeps the limits, opens the transaction and puts the outcome into words. A first
+and a repeat join give the same answer, so that nobody can ask the form who is on the list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any, Literal
+
+from sigma_app.core.database import ANONYMOUS, SERVICE, DatabaseUnavailable, get_database
+from sigma_app.core.limits import Limiter
+from sigma_app.core.origin import network_of
+from sigma_app.features.waitlist import service
+from sigma_app.settings import get_settings
+
+HONEYPOT = "company_website"
+MINIMUM_FILL = timedelta(seconds=1)  # join.js waits this long before it sends, so only robots are faster
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a try to join."""
+
+    outcome: Literal["joined", "invalid", "limited", "automated", "unavailable"]
+    message: str
+    status: int
+    """The HTTP status that says the same."""
+    retry_after: int = 0
+    """Seconds; 0 where waiting changes nothing."""
+
+
+JOINED = Answer("joined", "You're on the list. Your place is in your inbox.", 200)
+AUTOMATED = Answer("automated", "That was faster than a person types, so we held it back. Please press Join again.", 422)
+UNAVAILABLE = Answer("unavailable", "We could not save that just now. Please try again in a moment.", 503, 5)
+
+
+async def accept(form: Mapping[str, Any], client: str) -> Answer:
+    """Try to put the sender of `form` on the list.
+
+    Args:
+        form: the fields as sent; missing ones count as empty, other ones are ignored.
+        client: the visitor's network address, for the limits.
+    """
+    if wait := _network_limiter().wait(network_of(client)):
+        return _limited(wait)
+    if _is_automated(form):
+        return AUTOMATED
+    try:
+        address = service.normalize_address(
+            _text(form, "email"), allow_test_domains=get_settings().env != "production"
+        )
+    except service.InvalidAddress as error:
+        return Answer("invalid", str(error), 422)
+    if wait := _address_limiter().wait(address.lower()):
+        return _limited(wait)
+    return await _store(address, service.read_arrival(_text(form, "landing_url"), _text(form, "referrer")))
+
+
+async def founders() -> int:
+    """How many founders are on the list, at most `FounderCount.FRESH` old.
+
+    Raises:
+        DatabaseUnavailable: and no earlier count is known.
+    """
+    return await _founder_count.get()
+
+
+async def _store(address: str, arrival: service.Arrival) -> Answer:
+    try:
+        async with get_database().pipeline(ANONYMOUS) as connection:
+            await service.join(connection, address, arrival)
+        if service.is_disposable(address):
+            async with get_database().pipeline(SERVICE) as connection:
+                await service.flag_disposable(connection, address)
+    except DatabaseUnavailable:
+        logger.warning("A visitor could not join: the database is away.")
+        return UNAVAILABLE
+    return JOINED
+
+
+def _is_automated(form: Mapping[str, Any]) -> bool:
+    if _text(form, HONEYPOT):
+        return True
+    elapsed = _text(form, "elapsed_ms")  # empty without JavaScript, which is no sign of anything
+    return elapsed.isdigit() and int(elapsed) < MINIMUM_FILL.total_seconds() * 1000
+
+
+def _limited(wait: int) -> Answer:
+    minutes = max(1, round(wait / 60))
+    when = "a minute" if minutes == 1 else f"{minutes} minutes"
+    return Answer("limited", f"That was a lot of tries. Please wait {when} and try again.", 429, wait)
+
+
+def _text(form: Mapping[str, Any], name: str) -> str:
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+@cache
+def _network_limiter() -> Limiter:
+    return Limiter("join-network", get_settings().join_limit_per_network)
+
+
+@cache
+def _address_limiter() -> Limiter:
+    return Limiter("join-address", get_settings().join_limit_per_address)
+
+
+class FounderCount:
+    """The count, kept for a few seconds, so that a busy page asks the database once and not once a visitor."""
+
+    FRESH = timedelta(seconds=5)
+
+    def __init__(self):
+        self._value: int | None = None
+        self._read_at = 0.0
+        self._reading = asyncio.Lock()
+
+    async def get(self) -> int:
+        """The count; an older one when the database is away.
+
+        Raises:
+            DatabaseUnavailable: and there is no older one.
+        """
+        if self._is_fresh():
+            return self._value or 0
+        async with self._reading:
+            if not self._is_fresh():
+                await self._read()
+        return self._value or 0
+
+    def _is_fresh(self) -> bool:
+        return self._value is not None and time.monotonic() - self._read_at < self.FRESH.total_seconds()
+
+    async def _read(self) -> None:
+        try:
+            async with get_database().transaction(ANONYMOUS) as session:
+                self._value = await service.count_founders(session)
+        except DatabaseUnavailable:
+            if self._value is None:
+                raise
+        self._read_at = time.monotonic()
+
+
+_founder_count = FounderCount()

@@ -1,0 +1,136 @@
+"""The rules of the waitlist: what an address is, what is kept with a lead, and how many founders there are.
+
+Knows nothing of Reflex, HTTP or commits: the caller gives a connection inside a transaction under the right role.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from disposable_email_domains import blocklist
+from email_validator import EmailNotValidError, validate_email
+from psycopg import AsyncConnection
+from sqlalchemy import func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.features.waitlist.consent import CONSENT_VERSION
+from sigma_app.models import Lead
+
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST = {"referrer": 500, "landing_path": 200, "referral_code": 64}
+_LONGEST_UTM = 200
+
+
+class InvalidAddress(Exception):
+    """The text is not an e-mail address; the message says why, in words for the person who typed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where a visitor came from, as far as the browser told; every part is bounded text or None."""
+
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
+    utm_term: str | None = None
+    utm_content: str | None = None
+    referrer: str | None = None
+    landing_path: str | None = None
+    referral_code: str | None = None
+
+
+def normalize_address(text: str, *, allow_test_domains: bool = False) -> str:
+    """The address as it is stored: trimmed, Unicode in NFC, domain in lower case and Unicode, local part as typed.
+
+    Args:
+        text: what was typed.
+        allow_test_domains: whether `.test` (RFC 6761) passes, as it should anywhere but in production.
+
+    Raises:
+        InvalidAddress: with a sentence for the person.
+    """
+    try:
+        checked = validate_email(text.strip(), check_deliverability=False, test_environment=allow_test_domains)
+    except EmailNotValidError as error:
+        raise InvalidAddress(str(error) if text.strip() else "Please type your e-mail address.") from None
+    return checked.normalized
+
+
+def read_arrival(landing_url: str, referrer: str) -> Arrival:
+    """Where the visitor came from, out of the address of the page and the browser's referrer.
+
+    Control characters are dropped and each part is cut to what its column holds: a strange link costs no lead.
+    """
+    page = _split(landing_url)
+    query = parse_qs(page.query, max_num_fields=50) if page.query.count("&") < 50 else {}
+
+    def first(name: str, longest: int) -> str | None:
+        return _bounded(query.get(name, [""])[0], longest)
+
+    return Arrival(
+        utm_source=first("utm_source", _LONGEST_UTM),
+        utm_medium=first("utm_medium", _LONGEST_UTM),
+        utm_campaign=first("utm_campaign", _LONGEST_UTM),
+        utm_term=first("utm_term", _LONGEST_UTM),
+        utm_content=first("utm_content", _LONGEST_UTM),
+        referral_code=first("ref", _LONGEST["referral_code"]),
+        referrer=_bounded(referrer, _LONGEST["referrer"]),
+        landing_path=_bounded(page.path, _LONGEST["landing_path"]),
+    )
+
+
+def is_disposable(address: str) -> bool:
+    """Whether the domain, or one above it, is on the public list of throw-away mail services."""
+    labels = address.rpartition("@")[2].encode("idna").decode().split(".")
+    return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
+
+
+async def join(connection: AsyncConnection, address: str, arrival: Arrival) -> None:
+    """Put `address` on the list with the consent it gave; an address that is on it stays as it is.
+
+    Args:
+        connection: in a transaction as `anon`, who may insert a lead and read none.
+        address: from `normalize_address`.
+        arrival: from `read_arrival`.
+    """
+    lead = {"email": address, "consent_version": CONSENT_VERSION, **asdict(arrival)}
+    await connection.execute(_INSERT_LEAD, lead)
+
+
+async def flag_disposable(connection: AsyncConnection, address: str) -> None:
+    """Mark a lead's address as a throw-away one, for the operator to see; as `service_role`."""
+    await connection.execute("UPDATE public.leads SET disposable = true WHERE lower(email) = lower(%s)", [address])
+
+
+async def count_founders(session: AsyncSession) -> int:
+    """How many founders are on the list; reveals no address (`public.founder_count`, SECURITY DEFINER)."""
+    return (await session.exec(select(func.public.founder_count()))).one()
+
+
+def _bounded(text: str, longest: int) -> str | None:
+    return _CONTROL_CHARACTERS.sub("", text)[:longest].strip() or None
+
+
+def _split(url: str):
+    try:
+        return urlsplit(url)
+    except ValueError:  # such as a bracket that is not closed
+        return urlsplit("")
+
+
+def _compile_insert() -> str:
+    """The insert in SQL, made once from the model: no ORM work on the way of a visitor.
+
+    `ON CONFLICT DO NOTHING` names no target, because inferring one needs SELECT, which `anon` has not.
+    """
+    columns = ["email", "consent_version", *Arrival.__dataclass_fields__]
+    statement = insert(Lead).values(dict.fromkeys(columns)).on_conflict_do_nothing()
+    return str(statement.compile(dialect=PGDialect_psycopg(), column_keys=columns))
+
+
+_INSERT_LEAD = _compile_insert()

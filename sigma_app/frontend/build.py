@@ -1,0 +1,142 @@
+"""Builds the production frontend when, and only when, something it is made from has changed.
+
+A build is kept under `.sigma/frontend/<fingerprint>`; the fingerprint covers every file that can change the pages.
+It holds no address: the public one is filled in when the pages are loaded (static.py), so one build serves any port.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sigma_app.core.errors import StartError
+from sigma_app.frontend import toolchain
+from sigma_app.frontend.finish import PLACEHOLDER_ORIGIN
+from sigma_app.settings import PROJECT_ROOT
+
+BUILDS = PROJECT_ROOT / ".sigma" / "frontend"
+LOG = PROJECT_ROOT / ".sigma" / "frontend.log"
+
+_EXPORTED = PROJECT_ROOT / ".web" / "build" / "client"
+_SOURCES = (
+    "rxconfig.py",
+    "requirements.txt",
+    "reflex.lock",
+    "assets",
+    "sigma_app/sigma_app.py",
+    "sigma_app/session.py",
+    "sigma_app/features",
+    "sigma_app/frontend",
+    "sigma_app/ui",
+)
+
+
+class BuildFailed(StartError):
+    """The frontend did not build; the message ends with the last lines of the build's own log."""
+
+
+def fingerprint() -> str:
+    """A digest of every file the pages are made from."""
+    digest = hashlib.sha256()
+    for path in _source_files():
+        digest.update(str(path.relative_to(PROJECT_ROOT)).encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def ensure_built(report: Callable[[str], None]) -> Path:
+    """The directory of finished pages for the sources as they are, built now if there is none yet.
+
+    Args:
+        report: called with a short phrase each time the build enters a new phase.
+
+    Raises:
+        BuildFailed: npm or the export failed.
+    """
+    finished = BUILDS / fingerprint()
+    if finished.is_dir():
+        return finished
+    BUILDS.mkdir(parents=True, exist_ok=True)
+    with _one_build_at_a_time():
+        if not finished.is_dir():
+            _export(report)
+            _keep(finished)
+    return finished
+
+
+def _source_files() -> Iterator[Path]:
+    for source in _SOURCES:
+        path = PROJECT_ROOT / source
+        found = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (file for file in found if file.is_file() and file.suffix != ".pyc")
+
+
+@contextmanager
+def _one_build_at_a_time() -> Iterator[None]:
+    with (BUILDS / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _export(report: Callable[[str], None]) -> None:
+    """Run `reflex export`, which calls our FinishPages plugin at its end."""
+    shutil.rmtree(_EXPORTED, ignore_errors=True)
+    environment = {
+        **toolchain.environment(os.environ),
+        "REFLEX_USE_NPM": "1",
+        "REFLEX_API_URL": PLACEHOLDER_ORIGIN,
+        "REFLEX_DEPLOY_URL": PLACEHOLDER_ORIGIN,
+        "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "reflex", "export", "--frontend-only", "--no-zip"]
+    tail: deque[str] = deque(maxlen=12)
+    with (
+        LOG.open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            command,
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101 - for the type checker; PIPE was asked for
+        for line in process.stdout:
+            log.write(line)
+            tail.append(line.rstrip())
+            if phase := _phase(line):
+                report(phase)
+    if process.returncode != 0 or not (_EXPORTED / "index.html").is_file():
+        raise BuildFailed("\n".join(["The frontend did not build.", *tail, f"The whole log: {LOG}"]))
+
+
+def _phase(line: str) -> str | None:
+    """What the export does now, read off a line of its output."""
+    phases = {
+        "Compiling production app": "compiling the pages",
+        "Installing": "installing the JavaScript packages",
+        "Creating Production Build": "bundling and prerendering",
+    }
+    return next((phase for words, phase in phases.items() if words in line), None)
+
+
+def _keep(finished: Path) -> None:
+    """Put the export in its place in one step, and drop the builds of older sources."""
+    draft = finished.with_suffix(".draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(_EXPORTED, draft)
+    for old in BUILDS.iterdir():
+        if old.is_dir() and old != draft:
+            shutil.rmtree(old, ignore_errors=True)
+    draft.rename(finished)

@@ -1,0 +1,98 @@
+"""The ASGI application that production serves: finished pages from memory first, the backend behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from sigma_app.core.origin import is_same_site
+from sigma_app.frontend.static import MemoryFile, MemoryFiles, respond
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Site:
+    """Pages and assets from memory; every other request goes to the backend, and its bare 404 becomes our page."""
+
+    def __init__(self, pages: MemoryFiles, backend: ASGIApp, base_url: str):
+        """Join the two halves.
+
+        Args:
+            pages: the finished frontend.
+            backend: Reflex's ASGI application, with the features' routes mounted.
+            base_url: the public address, without a slash at the end.
+        """
+        self._pages = pages
+        self._backend = backend
+        self._base_url = base_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI 3)."""
+        if scope["type"] == "http":
+            await self._serve_http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+        else:
+            await self._backend(scope, receive, send)
+
+    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if scope["method"] in ("GET", "HEAD"):
+            if file := self._pages.find(path):
+                await respond(file, scope, send, 404 if path == "/404" else 200)
+                return
+            if path.endswith("/") and self._pages.find(path.rstrip("/")):
+                await _redirect(path.rstrip("/"), scope["query_string"], send)
+                return
+        scope["sigma.pages"] = self._pages
+        not_found = self._pages.find("/404")
+        if not_found and _wants_page(scope):
+            send = _with_designed_404(not_found, scope, send)
+        await self._backend(scope, receive, send)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not is_same_site(scope["headers"], self._base_url):
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "Another site may not connect here."})
+            return
+        # Engine.IO compares with one configured origin, while people come by localhost, 127.0.0.1 or a name: the
+        # check above is the wider and the real one, so it is told the origin it expects.
+        origin = self._base_url.encode()
+        headers = [(name, origin if name == b"origin" else value) for name, value in scope["headers"]]
+        await self._backend({**scope, "headers": headers}, receive, send)
+
+
+def _wants_page(scope: Scope) -> bool:
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+async def _redirect(path: str, query: bytes, send: Send) -> None:
+    # Leading slashes are folded: `//host` in a Location header would name another site.
+    location = ("/" + path.lstrip("/")).encode() + (b"?" + query if query else b"")
+    headers = [(b"location", location), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 308, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _with_designed_404(page: MemoryFile, scope: Scope, send: Send) -> Send:
+    """A `send` that replaces the framework's bare "Not Found" by our page, and lets every other answer through."""
+    replaced = False
+
+    async def sender(message: dict[str, Any]) -> None:
+        nonlocal replaced
+        if message["type"] == "http.response.start" and _is_bare_404(message):
+            replaced = True
+            await respond(page, scope, send, 404)
+        elif not replaced:
+            await send(message)
+
+    return sender
+
+
+def _is_bare_404(message: dict[str, Any]) -> bool:
+    return message["status"] == 404 and any(
+        name.lower() == b"content-type" and value.startswith(b"text/plain") for name, value in message["headers"]
+    )
