@@ -1,0 +1,88 @@
+"""The waitlist's pages: the landing page, the form on a page of its own, and the result of a plain POST."""
+
+import reflex as rx
+
+from sigma_app.features.waitlist import sections
+from sigma_app.features.waitlist.form import join_form, join_script, joined_words
+from sigma_app.ui.head import page
+from sigma_app.ui.layout import shell
+
+
+def landing() -> rx.Component:
+    """What Sigma is, and the form twice."""
+    return shell(
+        sections.hero(),
+        sections.parts(),
+        sections.night(),
+        sections.price(),
+        sections.questions(),
+        sections.closing(),
+        join_script(),
+    )
+
+
+def join() -> rx.Component:
+    """The form alone; the server shows this page again, filled in, to those without JavaScript."""
+    return shell(
+        rx.el.section(
+            rx.el.p("23:04", class_name="margin-note", aria_hidden="true"),
+            rx.el.div(
+                rx.el.h1("Get in line. Then lie down.", class_name="title"),
+                rx.el.p(
+                    "One field. You get your place by e-mail, and hear from us again when it comes up.",
+                    class_name="lede",
+                ),
+                join_form("page", template=True),
+                class_name="entry",
+            ),
+            class_name="ledger-row frame lone",
+        ),
+        join_script(),
+        call_to_action=False,
+    )
+
+
+def joined() -> rx.Component:
+    """Where a plain POST leads: the same words as the form shows in place."""
+    return shell(
+        rx.el.section(
+            rx.el.p("23:05", class_name="margin-note", aria_hidden="true"),
+            rx.el.div(
+                rx.el.div(*joined_words(heading=rx.el.H1), class_name="joined"),
+                rx.el.p(
+                    "If it is not there in a few minutes, look where the newsletters go. Or ",
+                    rx.el.a("join again", href="/join"),
+                    " with the address spelled differently; it happens at night.",
+                    class_name="fine-print",
+                ),
+                rx.el.p(rx.el.a("Back to the start", href="/", class_name="button button-quiet")),
+                class_name="entry stack",
+            ),
+            class_name="ledger-row frame lone",
+        ),
+        call_to_action=False,
+    )
+
+
+PAGES = [
+    page(
+        landing,
+        "/",
+        "Sigma: from zero to CEO while you sleep",
+        "Sigma turns an idea into a running company: paperwork, brand, website, payments, bank account, marketing. "
+        "Join the waitlist; it is free.",
+    ),
+    page(
+        join,
+        "/join",
+        "Join the waitlist · Sigma",
+        "One field, and you are in line for Sigma. Free to join; unsubscribe any time.",
+    ),
+    page(
+        joined,
+        "/joined",
+        "You're on the list · Sigma",
+        "Your place in line is in your inbox.",
+        indexed=False,
+    ),
+]
