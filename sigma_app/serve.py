@@ -1,9 +1,12 @@
-"""The ASGI application that production serves: finished pages from memory first, the backend behind them."""
+"""The ASGI application that production serves: finished pages from memory, then the features' routes, then Reflex."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from sigma_app.core.origin import is_same_site
 from sigma_app.frontend.static import MemoryFile, MemoryFiles, respond
@@ -17,15 +20,18 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Site:
     """Pages and assets from memory; every other request goes to the backend, and its bare 404 becomes our page."""
 
-    def __init__(self, pages: MemoryFiles, backend: ASGIApp, base_url: str):
-        """Join the two halves.
+    def __init__(self, pages: MemoryFiles, routes: Sequence[BaseRoute], backend: ASGIApp, base_url: str):
+        """Join the parts.
 
         Args:
             pages: the finished frontend.
-            backend: Reflex's ASGI application, with the features' routes mounted.
+            routes: the features' own; asked before the backend, so that a plain request passes none of its layers.
+            backend: Reflex's ASGI application.
             base_url: the public address, without a slash at the end.
         """
         self._pages = pages
+        self._routes = Starlette(routes=routes)
+        self._routes.router.default = backend
         self._backend = backend
         self._base_url = base_url
 
@@ -51,7 +57,7 @@ class Site:
         not_found = self._pages.find("/404")
         if not_found and _wants_page(scope):
             send = _with_designed_404(not_found, scope, send)
-        await self._backend(scope, receive, send)
+        await self._routes(scope, receive, send)
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_same_site(scope["headers"], self._base_url):

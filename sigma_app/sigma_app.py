@@ -1,10 +1,24 @@
-"""The entry: collects each feature's pages and mounts them; nothing else."""
+"""The entry: collects each feature's pages and routes and mounts them; nothing else."""
 
 import reflex as rx
+from starlette.applications import Starlette
 
 from sigma_app.features.site import page as site
+from sigma_app.features.waitlist import http as waitlist_http
 from sigma_app.features.waitlist import page as waitlist
+from sigma_app.gateways.database import serving_requests
+from sigma_app.ui.head import STYLESHEETS
 
-app = rx.App(toaster=None, html_lang="en")
-for page in (*waitlist.PAGES, *site.PAGES):
+PAGES = [*waitlist.PAGES, *site.PAGES]
+ROUTES = [*waitlist_http.ROUTES]
+
+app = rx.App(
+    html_lang="en",
+    stylesheets=STYLESHEETS,
+    reset_style=False,  # Tailwind brings the same reset
+    toaster=None,
+    api_transformer=Starlette(routes=ROUTES),  # for `make dev`; in production serve.py asks the routes first
+)
+for page in PAGES:
     app.add_page(**page)
+app.register_lifespan_task(serving_requests)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -44,3 +44,10 @@ class Steps:
         with self._console.status(name) as status:
             yield Step(name, status, self._console)
         self._console.print(f"  [green]✓[/] {name:<10} [dim]{time.monotonic() - started:6.1f} s[/]")
+
+    def block(self, title: str, parts: Iterable[tuple[str, str, str]], footer: str) -> None:
+        """Show the result of a start: a title, a line for each part, and what to do next."""
+        self._console.print(f"\n  [bold green]Σ[/] [bold]{title}[/]\n")
+        for name, where, what in parts:
+            self._console.print(f"    {name:<10} {where:<8} [dim]{what}[/]")
+        self._console.print(f"\n  [dim]{footer}[/]\n")

@@ -7,16 +7,20 @@ app. A second start finds the pages built and the schema in place, and answers w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import uvicorn
+from starlette.routing import BaseRoute
 
-from sigma_app.cli.database import serving_database
+from sigma_app.cli import server_file
+from sigma_app.cli.database import migrated_database_while
 from sigma_app.cli.parts import describe_parts
 from sigma_app.cli.progress import Steps
 from sigma_app.core.errors import StartError
@@ -35,8 +39,11 @@ def command() -> None:
             from sigma_app.frontend.build import ensure_built
 
             pages = ensure_built(step.update)
-        with serving_database(settings, steps, meanwhile=import_backend) as backend:
-            serve(settings, listener, pages, backend, announce=lambda: _announce(settings, steps))
+        with (
+            migrated_database_while(settings, steps, import_backend) as backend,
+            server_file.announced(settings),
+        ):
+            serve(settings, listener, pages, *backend, announce=lambda: _announce(settings, steps))
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -60,26 +67,34 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def import_backend() -> Any:
-    """Reflex's ASGI application. Importing it is most of a warm start, so callers do it beside something else."""
+def import_backend() -> tuple[Sequence[BaseRoute], Any]:
+    """The features' routes and Reflex's ASGI application.
+
+    Importing them is most of a warm start, so callers do it beside something else.
+    """
     os.chdir(PROJECT_ROOT)  # Reflex finds rxconfig.py and .web/ from the working directory
     os.environ["REFLEX_ENV_MODE"] = "prod"
     from reflex_base.environment import environment
 
     environment.REFLEX_SKIP_COMPILE.set(True)
-    from sigma_app.sigma_app import app
+    from sigma_app.sigma_app import ROUTES, app
 
-    return app()
+    return ROUTES, app()
 
 
-def serve(settings: Settings, listener: socket.socket, pages: Path, backend: Any, announce: Any) -> None:
+def serve(
+    settings: Settings,
+    listener: socket.socket,
+    pages: Path,
+    routes: Sequence[BaseRoute],
+    backend: Any,
+    announce: Callable[[], None],
+) -> None:
     """Serve until told to stop; then finish the requests in hand."""
-    import uvicorn
-
     from sigma_app.frontend.static import MemoryFiles
     from sigma_app.serve import Site
 
-    site = Site(MemoryFiles(pages, settings.base_url), backend, settings.base_url)
+    site = Site(MemoryFiles(pages, settings.base_url), routes, backend, settings.base_url)
     config = uvicorn.Config(
         site,
         log_level="warning",
@@ -89,8 +104,25 @@ def serve(settings: Settings, listener: socket.socket, pages: Path, backend: Any
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ws_max_size=1024 * 1024,
     )
-    server = _Announcing(config, announce)
-    asyncio.run(server.serve(sockets=[listener]), loop_factory=config.get_loop_factory())
+    server = _Server(config, announce)
+    with contextlib.suppress(KeyboardInterrupt, SystemExit):  # raised again by uvicorn after a graceful stop
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listener]))
+    if not server.started:
+        raise StartError("Sigma did not start; the lines above say why.")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, saying when it serves."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]):
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
 
 
 def _port_refused(settings: Settings, error: OSError) -> str:

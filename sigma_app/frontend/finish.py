@@ -29,6 +29,7 @@ INLINE_SCRIPTS = "inline-scripts.json"
 
 _STYLESHEET_PRELOAD = re.compile(r'<link as="style" href="(?P<href>[^"]+\.css)" rel="preload"/>')
 _STYLESHEET = re.compile(r'<link href="(?P<href>/[^"]+\.css)" rel="stylesheet" type="text/css"/>')
+_RELATIVE_URL = re.compile(r"url\([\"']?(?!/|data:|#)")
 _MODULE_PRELOAD = re.compile(r'<link rel="modulepreload" href="(?P<href>/assets/[^"]+)"/>')
 _MODULES = re.compile(
     r'<script type="module" async="">import "(?P<manifest>[^"]+)";\n'
@@ -127,7 +128,7 @@ def finish_page(html: str, directory: Path, name: str) -> str:
     stylesheets = _STYLESHEET.findall(html)
     _expect(len(stylesheets) == 1, f"the one stylesheet link of {name}")
     css = (directory / stylesheets[0].lstrip("/")).read_text(encoding="utf-8")
-    _expect("</style" not in css and "url(" not in css.replace("url(data:", ""), "a stylesheet that can be inlined")
+    _expect("</style" not in css and not _RELATIVE_URL.search(css), "a stylesheet that means the same inlined")
     html = _STYLESHEET_PRELOAD.sub("", html)
     inlined = f'<style>{css}</style><link href="{stylesheets[0]}" rel="stylesheet" type="text/css" media="print"/>'
     html = _STYLESHEET.sub(lambda _: inlined, html)

@@ -1,0 +1,56 @@
+"""`python -m sigma_app status`: what runs where, for people as a table and for scripts as shell assignments."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from sigma_app.cli import server_file
+from sigma_app.cli.parts import describe_parts
+from sigma_app.core.errors import StartError
+from sigma_app.core.migrations import current, head
+from sigma_app.embedded import postgres
+from sigma_app.gateways.database import owner_url
+from sigma_app.settings import Settings, get_settings
+
+
+@click.command()
+@click.option("--env", "as_assignments", is_flag=True, help="Print shell assignments: eval \"$(… status --env)\".")
+def command(as_assignments: bool) -> None:
+    """Show what runs where. With --env the addresses, secrets included, as shell assignments."""
+    settings = get_settings()
+    if as_assignments:
+        for name, value in assignments(settings).items():
+            print(f"{name}={shlex.quote(value)}")
+        return
+    server = server_file.find(settings)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_row("server", "running" if server else "stopped", server.base_url if server else "make run starts it")
+    table.add_row("schema", *_schema(settings))
+    for part in describe_parts(settings):
+        table.add_row(*part)
+    Console(highlight=False).print(table)
+
+
+def assignments(settings: Settings) -> dict[str, str]:
+    """What a script needs to talk to this Sigma: `BASE_URL` of the running server (else the configured one), and
+    `DATABASE_URL` with the owner's rights."""
+    server = server_file.find(settings)
+    return {
+        "BASE_URL": server.base_url if server else settings.base_url,
+        "DATABASE_URL": owner_url(settings),
+    }
+
+
+def _schema(settings: Settings) -> tuple[str, str]:
+    if not settings.is_hosted("database") and not postgres.locate(settings).running:
+        return "stopped", "the embedded Postgres runs while Sigma does"
+    try:
+        revision = current(owner_url(settings))
+    except StartError as error:
+        return "away", str(error)
+    newest = head()
+    return ("current", revision) if revision == newest else ("behind", f"at {revision}, newest is {newest}: migrate")
