@@ -1,0 +1,64 @@
+"""How Alembic reaches the database: with the connection that `sigma_app.core.migrations` hands it.
+
+`alembic revision --autogenerate` and other direct calls, which hand nothing, use the owner's address of this
+checkout: DATABASE_URL, or the embedded cluster, which must be running.
+"""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Connection
+
+from sigma_app.core.migrations import VERSION_SCHEMA, VERSION_TABLE, migration_engine, take_turn
+
+
+def compared(name: str | None, kind: str, parents) -> bool:
+    """What autogenerate looks at: `public`. The `auth` schema is Supabase's, and the rest is no table of ours."""
+    return kind != "schema" or name in (None, "public")
+
+
+def migrate(connection: Connection) -> None:
+    """Run the revisions in one transaction, after waiting for our turn."""
+    progress = context.config.attributes.get("progress")
+
+    def announce(*, step, **_) -> None:
+        if progress:
+            progress(f"{step.up_revision_id} {step.up_revision.doc}")
+
+    context.configure(
+        connection=connection,
+        target_metadata=_metadata(),
+        include_name=compared,
+        compare_server_default=True,
+        version_table=VERSION_TABLE,
+        version_table_schema=VERSION_SCHEMA,
+        on_version_apply=announce,
+    )
+    with context.begin_transaction():
+        take_turn(connection)
+        context.run_migrations()
+
+
+def _metadata():
+    """The models, only for the commands that compare them: a migration must not need today's models."""
+    if getattr(context.config.cmd_opts, "autogenerate", False):
+        from sigma_app.models import metadata
+
+        return metadata
+    return None
+
+
+def _owner_url() -> str:
+    from sigma_app.embedded import postgres
+    from sigma_app.settings import get_settings
+
+    settings = get_settings()
+    given = settings.database_url
+    return given.get_secret_value() if given else postgres.locate(settings).owner_url()
+
+
+if handed := context.config.attributes.get("connection"):
+    migrate(handed)
+else:
+    with migration_engine(_owner_url()) as own:
+        migrate(own)

@@ -1,0 +1,68 @@
+"""Opening one connection to Postgres, and saying in one line why it did not open.
+
+Also knows the two things about an address that matter later: its password, which is never shown, and
+whether a transaction pooler answers there.
+"""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from sigma_app.core.errors import StartError
+
+CONNECT_SECONDS = 5  # libpq's connect_timeout, for each address that the host name resolves to
+POOLER_PORT = "6543"  # Supabase's transaction mode; session mode and direct connections use 5432
+
+
+class DatabaseRefused(StartError):  # noqa: N818 - reads as a sentence where it is caught
+    """DATABASE_URL: the database there does not let us in."""
+
+
+def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection:
+    """One plain connection, for start-up, migrations and the command line; requests use `core.database`.
+
+    Raises:
+        DatabaseRefused: one line that names DATABASE_URL and the host, never the password.
+    """
+    parameters = parse(url)
+    options = {"connect_timeout": CONNECT_SECONDS, "prepare_threshold": None if is_pooler(url) else 5}
+    try:
+        return psycopg.connect(url, autocommit=autocommit, **options)  # pyright: ignore[reportArgumentType]
+    except psycopg.OperationalError as error:
+        where = f"{parameters.get('host') or 'the local socket'}, database {parameters.get('dbname')}"
+        refused = DatabaseRefused(
+            f"DATABASE_URL: no connection to {where}: {_last_line(error)}."
+            " Check the address and that the server runs, or remove it to use the embedded one."
+        )
+        refused.sqlstate = error.sqlstate
+        raise refused from None
+
+
+def parse(url: str) -> dict[str, str]:
+    """The parts of an address by libpq's names (host, port, user, password, dbname…).
+
+    Raises:
+        DatabaseRefused: it is not an address. What is wrong is not repeated: it may be a piece of the password.
+    """
+    try:
+        parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError:
+        parameters = {"host": "@"}
+    if "@" in parameters.get("host", ""):  # an unescaped @ in the password: its tail would be shown as the host
+        raise DatabaseRefused(
+            "DATABASE_URL: not a valid Postgres address. Write it as postgresql://user:password@host:5432/database,"
+            " with special characters of the password percent-encoded (@ is %40)."
+        )
+    return parameters
+
+
+def is_pooler(url: str) -> bool:
+    """Whether a transaction pooler answers there, which keeps no prepared statements between transactions."""
+    parameters = parse(url)
+    return parameters.get("port") == POOLER_PORT or ".pooler." in parameters.get("host", "")
+
+
+def _last_line(error: psycopg.Error) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,28 @@
+"""The errors that people may read.
+
+Each class is one way in which things go wrong; its docstring is the message, unless the place that raises it
+knows more. A message is one line, says the way out, and never holds a secret.
+"""
+
+from __future__ import annotations
+
+from inspect import cleandoc
+
+
+class SigmaError(Exception):
+    """Something went wrong on our side. Please try again."""
+
+    status = 500  # the HTTP status of an answer that this error ends
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or " ".join(cleandoc(type(self).__doc__ or "").split()))
+
+
+class StartError(SigmaError):
+    """Sigma could not start."""
+
+
+class DatabaseUnavailable(SigmaError):  # noqa: N818 - reads as a sentence where it is caught
+    """The database does not answer right now. Nothing was saved; please try again in a moment."""
+
+    status = 503

