@@ -129,7 +129,7 @@ def _compile_insert() -> str:
     `ON CONFLICT DO NOTHING` names no target, because inferring one needs SELECT, which `anon` has not.
     """
     columns = ["email", "consent_version", *Arrival.__dataclass_fields__]
-    statement = insert(Lead).values(dict.fromkeys(columns)).on_conflict_do_nothing()
+    statement = insert(Lead).values(dict.fromkeys(columns)).on_conflict_do_nothing().inline()
     return str(statement.compile(dialect=PGDialect_psycopg(), column_keys=columns))
 
 

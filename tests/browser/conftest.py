@@ -1,0 +1,86 @@
+"""One served production build and one Chromium for all browser tests; a fresh browser context for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.browser.chromium import launch_options
+from tests.server import PROJECT_ROOT, Server
+
+SCREENSHOTS = PROJECT_ROOT / "tests" / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Sigma with wide limits, for every test that does not test the limits."""
+    wide = {"JOIN_LIMIT_PER_ADDRESS": "1000/minute", "JOIN_LIMIT_PER_NETWORK": "10000/minute"}
+    sigma = Server(tmp_path_factory.mktemp("sigma") / "data", variables=wide).start()
+    yield sigma
+    assert sigma.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**launch_options())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_context(chromium: Browser, server: Server) -> Iterator[Callable[..., BrowserContext]]:
+    """Open a browser context with options of the test's own; closed after the test."""
+    contexts: list[BrowserContext] = []
+
+    def open_context(**options) -> BrowserContext:
+        context = chromium.new_context(base_url=server.base_url, **options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        return context
+
+    yield open_context
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_context: Callable[..., BrowserContext]) -> Page:
+    return new_context().new_page()
+
+
+@pytest.fixture
+def email(request: pytest.FixtureRequest) -> str:
+    """An address that no other test uses."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60]
+    return f"{name}@example.com"
+
+
+@pytest.fixture
+def screenshot() -> Callable[[Page, str], Path]:
+    """Keep a picture of the whole page under tests/screenshots, for people to look at."""
+
+    def take(page: Page, name: str) -> Path:
+        path = SCREENSHOTS / f"{name}.png"
+        page.screenshot(path=path, full_page=True, animations="disabled")
+        return path
+
+    return take
+
+
+@pytest.fixture
+def console_errors(page: Page) -> list[str]:
+    """What the page complains of in its console; filled while the test goes on."""
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    return errors

@@ -1,0 +1,278 @@
+"""Joining the waitlist, as people do it: mouse, keyboard, phone, no JavaScript, bad networks, second clicks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute, expect
+
+from tests.server import Server
+
+pytestmark = pytest.mark.browser
+
+JOINED = "You're on the list. Your place is in your inbox."
+
+
+def hydrate(page: Page) -> None:
+    """Load the landing page and wait until React has taken its forms over."""
+    page.goto("/")
+    page.wait_for_function("Object.keys(document.forms[0]).some((key) => key.startsWith('__reactProps'))")
+
+
+def hero(page: Page):
+    return page.locator("form[data-join=hero]")
+
+
+def fill(page: Page, email: str) -> None:
+    hero(page).get_by_label("Your e-mail address").fill(email)
+
+
+def press_join(page: Page) -> None:
+    hero(page).get_by_role("button").click()
+
+
+def test_a_visitor_joins_with_the_mouse_and_the_row_is_there(page: Page, server: Server, email: str):
+    page.goto("/?utm_source=hn&utm_campaign=launch&ref=FRIEND7")
+    page.wait_for_function("Object.keys(document.forms[0]).some((key) => key.startsWith('__reactProps'))")
+    fill(page, email)
+    press_join(page)
+    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    [lead] = server.leads(email)
+    assert (lead["utm_source"], lead["utm_campaign"], lead["referral_code"]) == ("hn", "launch", "FRIEND7")
+    assert lead["consent_version"]
+    assert lead["consent_at"]
+    assert lead["landing_path"] == "/"
+
+
+def test_a_visitor_joins_with_the_keyboard_alone(page: Page, server: Server, email: str):
+    hydrate(page)
+    field = hero(page).get_by_label("Your e-mail address")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if field.evaluate("(element) => element === document.activeElement"):
+            break
+    page.keyboard.type(email)
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    expect(page.locator("[data-joined=hero]")).to_be_focused()
+    assert len(server.leads(email)) == 1
+
+
+def test_the_second_form_answers_where_it_was_sent(page: Page, server: Server, email: str):
+    hydrate(page)
+    form = page.locator("form[data-join=closing]")
+    form.get_by_label("Your e-mail address").fill(email)
+    form.get_by_role("button").click()
+    expect(page.locator("[data-joined=closing]")).to_contain_text(JOINED)
+    expect(page.locator("[data-joined=hero]")).not_to_contain_text(JOINED)
+    assert len(server.leads(email)) == 1
+
+
+def test_joining_again_in_another_case_looks_exactly_like_joining(
+    new_context: Callable[..., BrowserContext], server: Server, email: str
+):
+    seen = []
+    for spelling in (email, email.upper()):
+        page = new_context().new_page()
+        hydrate(page)
+        fill(page, spelling)
+        press_join(page)
+        expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+        seen.append(page.locator("[data-joined=hero]").inner_text())
+    assert seen[0] == seen[1]
+    assert len(server.leads(email)) == 1
+
+
+@pytest.mark.parametrize("typed", ["not-an-address", "two@@example.com", "dot@nodomain"])
+def test_a_wrong_address_gets_its_reason_beside_the_field_and_stays(page: Page, typed: str):
+    hydrate(page)
+    fill(page, typed)
+    press_join(page)
+    field = hero(page).get_by_label("Your e-mail address")
+    status = page.locator("#hero-status")
+    expect(status).not_to_be_empty()
+    expect(status).to_have_attribute("role", "status")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_attribute("aria-describedby", re.compile("hero-status"))
+    expect(field).to_have_value(typed)
+    expect(hero(page)).not_to_have_attribute("aria-busy", "true")
+
+
+def test_a_corrected_address_joins(page: Page, server: Server, email: str):
+    hydrate(page)
+    fill(page, "oops")
+    press_join(page)
+    expect(page.locator("#hero-status")).not_to_be_empty()
+    fill(page, f"  {email} ")
+    press_join(page)
+    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    assert len(server.leads(email)) == 1
+
+
+def test_an_empty_field_is_told_apart_from_a_wrong_one(page: Page):
+    hydrate(page)
+    press_join(page)
+    expect(page.locator("#hero-status")).to_have_text("Please type your e-mail address.")
+
+
+def test_joining_without_javascript_ends_on_a_result_page(
+    new_context: Callable[..., BrowserContext], server: Server, email: str
+):
+    page = new_context(java_script_enabled=False).new_page()
+    page.goto("/?utm_source=newsletter")
+    fill(page, email)
+    press_join(page)
+    expect(page).to_have_url(f"{server.base_url}/joined")
+    expect(page.get_by_role("heading", level=1)).to_have_text(JOINED)
+    [lead] = server.leads(email)
+    assert lead["utm_source"] == "newsletter"
+
+
+def test_without_javascript_a_wrong_address_comes_back_with_its_reason(
+    new_context: Callable[..., BrowserContext], server: Server, email: str
+):
+    page = new_context(java_script_enabled=False).new_page()
+    page.goto("/")
+    fill(page, '"><b>wrong')
+    press_join(page)
+    expect(page.locator("#page-status")).not_to_be_empty()
+    field = page.locator("form[data-join=page]").get_by_label("Your e-mail address")
+    expect(field).to_have_value('"><b>wrong')
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill(email)
+    page.get_by_role("button", name="Join the waitlist").click()
+    expect(page).to_have_url(f"{server.base_url}/joined")
+    assert len(server.leads(email)) == 1
+
+
+def test_the_form_works_while_the_scripts_are_still_on_their_way(page: Page, server: Server, email: str):
+    held: list[Route] = []
+    page.route("**/assets/*.js", held.append)  # never answered: the page stays as it was painted
+    page.goto("/", wait_until="commit")
+    fill(page, email)
+    press_join(page)
+    expect(page).to_have_url(f"{server.base_url}/joined")
+    assert len(server.leads(email)) == 1
+
+
+def test_a_double_click_and_a_second_enter_make_one_row(page: Page, server: Server, email: str):
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(str(frame))))
+    hydrate(page)
+    fill(page, email)
+    hero(page).get_by_role("button").dblclick()
+    hero(page).get_by_label("Your e-mail address").press("Enter")
+    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    assert len([frame for frame in sent if "waitlist_state.join" in frame]) == 1
+    assert len(server.leads(email)) == 1
+
+
+def test_a_slow_network_shows_that_something_happens_and_joins_once(page: Page, server: Server, email: str):
+    hydrate(page)
+    page.route_web_socket("**/_event**", slow_socket)
+    fill(page, email)
+    press_join(page)
+    expect(hero(page)).to_have_attribute("aria-busy", "true")
+    expect(hero(page).get_by_text("Joining…")).to_be_visible()
+    press_join(page) if hero(page).get_by_role("button").is_enabled() else None
+    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    assert len(server.leads(email)) == 1
+
+
+def slow_socket(socket: WebSocketRoute) -> None:
+    """Pass every message on, each after a while."""
+    upstream = socket.connect_to_server()
+    upstream.on_message(socket.send)
+
+    def later(message: str | bytes) -> None:
+        socket.page_timer = None  # type: ignore[attr-defined]
+        upstream.send(message)
+
+    socket.on_message(later)
+
+
+def test_a_websocket_that_never_opens_ends_in_the_plain_post(page: Page, server: Server, email: str):
+    page.route_web_socket("**/_event**", lambda socket: None)  # accepted by nobody: connects to silence
+    hydrate(page)
+    fill(page, email)
+    press_join(page)
+    expect(page).to_have_url(f"{server.base_url}/joined", timeout=20_000)
+    assert len(server.leads(email)) == 1
+
+
+def test_offline_says_so_keeps_what_was_typed_and_joins_later(
+    new_context: Callable[..., BrowserContext], server: Server, email: str
+):
+    context = new_context()
+    page = context.new_page()
+    hydrate(page)
+    fill(page, email)
+    context.set_offline(True)
+    press_join(page)
+    expect(page.locator("#hero-status")).to_contain_text("offline", timeout=20_000)
+    expect(hero(page).get_by_label("Your e-mail address")).to_have_value(email)
+    assert server.leads(email) == []
+    context.set_offline(False)
+    press_join(page)
+    expect(page.get_by_text(JOINED).first).to_be_visible(timeout=20_000)
+    assert len(server.leads(email)) == 1
+
+
+def test_a_phone_with_a_small_screen_joins(
+    new_context: Callable[..., BrowserContext], server: Server, email: str
+):
+    page = new_context(viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True).new_page()
+    hydrate(page)
+    fill(page, email)
+    hero(page).get_by_role("button").tap()
+    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    assert len(server.leads(email)) == 1
+
+
+def test_the_back_button_after_joining_finds_a_form_that_works(page: Page, server: Server, email: str):
+    page.goto("/join")
+    page.locator("form[data-join=page]").get_by_label("Your e-mail address").fill(email)
+    page.goto("/privacy")
+    page.go_back()
+    form = page.locator("form[data-join=page]")
+    form.get_by_label("Your e-mail address").fill(email)
+    form.get_by_role("button").click()
+    expect(page.get_by_text(JOINED).first).to_be_visible()
+    assert len(server.leads(email)) == 1
+
+
+def test_the_page_opens_no_websocket_until_somebody_acts(page: Page, email: str):
+    sockets: list[str] = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    hydrate(page)
+    page.get_by_role("heading", level=1).click()
+    assert sockets == []
+    fill(page, email)
+    press_join(page)
+    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    assert len(sockets) == 1
+
+
+def test_the_count_of_founders_is_live(new_context: Callable[..., BrowserContext], server: Server, email: str):
+    page = new_context().new_page()
+    page.goto("/")
+    expect(page.locator("[data-founders-text]").first).to_have_text(
+        re.compile(r"founders? on the list|Be the first founder")
+    )
+    hydrate(page)
+    fill(page, email)
+    press_join(page)
+    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    other = new_context().new_page()
+    with server.database() as connection:
+        [count] = connection.execute("select count(*) from leads").fetchone() or [0]
+    other.clock.install()
+    other.goto("/")
+    deadline = 10
+    while deadline and f"{count:,} founder" not in other.locator("[data-founders-text]").first.inner_text():
+        other.clock.run_for(21_000)
+        deadline -= 1
+        other.wait_for_timeout(600)
+    assert f"{count:,} founder" in other.locator("[data-founders-text]").first.inner_text()

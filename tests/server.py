@@ -1,0 +1,112 @@
+"""Starts Sigma as a person would, in a process of its own on a free port, for tests that need the real thing."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psycopg
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """This process's environment without anything that would configure Sigma, plus `variables`."""
+    names = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONDONTWRITEBYTECODE"}
+    return {name: value for name, value in os.environ.items() if name in names} | variables
+
+
+@dataclass
+class Server:
+    """A Sigma of its own: its port, its data directory, its process."""
+
+    data_dir: Path
+    port: int = field(default_factory=free_port)
+    variables: dict[str, str] = field(default_factory=dict)
+    root: Path = PROJECT_ROOT
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.data_dir.with_name(self.data_dir.name + ".log")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"SIGMA_DATA_DIR": str(self.data_dir), "PORT": str(self.port)}
+        return clean_environment(**own, **self.variables)
+
+    def start(self) -> Server:
+        """Start it and return when it answers."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "sigma_app", "run"],
+                cwd=self.root,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        self.wait_until_serving()
+        return self
+
+    def wait_until_serving(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            assert self.process is not None
+            assert self.process.poll() is None, f"Sigma ended at its start:\n{self.log.read_text()}"
+            try:
+                with urlopen(self.base_url, timeout=5):  # noqa: S310 - an http address of our own
+                    return
+            except (URLError, ConnectionError, TimeoutError):
+                assert time.monotonic() < deadline, f"Sigma does not answer:\n{self.log.read_text()}"
+                time.sleep(0.05)
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+        """End the server and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(with_signal)
+        return self.process.wait(timeout=30)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of ours, `python -m sigma_app …`, on the same data directory."""
+        return subprocess.run(
+            [sys.executable, "-m", "sigma_app", *arguments],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def database(self) -> psycopg.Connection:
+        """A connection as the owner, to see what was really stored."""
+        lines = (shlex.split(line)[0] for line in self.run("status", "--env").stdout.splitlines())
+        assignments = dict(line.split("=", 1) for line in lines)
+        return psycopg.connect(assignments["DATABASE_URL"], autocommit=True)
+
+    def leads(self, email: str) -> list[dict]:
+        """Every row whose address is `email`, in any case."""
+        with self.database() as connection:
+            cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
+            return cursor.execute("select * from leads where lower(email) = lower(%s)", [email]).fetchall()
