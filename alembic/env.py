@@ -6,14 +6,14 @@ checkout: DATABASE_URL, or the embedded cluster, which must be running.
 
 from __future__ import annotations
 
-from alembic import context
 from sqlalchemy import Connection
 
+from alembic import context
 from sigma_app.core.migrations import VERSION_SCHEMA, VERSION_TABLE, migration_engine, take_turn
 
 
 def compared(name: str | None, kind: str, parents) -> bool:
-    """What autogenerate looks at: `public`. The `auth` schema is Supabase's, and the rest is no table of ours."""
+    """What autogenerate looks at: `public`, and not the schema `auth`, which is Supabase's to change."""
     return kind != "schema" or name in (None, "public")
 
 
@@ -21,8 +21,9 @@ def migrate(connection: Connection) -> None:
     """Run the revisions in one transaction, after waiting for our turn."""
     progress = context.config.attributes.get("progress")
 
-    def announce(*, step, **_) -> None:
+    def announce(**applied) -> None:
         if progress:
+            step = applied["step"]
             progress(f"{step.up_revision_id} {step.up_revision.doc}")
 
     context.configure(
@@ -32,7 +33,7 @@ def migrate(connection: Connection) -> None:
         compare_server_default=True,
         version_table=VERSION_TABLE,
         version_table_schema=VERSION_SCHEMA,
-        on_version_apply=announce,
+        on_version_apply=announce,  # pyright: ignore[reportArgumentType] - called by keyword
     )
     with context.begin_transaction():
         take_turn(connection)

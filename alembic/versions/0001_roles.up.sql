@@ -56,6 +56,8 @@ begin
     execute format('alter role %I set statement_timeout = %L', login, '8s');
     execute format('alter role %I set lock_timeout = %L', login, '8s');
     execute format('alter role %I set idle_in_transaction_session_timeout = %L', login, '60s');
+    -- The documented defaults of created_at and updated_at are right in UTC only.
+    execute format('alter role %I set timezone = %L', login, 'UTC');
   end if;
 end
 $$;

@@ -1,13 +1,13 @@
 """what Supabase has: its roles, schema auth, auth.users, auth.uid() and its kin
 
-On a Supabase project all of it is there and stays as it is; on a plain Postgres 15+ what is missing is laid, in
-Supabase's own shape (supabase/auth, migrations; columns of version 2.196).
+On a Supabase project all of it is there and stays as it is; on a plain Postgres 15+ what is missing is
+laid, in Supabase's own shape (supabase/auth, migrations; columns of version 2.196).
 """
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from alembic import op
 from sigma_app.core.migrations import run_sql
 
 revision = "0001"
@@ -89,7 +89,8 @@ def create_user_indexes() -> None:
     op.create_index(
         "users_email_partial_key", "users", ["email"], unique=True, schema="auth", postgresql_where=not_sso
     )
-    # A token is unique unless it is empty or a mere number (an older form that was not random enough to be unique).
+    # A token is unique unless it is empty or a mere number (an older form that was not random enough to be
+    # unique).
     for name in (
         "confirmation_token",
         "recovery_token",
@@ -98,6 +99,4 @@ def create_user_indexes() -> None:
         "reauthentication_token",
     ):
         where = sa.text(f"{name}::text !~ '^[0-9 ]*$'::text")
-        op.create_index(
-            f"{name}_idx", "users", [name], unique=True, schema="auth", postgresql_where=where
-        )
+        op.create_index(f"{name}_idx", "users", [name], unique=True, schema="auth", postgresql_where=where)

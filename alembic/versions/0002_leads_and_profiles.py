@@ -5,8 +5,8 @@ that document leaves open.
 """
 
 import sqlalchemy as sa
-from alembic import op
 
+from alembic import op
 from sigma_app.core.migrations import run_sql
 
 revision = "0002"
@@ -70,7 +70,10 @@ def create_profiles() -> None:
     op.create_table(
         "profiles",
         sa.Column(
-            "id", sa.Uuid(), sa.ForeignKey("auth.users.id", ondelete="CASCADE", name="profiles_id_fkey"), primary_key=True
+            "id",
+            sa.Uuid(),
+            sa.ForeignKey("auth.users.id", ondelete="CASCADE", name="profiles_id_fkey"),
+            primary_key=True,
         ),
         sa.Column("name", sa.Text()),
         sa.Column("email", sa.Text()),

@@ -1,0 +1,1 @@
+"""What every feature stands on: transactions under a role, migrations, errors."""

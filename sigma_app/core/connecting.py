@@ -18,6 +18,8 @@ POOLER_PORT = "6543"  # Supabase's transaction mode; session mode and direct con
 class DatabaseRefused(StartError):  # noqa: N818 - reads as a sentence where it is caught
     """DATABASE_URL: the database there does not let us in."""
 
+    sqlstate: str | None = None  # what the server said, where it said anything
+
 
 def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection:
     """One plain connection, for start-up, migrations and the command line; requests use `core.database`.
@@ -43,13 +45,14 @@ def parse(url: str) -> dict[str, str]:
     """The parts of an address by libpq's names (host, port, user, password, dbname…).
 
     Raises:
-        DatabaseRefused: it is not an address. What is wrong is not repeated: it may be a piece of the password.
+        DatabaseRefused: it is not an address. What is wrong is not repeated: it may be a piece of the
+        password.
     """
     try:
         parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:
         parameters = {"host": "@"}
-    if "@" in parameters.get("host", ""):  # an unescaped @ in the password: its tail would be shown as the host
+    if "@" in parameters.get("host", ""):  # an @ in the password: its tail would be shown as the host
         raise DatabaseRefused(
             "DATABASE_URL: not a valid Postgres address. Write it as postgresql://user:password@host:5432/database,"
             " with special characters of the password percent-encoded (@ is %40)."

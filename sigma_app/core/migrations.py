@@ -1,8 +1,8 @@
 """Bringing a database's schema up to date, by any number of processes at once.
 
-The revisions are in `alembic/versions`. A migration runs in one transaction, under an advisory lock that belongs to
-that transaction, so it is all or nothing and works behind a transaction pooler too. A database that is up to date
-is recognised without importing Alembic, since every start asks.
+The revisions are in `alembic/versions`. A migration runs in one transaction, under an advisory lock that
+belongs to that transaction, so it is all or nothing and works behind a transaction pooler too. A database
+that is up to date is recognised without importing Alembic, since every start asks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ VERSIONS = PROJECT_ROOT / "alembic" / "versions"
 VERSION_SCHEMA = "sigma"  # not `public`, which Supabase serves over REST
 VERSION_TABLE = "alembic_version"
 ADVISORY_LOCK = 0x5169_6D61  # "Sigma"; any fixed number that nobody else uses
-LOCK_TIMEOUT = "5s"  # a waiting ALTER TABLE makes every later query wait behind it: rather fail, and try again
+LOCK_TIMEOUT = "5s"  # a waiting ALTER TABLE makes every later query wait behind it: rather fail
 TURN_TIMEOUT = "5min"  # how long to wait for another process' migration
 
 Progress = Callable[[str], None]  # called after each revision, such as "0002 leads and profiles"
@@ -90,7 +90,8 @@ def run_sql(name: str) -> None:
     from alembic import op
 
     statements = (VERSIONS / name).read_text()
-    # Without parameters the driver takes the text as it is: several statements, and no meaning in % or in :name.
+    # Without parameters the driver takes the text as it is: several statements, and no meaning in % or in
+    # :name.
     op.get_bind().exec_driver_sql(statements, execution_options={"no_parameters": True})
 
 
@@ -124,8 +125,9 @@ def migration_engine(owner_url: str) -> Iterator[Connection]:
 
 
 def _run(owner_url: str, command: str, target: str, progress: Progress | None) -> None:
-    from alembic import command as commands
     from sqlalchemy.exc import DBAPIError
+
+    from alembic import command as commands
 
     config = alembic_config()
     config.attributes["progress"] = progress

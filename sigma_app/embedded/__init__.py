@@ -1,0 +1,1 @@
+"""What stands in for a hosted service when nothing is configured."""

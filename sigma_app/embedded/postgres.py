@@ -1,9 +1,9 @@
-"""The Postgres that stands in when DATABASE_URL is not set: PostgreSQL 18 from a wheel, on a Unix socket only.
+"""The Postgres that stands in when DATABASE_URL is not set: PostgreSQL 18 from a wheel, on a Unix socket.
 
-`start(settings)` brings the cluster of this checkout up, whatever state it was left in, and `Cluster.stop()` takes
-it down. Access is decided by the file system: the socket sits in a directory that only the server's user (and
-root) may enter, and inside it every database role is trusted. A password would have to lie in a file beside
-the data that it protects, so it would add a step and no protection.
+`start(settings)` brings the cluster of this checkout up, whatever state it was left in, and
+`Cluster.stop()` takes it down. Access is decided by the file system: the socket sits in a directory that
+only the server's user (and root) may enter, and inside it every database role is trusted. A password would
+have to lie in a file beside the data that it protects, so it would add a step and no protection.
 
 Durability is Postgres' default (fsync, synchronous_commit, full_page_writes) plus data checksums.
 Escape hatch: set DATABASE_URL, and nothing here runs.
@@ -68,11 +68,12 @@ class Cluster:
         return _read_pid_file(self.layout)[0]
 
     def owner_url(self, database: str = DATABASE) -> str:
-        """The address of `database` as the role that owns everything: for migrations, backups and psql only."""
-        return f"postgresql://{OWNER}@/{quote(database, safe='')}?host={quote(str(self.layout.sockets), safe='')}"
+        """The address of `database` as its owner, for migrations, backups and psql; never for a request."""
+        sockets = quote(str(self.layout.sockets), safe="")
+        return f"postgresql://{OWNER}@/{quote(database, safe='')}?host={sockets}"
 
     def stop(self) -> None:
-        """End every session and shut down cleanly; returns when the server is gone. Stopped already is fine."""
+        """End every session, shut down cleanly, return when it is done. Stopped already is fine."""
         if not self.layout.lock.exists():  # never started
             return
         with _locked(self.layout):
@@ -149,20 +150,22 @@ def _locked(layout: Layout) -> Iterator[None]:
 
 
 def _adopted(layout: Layout) -> bool:
-    """Whether a server that somebody else started serves this cluster; waits for one that is recovering or stopping."""
+    """Whether a server runs here already; waits for one that is recovering or stopping."""
     deadline = time.monotonic() + START_SECONDS
     while not _is_ready(layout):
         pid, _ = _read_pid_file(layout)
         if pid is None or not _is_postgres(pid):
             return False
         if time.monotonic() > deadline:
-            raise ClusterError(f"The database server (process {pid}) is there but not ready. See {layout.log}.")
+            raise ClusterError(
+                f"The database server (process {pid}) is there but not ready. See {layout.log}."
+            )
         time.sleep(POLL_SECONDS)
     return True
 
 
 def _initialise(layout: Layout, owner: Owner | None) -> None:
-    """Create the cluster beside its place, then rename: a first start that was cut short leaves no half cluster."""
+    """Create the cluster beside its place, then rename it: no half cluster is ever taken for a whole one."""
     for leftover in layout.home.glob("data.new*"):
         shutil.rmtree(leftover)
     if (layout.data / "PG_VERSION").exists():
@@ -170,12 +173,13 @@ def _initialise(layout: Layout, owner: Owner | None) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="data.new", dir=layout.home))
     if owner:
         os.chown(scratch, owner.uid, owner.gid)
-    # The builtin provider sorts by code point and folds case by Unicode's rules, the same on every machine and after
-    # every upgrade of its C library; --locale=C is what the operating system must have, and always has.
+    # The builtin provider sorts by code point and folds case by Unicode's rules, the same on every machine
+    # and after every upgrade of its C library. --locale=C is for the rest, and every system has it.
     locale = ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+    access = ["--auth-local=trust", "--auth-host=reject", "--no-instructions"]
+    initdb = str(server_binaries() / "initdb")
     done = subprocess.run(
-        [str(server_binaries() / "initdb"), f"--pgdata={scratch}", f"--username={OWNER}", *locale]
-        + ["--data-checksums", "--auth-local=trust", "--auth-host=reject", "--no-instructions"],
+        [initdb, f"--pgdata={scratch}", f"--username={OWNER}", *locale, "--data-checksums", *access],
         capture_output=True,
         text=True,
         **_as_owner(layout, owner),
@@ -200,11 +204,13 @@ def _launch(layout: Layout, owner: Owner | None) -> subprocess.Popen:
             if time.monotonic() > deadline:
                 process.send_signal(signal.SIGQUIT)
                 process.wait()
-                raise ClusterError(f"The database did not come up in {START_SECONDS:.0f} s. See {layout.log}.")
+                raise ClusterError(
+                    f"The database did not come up in {START_SECONDS:.0f} s. See {layout.log}."
+                )
             time.sleep(POLL_SECONDS)
         said = layout.log.read_bytes()[offset:].decode(errors="replace")
-        # Right after a kill -9 of the postmaster its children still hold the shared memory, for as long as it takes
-        # them to notice. Postgres refuses to start beside them, rightly; they go by themselves.
+        # Right after a kill -9 of the postmaster its children still hold the shared memory, for as long as
+        # it takes them to notice. Postgres refuses to start beside them, rightly; they go by themselves.
         if "is still in use" not in said or time.monotonic() > deadline:
             raise _refusal(layout, said)
         time.sleep(0.1)
@@ -212,7 +218,8 @@ def _launch(layout: Layout, owner: Owner | None) -> subprocess.Popen:
 
 def _spawn(layout: Layout, owner: Owner | None) -> subprocess.Popen:
     """The postmaster in a session of its own, so that Ctrl-C in our terminal reaches us first, not it."""
-    sockets = '"' + str(layout.sockets).replace('"', '""') + '"'  # the setting is a list, and commas are legal in paths
+    sockets = str(layout.sockets).replace('"', '""')
+    sockets = f'"{sockets}"'  # the setting is a list, and a path may hold a comma
     settings = {"listen_addresses": "", "unix_socket_directories": sockets, "unix_socket_permissions": "0700"}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with layout.log.open("ab") as log:
@@ -227,7 +234,7 @@ def _spawn(layout: Layout, owner: Owner | None) -> subprocess.Popen:
 
 
 def _as_owner(layout: Layout, owner: Owner | None) -> dict:
-    """How to run a program as the server's user: its ids, a directory it may stand in, a plain environment."""
+    """How to run a program as the server's user: its ids, a place to stand, a plain environment."""
     environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
     common = {"cwd": layout.home, "env": environment, "umask": 0o077}
     return common | ({"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner else {})
@@ -237,9 +244,11 @@ def _refusal(layout: Layout, said: str) -> ClusterError:
     """Postgres' own reason for not starting, in one line."""
     if "No space left on device" in said:
         return ClusterError(_no_space(layout.home))
-    reasons = [line for line in said.splitlines() if "FATAL" in line or "error:" in line] or said.splitlines()[-1:]
-    reason = reasons[0].strip() if reasons else "it gave no reason"
-    return ClusterError(f"The database in {layout.home} did not start: {reason}. See {layout.log}, or set DATABASE_URL.")
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it gave no reason"]
+    reason = next((line for line in lines if "FATAL" in line or "error:" in line), lines[-1])
+    return ClusterError(
+        f"The database in {layout.home} did not start: {reason}. See {layout.log}, or set DATABASE_URL."
+    )
 
 
 def _rotate_log(layout: Layout) -> None:
@@ -248,7 +257,7 @@ def _rotate_log(layout: Layout) -> None:
 
 
 def _is_ready(layout: Layout, pid: int | None = None) -> bool:
-    """Whether the postmaster (that one, if `pid` is given) says it accepts connections, and its socket agrees."""
+    """Whether the postmaster (that one, if `pid` is given) says it is ready, and its socket agrees."""
     found, status = _read_pid_file(layout)
     return found is not None and pid in (None, found) and status == "ready" and _listens(layout.socket)
 
@@ -263,7 +272,7 @@ def _listens(path: Path) -> bool:
 
 
 def _read_pid_file(layout: Layout) -> tuple[int | None, str]:
-    """The postmaster's pid and status line, from the file whose lines the manual lists (storage-file-layout)."""
+    """The postmaster's pid and status, lines 1 and 8 of its lock file (pidfile.h in Postgres' sources)."""
     try:
         lines = (layout.data / "postmaster.pid").read_text().splitlines()
         return int(lines[0]), lines[7].strip() if len(lines) > 7 else "starting"
@@ -274,9 +283,9 @@ def _read_pid_file(layout: Layout) -> tuple[int | None, str]:
 def _clear_stale_pid_file(layout: Layout) -> None:
     """Remove the lock file of a postmaster that is gone.
 
-    Postgres does so itself unless some process of the same user now has that number: after a reboot, in a container,
-    or as a zombie that nobody reaped. Children of the old postmaster that still live are not overlooked:
-    Postgres finds their shared memory by the directory's inode and refuses to start.
+    Postgres does so itself unless some process of the same user now has that number: after a reboot, in a
+    container, or as a zombie that nobody reaped. Children of the old postmaster that still live are not
+    overlooked: Postgres finds their shared memory by the directory's inode and refuses to start.
     """
     pid, _ = _read_pid_file(layout)
     if pid is not None and not _is_postgres(pid):
@@ -294,7 +303,7 @@ def _is_postgres(pid: int) -> bool:
 
 
 def _end(layout: Layout, pid: int) -> None:
-    """Fast shutdown, and an immediate one for a server that does not finish (it recovers at the next start)."""
+    """Fast shutdown, then an immediate one if it does not finish: that recovers at the next start."""
     for kind in (signal.SIGINT, signal.SIGQUIT):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, kind)

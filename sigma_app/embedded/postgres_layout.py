@@ -1,8 +1,8 @@
 """Where the embedded Postgres lives: its binaries, its files, its socket, and the system user that runs it.
 
 Postgres refuses to run as root. As an ordinary user everything sits under `<data dir>/postgres`. As root the
-cluster belongs to a system user of its own under `/var/lib/sigma`, where that user may go: nothing above the data
-directory ever changes its mode, so a 0700 home stays 0700.
+cluster belongs to a system user of its own under `/var/lib/sigma`, where that user may go: nothing above
+the data directory ever changes its mode, so a 0700 home stays 0700.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def layout_of(data_dir: Path) -> Layout:
 
 @functools.cache
 def wheel_install() -> Path:
-    """The install tree of PostgreSQL 18 inside the wheel, without importing the wheel (which imports a lot)."""
+    """The install tree of PostgreSQL 18 in the wheel, found without importing it: it imports a lot."""
     spec = importlib.util.find_spec(WHEEL)
     if spec is None or spec.origin is None:
         raise ClusterError(f"{WHEEL.replace('_', '-')} is not installed. Run make run, or set DATABASE_URL.")
@@ -110,7 +110,7 @@ def binaries() -> Path:
 
 
 def server_binaries() -> Path:
-    """The directory whose programs the server's own user may run; as root `prepare()` has copied them there."""
+    """The directory whose programs the server's user may run; as root `prepare()` copied them there."""
     return (installed_copy() if os.geteuid() == 0 else wheel_install()) / "bin"
 
 
@@ -135,7 +135,7 @@ def prepare(layout: Layout) -> Owner | None:
 
 
 def _require_own_directory(path: Path, *, uid: int, mode: int, gid: int = -1) -> None:
-    """Make `path` if it is missing; refuse one that somebody else laid there (the temporary directory is shared)."""
+    """Make `path` if it is missing; refuse what somebody else laid there, in a shared directory say."""
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700, parents=False)
         os.chown(path, uid, gid)
@@ -203,4 +203,6 @@ def _copy_binaries() -> None:
         with contextlib.suppress(FileExistsError, OSError):  # a process beside us was first
             tree.rename(final)
     if not final.exists():
-        raise ClusterError(f"The Postgres binaries could not be copied to {final}. Check that disk, or set DATABASE_URL.")
+        raise ClusterError(
+            f"The Postgres binaries could not be copied to {final}. Check that disk, or set DATABASE_URL."
+        )

@@ -1,0 +1,11 @@
+"""The tables as SQLModel classes, one file per aggregate. A test holds them equal to the migrations."""
+
+from sqlmodel import SQLModel
+
+from sigma_app.models.lead import Lead
+from sigma_app.models.profile import Profile
+from sigma_app.models.user import User
+
+metadata = SQLModel.metadata
+
+__all__ = ["Lead", "Profile", "User", "metadata"]

@@ -1,0 +1,218 @@
+"""The one way in which requests reach the database: a transaction under somebody's role.
+
+Both doors share one pool of connections of the login role, which owns nothing. `transaction` gives a
+SQLModel session; `pipeline` gives a bare psycopg connection whose statements travel together, so that a
+transaction of one statement costs one round trip. In both the role and the JWT claims are local to the
+transaction (`set_config(…, true)`), so row level security judges every statement, a pooled connection
+carries nothing over, and a transaction pooler may sit between.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+from sqlalchemy import NullPool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler
+from sigma_app.core.errors import DatabaseUnavailable
+
+WAIT_SECONDS = 3.0  # for a free connection; a visitor reads "please try again" rather than wait longer
+RECONNECT_SECONDS = 1.0  # then the pool gives up, and the next request makes it try again at once
+_BECOME = "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
+_GONE = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
+
+
+@dataclass(frozen=True)
+class Actor:
+    """On whose behalf a transaction runs: a database role, and the JWT claims that the policies read."""
+
+    role: str
+    claims: str  # JSON
+
+
+ANONYMOUS = Actor("anon", '{"role":"anon"}')
+SERVICE = Actor("service_role", '{"role":"service_role"}')
+
+
+def user_actor(user_id: UUID | str, email: str | None = None, **claims: Any) -> Actor:
+    """Somebody signed in. `claims` are further claims of their access token, such as `session_id`."""
+    known = {"aud": "authenticated", "email": email} if email else {"aud": "authenticated"}
+    fixed = {"sub": str(user_id), "role": "authenticated"}  # last, so that no claim can replace them
+    return Actor("authenticated", json.dumps(known | claims | fixed, separators=(",", ":")))
+
+
+class Database:
+    """The pool and its two doors. One for a process; `open()` and `close()` belong to the same event loop."""
+
+    def __init__(self, url: str, pool_size: int = 10) -> None:
+        """Nothing connects yet.
+
+        Args:
+            url: the login's address, from `core.login.login_url`.
+            pool_size: the most connections that this process holds.
+        """
+        self._pool = AsyncConnectionPool(
+            url,
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            kwargs={
+                # psycopg's own BEGIN would wait for its answer; the pipeline sends one itself
+                "autocommit": True,
+                "connect_timeout": CONNECT_SECONDS,
+                "prepare_threshold": None if is_pooler(url) else 5,
+            },
+            open=False,
+            check=_check,
+            reset=_reset,
+            close_returns=True,
+            timeout=WAIT_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
+            name="sigma",
+        )
+        self._engine = create_async_engine(
+            "postgresql+psycopg://",
+            poolclass=NullPool,  # the recipe of psycopg_pool's documentation, "Integration with SQLAlchemy"
+            async_creator=self._connection_for_sqlalchemy,
+            use_native_hstore=False,  # spares a catalog query at the first use
+        )
+
+    async def open(self) -> None:
+        """Start connecting in the background: pages are served even while the database is away."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close every connection; waits a moment for those in use."""
+        await self._engine.dispose()
+        await self._pool.close(timeout=WAIT_SECONDS)
+
+    async def __aenter__(self) -> Database:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def ping(self) -> None:
+        """Return when the database answers.
+
+        Raises:
+            DatabaseUnavailable: it does not, within `WAIT_SECONDS`.
+        """
+        async with self._connection() as connection:
+            await connection.execute("select 1")
+
+    @asynccontextmanager
+    async def transaction(self, actor: Actor) -> AsyncIterator[AsyncSession]:
+        """A session in a transaction of `actor`; leaving commits, an exception rolls back.
+
+        An `insert(Model.__table__)` as ANONYMOUS needs `.inline()`: it may not read what it wrote, and
+        RETURNING reads.
+
+        Raises:
+            DatabaseUnavailable: there is no connection, or it broke; nothing was saved that was not
+            acknowledged.
+        """
+        try:
+            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                connection = await session.connection()
+                await connection.execute(_BECOME_IN_SESSION, {"role": actor.role, "claims": actor.claims})
+                yield session
+        except DBAPIError as error:
+            if _is_unavailable(error.orig):
+                raise DatabaseUnavailable from error
+            raise
+        except psycopg.OperationalError as error:  # from the pool, before there is anything to wrap
+            if _is_unavailable(error):
+                raise DatabaseUnavailable from error
+            raise
+
+    @asynccontextmanager
+    async def pipeline(self, actor: Actor) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction of `actor`, in psycopg's pipeline mode; leaving commits.
+
+        Statements are sent without waiting for their answers. One round trip in all, and one more for each
+        time the body fetches rows. So an error of a statement is raised on leaving, unless something was
+        fetched after it; a cursor's `rowcount` is known after leaving. Any error rolls everything back.
+
+        Raises:
+            psycopg.Error: what the first failing statement said, with its `sqlstate`.
+            DatabaseUnavailable: there is no connection, or it broke; nothing was saved that was not
+            acknowledged.
+        """
+        async with self._connection() as connection:
+            try:
+                async with connection.pipeline():
+                    await connection.execute("begin")
+                    await connection.execute(_BECOME, (actor.role, actor.claims))
+                    yield connection
+                    committed = await connection.execute("commit")
+                if committed.statusmessage != "COMMIT":  # the body swallowed an error: it was rolled back
+                    raise psycopg.errors.InFailedSqlTransaction("a statement failed: nothing was saved")
+            except BaseException:
+                if not connection.closed:
+                    await connection.rollback()
+                raise
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool, and one class of error for every way in which there is none."""
+        try:
+            connection = await self._pool.getconn()
+            try:
+                yield connection
+            finally:
+                await self._pool.putconn(connection)
+        except psycopg.OperationalError as error:
+            if _is_unavailable(error):
+                raise DatabaseUnavailable from error
+            raise
+
+    async def _connection_for_sqlalchemy(self) -> AsyncConnection:
+        connection = await self._pool.getconn()
+        await connection.set_autocommit(False)  # SQLAlchemy leaves BEGIN to the driver; `_reset` sets it back
+        return connection
+
+
+_BECOME_IN_SESSION = text(
+    "select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)"
+)
+
+
+async def _check(connection: AsyncConnection) -> None:
+    """Refuse a connection that died while it lay in the pool, without the round trip of asking the server.
+
+    An idle connection has nothing to say. If its socket has something to read, that is the server's
+    farewell or the end of the stream, and only then is it worth asking.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await connection.execute("")
+
+
+async def _reset(connection: AsyncConnection) -> None:
+    """How a connection goes back into the pool."""
+    if not connection.autocommit:
+        await connection.set_autocommit(True)
+
+
+def _is_unavailable(error: BaseException | None) -> bool:
+    """Whether the database is away, as opposed to: it answered, and the answer is an error.
+
+    Without an SQLSTATE the client noticed it itself: no connection, none free in time, or a broken one.
+    """
+    if not isinstance(error, psycopg.OperationalError) or isinstance(error, psycopg.errors.PipelineAborted):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith("08") or error.sqlstate in _GONE

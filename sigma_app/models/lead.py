@@ -1,0 +1,65 @@
+"""A lead: somebody who joined the waitlist."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import TIMESTAMP, CheckConstraint, Index, Text, text
+from sqlmodel import Field, SQLModel
+
+WHEN = TIMESTAMP(timezone=True)
+UTC_NOW = text("timezone('utc'::text, now())")
+LENGTHS = {  # characters; a longer value is refused with 23514
+    "email": 320,
+    "utm_source": 200,
+    "utm_medium": 200,
+    "utm_campaign": 200,
+    "utm_term": 200,
+    "utm_content": 200,
+    "referrer": 500,
+    "landing_path": 500,
+    "referral_code": 64,
+    "consent_version": 64,
+}
+
+
+class Lead(SQLModel, table=True):
+    """One address on the list, unique whatever its case (backend_operations.md, "leads"; product.md, item 1).
+
+    A visitor may insert the first ten text columns and read none. `id`, `created_at` and `consent_at` are the
+    database's, `disposable` is the operator's.
+    """
+
+    __tablename__ = "leads"  # pyright: ignore[reportAssignmentType] - as SQLModel documents it
+    __table_args__ = (
+        *(
+            CheckConstraint(f"char_length({name}) <= {most}", name=f"leads_{name}_length")
+            for name, most in LENGTHS.items()
+        ),
+        CheckConstraint("email is not null", name="leads_email_required"),
+        CheckConstraint("email ~ '^[^\\s@][^\\s]*@[^\\s@]+$'", name="leads_email_format"),
+        CheckConstraint("(consent_version is null) = (consent_at is null)", name="leads_consent_complete"),
+        Index("leads_email_lower_key", text("lower(email)"), unique=True),
+        Index("idx_leads_email", "email"),
+        Index("idx_leads_created_at", "created_at"),
+    )
+
+    id: UUID | None = Field(
+        None, primary_key=True, sa_column_kwargs={"server_default": text("gen_random_uuid()")}
+    )
+    email: str | None = Field(None, sa_type=Text)
+    created_at: datetime | None = Field(
+        None, sa_type=WHEN, nullable=False, sa_column_kwargs={"server_default": UTC_NOW}
+    )
+    utm_source: str | None = Field(None, sa_type=Text)
+    utm_medium: str | None = Field(None, sa_type=Text)
+    utm_campaign: str | None = Field(None, sa_type=Text)
+    utm_term: str | None = Field(None, sa_type=Text)
+    utm_content: str | None = Field(None, sa_type=Text)
+    referrer: str | None = Field(None, sa_type=Text)  # the page that led here, as the browser tells it
+    landing_path: str | None = Field(None, sa_type=Text)  # the first page of ours, without the host
+    referral_code: str | None = Field(None, sa_type=Text)  # the code that was used, not one's own
+    consent_version: str | None = Field(None, sa_type=Text)  # the text that was agreed to
+    consent_at: datetime | None = Field(None, sa_type=WHEN)  # when; set by the database
+    disposable: bool | None = None  # whether its domain gives out throw-away addresses; None: not looked at
