@@ -91,22 +91,22 @@ QUESTIONS = (
     Question(
         "Is Sigma open yet?",
         (
-            "No. Today it is a waitlist, and everything above is what we are building it to do. We would rather "
-            "open late than hand you half a company.",
+            "No. Today it is a waitlist, and everything above is what we are building it to do. We would "
+            "rather open late than hand you half a company.",
         ),
     ),
     Question(
         "What happens after I join?",
         (
-            "You get one e-mail with your place in line. Then quiet, until there is something to say: your place "
-            "is coming up, or the price is known.",
+            "You get one e-mail with your place in line. Then quiet, until there is something to say: "
+            "your place is coming up, or the price is known.",
         ),
     ),
     Question(
         "Will it really happen while I sleep?",
         (
-            "The parts that can, yes. Banks and registries keep office hours, and some signatures have to be yours. "
-            "Sigma is built to do everything up to that line, and to stop there.",
+            "The parts that can, yes. Banks and registries keep office hours, and some signatures have to "
+            "be yours. Sigma is built to do everything up to that line, and to stop there.",
         ),
     ),
     Question(
@@ -116,14 +116,15 @@ QUESTIONS = (
     Question(
         "What do you do with my address?",
         (
-            "We keep it to run the list, beside the page that sent you here. No trackers, no selling, no cookies for "
-            "visitors. The privacy page says it in full, and is short.",
+            "We keep it to run the list, beside the page that sent you here. No trackers, no selling, no "
+            "cookies for visitors. The privacy page says it in full, and is short.",
         ),
     ),
     Question(
         "Why the Σ?",
         (
-            "It is the sign for a sum. A company is one: six dull parts that only count once they are added up.",
+            "It is the sign for a sum. A company is one: six dull parts that only count once they are "
+            "added up.",
         ),
     ),
 )

@@ -6,6 +6,7 @@ from sigma_app.features.waitlist import sections
 from sigma_app.features.waitlist.form import join_form, join_script, joined_words
 from sigma_app.ui.head import page
 from sigma_app.ui.layout import shell
+from sigma_app.ui.link import link
 
 
 def landing() -> rx.Component:
@@ -51,11 +52,11 @@ def joined() -> rx.Component:
                 rx.el.div(*joined_words(heading=rx.el.H1), class_name="joined"),
                 rx.el.p(
                     "If it is not there in a few minutes, look where the newsletters go. Or ",
-                    rx.el.a("join again", href="/join"),
-                    " with the address spelled differently; it happens at night.",
+                    link("join again", href="/join"),
+                    "with the address spelled differently; it happens at night.",
                     class_name="fine-print",
                 ),
-                rx.el.p(rx.el.a("Back to the start", href="/", class_name="button button-quiet")),
+                rx.el.p(link("Back to the start", href="/", class_name="button button-quiet")),
                 class_name="entry stack",
             ),
             class_name="ledger-row frame lone",
@@ -69,8 +70,8 @@ PAGES = [
         landing,
         "/",
         "Sigma: from zero to CEO while you sleep",
-        "Sigma turns an idea into a running company: paperwork, brand, website, payments, bank account, marketing. "
-        "Join the waitlist; it is free.",
+        "Sigma turns an idea into a running company: paperwork, brand, website, payments, bank account, "
+        "marketing. Join the waitlist; it is free.",
     ),
     page(
         join,
