@@ -2,7 +2,7 @@
 
 import reflex as rx
 
-from sigma_app.ui.brand import wordmark
+from sigma_app.ui.brand import sigma_mark, wordmark
 from sigma_app.ui.link import link
 
 SECTIONS = (
@@ -89,4 +89,14 @@ def section(
         aria_labelledby=f"{anchor}-title",
         class_name="ledger-row frame",
         custom_attrs={"id": anchor},
+    )
+
+
+def lone(*children: rx.Component, time: str) -> rx.Component:
+    """The single entry of a page that has little to say; the mark keeps it company on wide screens."""
+    return rx.el.section(
+        rx.el.p(time, class_name="margin-note", aria_hidden="true"),
+        rx.el.div(*children, class_name="entry stack"),
+        sigma_mark("lone-mark"),
+        class_name="ledger-row frame lone",
     )

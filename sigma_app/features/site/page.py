@@ -4,7 +4,7 @@ import reflex as rx
 
 from sigma_app.ui.brand import sigma_mark
 from sigma_app.ui.head import page
-from sigma_app.ui.layout import shell
+from sigma_app.ui.layout import lone, shell
 from sigma_app.ui.link import link
 from sigma_app.ui.prose import Clause, document
 
@@ -162,20 +162,12 @@ def terms() -> rx.Component:
 def not_found() -> rx.Component:
     """The page for an address that leads nowhere."""
     return shell(
-        rx.el.section(
-            rx.el.p("404", class_name="margin-note", aria_hidden="true"),
-            rx.el.div(
-                rx.el.p(
-                    sigma_mark("nothing-sign"), rx.el.span("= 0"), class_name="nothing", aria_hidden="true"
-                ),
-                rx.el.h1("We added up everything at this address.", class_name="title"),
-                rx.el.p(
-                    "It came to nothing. You may have mistyped, or we may have moved it.", class_name="lede"
-                ),
-                rx.el.p(link("Start again from zero", href="/", class_name="button button-primary")),
-                class_name="entry stack",
-            ),
-            class_name="ledger-row frame lone",
+        lone(
+            rx.el.p(sigma_mark("nothing-sign"), rx.el.span("= 0"), class_name="nothing", aria_hidden="true"),
+            rx.el.h1("We added up everything at this address.", class_name="title"),
+            rx.el.p("It came to nothing. You may have mistyped, or we may have moved it.", class_name="lede"),
+            rx.el.p(link("Start again from zero", href="/", class_name="button button-primary")),
+            time="404",
         )
     )
 

@@ -41,13 +41,13 @@ class Question(NamedTuple):
 
 
 REHEARSAL = (
-    Entry("23:04", "You", "“Sourdough, but for dogs.” Then snoring."),
+    Entry("23:04", "You", "“Sourdough, for dogs.” Then snoring."),
     Entry("23:41", "Paperwork", "Articles drafted. You sign page four."),
     Entry("00:52", "Brand", "Eleven names considered. One is good."),
     Entry("02:17", "Website", "Written, built, on its own domain."),
-    Entry("03:38", "Payments", "Checkout takes a card. Gives it back, too."),
-    Entry("05:05", "Banking", "Application filled in. Bank opens at nine."),
-    Entry("06:20", "Marketing", "First announcement drafted. No hashtags."),
+    Entry("03:38", "Payments", "Takes a card. Gives it back, too."),
+    Entry("05:05", "Banking", "Forms filled in. Bank opens at nine."),
+    Entry("06:20", "Marketing", "Launch post drafted. No hashtags."),
 )
 REHEARSAL_SUM = Entry("06:58", "Company", "One, complete. Good morning, CEO.")
 

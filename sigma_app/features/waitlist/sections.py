@@ -67,12 +67,12 @@ def parts() -> rx.Component:
 
 
 def night() -> rx.Component:
-    """How it works, as double-entry bookkeeping: your column empties, ours fills."""
+    """How it works, as double-entry bookkeeping: your column and ours."""
     return section(
         rx.el.ol(*(_exchange(step) for step in copy.EXCHANGES), class_name="exchanges"),
         anchor="night",
         time="02:17",
-        title="You do less each time.",
+        title="You have three jobs. One of them is sleep.",
         intro="Three steps, kept in two columns, as is customary.",
     )
 
