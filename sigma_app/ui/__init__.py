@@ -1,0 +1,1 @@
+"""Stateless components: they take values and handlers, and know no feature."""

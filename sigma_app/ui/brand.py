@@ -2,7 +2,9 @@
 
 import reflex as rx
 
-SIGMA_OUTLINE = "M6 4H94V38H78V22H38L68 60 38 98H78V82H94V116H6V101L39 60 6 19Z"
+from sigma_app.ui.link import link
+
+SIGMA_OUTLINE = "M8 4H92V34H79V17H29L63 60 27 103H79V86H92V116H8V105L45 60 8 15Z"
 CHECK_OUTLINE = "M4 12.5 9.5 18 20 6.5"
 
 
@@ -19,16 +21,16 @@ def sigma_mark(class_name: str = "") -> rx.Component:
 def check_mark(class_name: str = "") -> rx.Component:
     """A tick; decorative."""
     return rx.el.svg(
-        rx.el.path(d=CHECK_OUTLINE, fill="none", stroke="currentColor", stroke_width="2.5"),
+        rx.el.path(d=CHECK_OUTLINE),
         view_box="0 0 24 24",
-        class_name=class_name,
+        class_name=f"fill-none stroke-current stroke-[2.5] {class_name}".strip(),
         aria_hidden="true",
     )
 
 
 def wordmark() -> rx.Component:
     """Σ Sigma, linking home."""
-    return rx.el.a(
+    return link(
         sigma_mark("h-6 w-auto text-(--signal)"),
         rx.el.span("Sigma"),
         href="/",

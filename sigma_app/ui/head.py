@@ -50,6 +50,13 @@ def page(
             {"property": "og:image:alt", "content": SHARE_IMAGE_ALT},
             {"name": "twitter:card", "content": "summary_large_image"},
             *_address(route, indexed),
+            rx.el.link(
+                rel="preload",
+                href="/fonts/familjen-grotesk.woff2",
+                type="font/woff2",
+                cross_origin="anonymous",
+                custom_attrs={"as": "font"},
+            ),
             rx.el.link(rel="icon", href="/favicon.ico", sizes="32x32"),
             rx.el.link(rel="icon", href="/favicon.svg", type="image/svg+xml"),
             rx.el.link(rel="apple-touch-icon", href="/apple-touch-icon.png"),

@@ -2,7 +2,8 @@
 
 import reflex as rx
 
-from sigma_app.ui.brand import wordmark
+from sigma_app.ui.brand import sigma_mark, wordmark
+from sigma_app.ui.link import link
 
 SECTIONS = (
     ("/#parts", "What it does"),
@@ -15,7 +16,7 @@ SECTIONS = (
 def shell(*children: rx.Component, call_to_action: bool = True) -> rx.Component:
     """A whole page; `children` are the content of <main>."""
     return rx.el.div(
-        rx.el.a("Skip to content", href="#content", class_name="skip-link"),
+        link("Skip to content", href="#content", class_name="skip-link"),
         header(call_to_action),
         rx.el.main(
             *children,
@@ -31,11 +32,13 @@ def header(call_to_action: bool = True) -> rx.Component:
     return rx.el.header(
         wordmark(),
         rx.el.nav(
-            *(rx.el.a(label, href=href) for href, label in SECTIONS),
+            *(link(label, href=href) for href, label in SECTIONS),
             aria_label="Sections",
             class_name="site-nav",
         ),
-        rx.el.a("Join the list", href="/join", class_name="button button-quiet") if call_to_action else None,
+        link("Join the list", href="/join", class_name="button button-quiet")
+        if call_to_action
+        else rx.fragment(),
         class_name="site-header frame",
     )
 
@@ -46,12 +49,12 @@ def footer() -> rx.Component:
         rx.el.div(
             wordmark(),
             rx.el.p("Everything added up.", class_name="text-(--muted)"),
-            class_name="flex flex-wrap items-baseline gap-x-5 gap-y-2",
+            class_name="flex flex-wrap items-center gap-x-5 gap-y-2",
         ),
         rx.el.nav(
-            rx.el.a("Waitlist", href="/join"),
-            rx.el.a("Privacy", href="/privacy"),
-            rx.el.a("Terms", href="/terms"),
+            link("Waitlist", href="/join"),
+            link("Privacy", href="/privacy"),
+            link("Terms", href="/terms"),
             aria_label="Footer",
             class_name="flex flex-wrap gap-x-6 gap-y-1",
         ),
@@ -59,17 +62,41 @@ def footer() -> rx.Component:
     )
 
 
-def section(*children: rx.Component, anchor: str, time: str, title: str, intro: str = "") -> rx.Component:
-    """A section of a page: the hour of the night in the margin, the heading and content beside it."""
+def section(
+    *children: rx.Component, anchor: str, time: str, title: str, intro: str = "", layout: str = ""
+) -> rx.Component:
+    """A section of a page: the hour of the night in the margin, the heading and content beside it.
+
+    Args:
+        children: what comes after the heading.
+        anchor: the section's id, which the header links to.
+        time: the hour in the margin, such as "23:41"; decoration, hidden from screen readers.
+        title: the heading.
+        intro: a sentence or two under it.
+        layout: "entry-split" puts the heading and the content side by side where there is room.
+    """
     return rx.el.section(
         rx.el.p(time, class_name="margin-note", aria_hidden="true"),
         rx.el.div(
-            rx.el.h2(title, id=f"{anchor}-title", class_name="heading"),
-            rx.el.p(intro, class_name="lede") if intro else None,
+            rx.el.div(
+                # An id given as a prop would cost a React ref each.
+                rx.el.h2(title, class_name="heading", custom_attrs={"id": f"{anchor}-title"}),
+                rx.el.p(intro, class_name="lede") if intro else rx.fragment(),
+            ),
             *children,
-            class_name="entry",
+            class_name=f"entry {layout}".strip(),
         ),
-        id=anchor,
         aria_labelledby=f"{anchor}-title",
         class_name="ledger-row frame",
+        custom_attrs={"id": anchor},
+    )
+
+
+def lone(*children: rx.Component, time: str) -> rx.Component:
+    """The single entry of a page that has little to say; the mark keeps it company on wide screens."""
+    return rx.el.section(
+        rx.el.p(time, class_name="margin-note", aria_hidden="true"),
+        rx.el.div(*children, class_name="entry stack"),
+        sigma_mark("lone-mark"),
+        class_name="ledger-row frame lone",
     )

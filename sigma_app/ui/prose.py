@@ -16,7 +16,7 @@ def document(title: str, summary: str, clauses: Sequence[Clause], reviewed: str)
     Args:
         title: the page's only h1.
         summary: what a hurried reader should leave with.
-        clauses: heading and paragraphs of each clause; a paragraph is text, pieces of text and links, or an element.
+        clauses: each with its heading and its paragraphs: text, pieces of text and links, or an element.
         reviewed: the day the text was last checked against the software.
     """
     return shell(

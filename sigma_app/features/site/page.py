@@ -1,10 +1,11 @@
-"""The pages that belong to the site rather than to a feature: privacy, terms, and the page that is not there."""
+"""The site's own pages: privacy, terms, and the page that is not there."""
 
 import reflex as rx
 
 from sigma_app.ui.brand import sigma_mark
 from sigma_app.ui.head import page
-from sigma_app.ui.layout import shell
+from sigma_app.ui.layout import lone, shell
+from sigma_app.ui.link import link
 from sigma_app.ui.prose import Clause, document
 
 REVIEWED = "22 November 2026"
@@ -19,8 +20,8 @@ PRIVACY: list[Clause] = [
                 ),
                 rx.el.li(
                     rx.el.b("Where you came from"),
-                    ": the page you joined on, the page that linked to it, and the campaign tags (utm) in its "
-                    "address, if there were any. It tells us which of our words work.",
+                    ": the page you joined on, the page that linked to it, and the campaign tags (utm) in "
+                    "its address, if there were any. It tells us which of our words work.",
                 ),
                 rx.el.li(rx.el.b("A referral code"), ", if somebody's link brought you here."),
                 rx.el.li(
@@ -28,48 +29,54 @@ PRIVACY: list[Clause] = [
                     ": the version of the sentence under the form, and the time you joined.",
                 ),
             ),
-            "That is the whole list. We do not ask for your name, and we do not buy facts about you elsewhere.",
+            "That is the whole list. We do not ask for your name, and we do not buy facts about you "
+            "elsewhere.",
         ],
     ),
     (
         "What we use for a moment",
         [
-            "To keep machines off the list, we look at how fast the form was filled in and how often one network "
-            "or one address tries. Your network address is used for that count and is not stored with your entry.",
+            "To keep machines off the list, we look at how fast the form was filled in and how often one "
+            "network or one address tries. Your network address is used for that count and is not stored "
+            "with your entry.",
         ],
     ),
     (
         "What we do not do",
         [
-            "No trackers, no advertising, no analytics from other companies, no fonts or scripts from elsewhere. "
-            "Nothing on these pages is loaded from another address. We do not sell, rent or trade the list.",
+            "No trackers, no advertising, no analytics from other companies, no fonts or scripts from "
+            "elsewhere. Nothing on these pages is loaded from another address. We do not sell, rent or "
+            "trade the list.",
         ],
     ),
     (
         "Cookies",
         [
-            "None for visitors. When a page talks to our server, your browser keeps one random token in its session "
-            "storage, so that the answer reaches the right tab. It names nobody, and goes when the tab closes.",
+            "None for visitors. When a page talks to our server, your browser keeps one random token in "
+            "its session storage, so that the answer reaches the right tab. It names nobody, and goes "
+            "when the tab closes.",
         ],
     ),
     (
         "E-mail",
         [
-            "You agreed to mail about your place in line, so that is what you get. Every message has a way to "
-            "unsubscribe, and it takes one click.",
+            "You agreed to mail about your place in line, so that is what you get. Every message has a "
+            "way to unsubscribe, and it takes one click.",
         ],
     ),
     (
         "Being removed, or asking what we hold",
         [
-            "Reply to any mail from us and say so. We send you what we hold, correct it, or erase it, whichever you "
-            "ask for. You owe us no reason. We keep your entry until then, or until the list has done its work.",
+            "Reply to any mail from us and say so. We send you what we hold, correct it, or erase it, "
+            "whichever you ask for. You owe us no reason. We keep your entry until then, or until the "
+            "list has done its work.",
         ],
     ),
     (
         "Changes",
         [
-            "When this page changes, the date at the top does too. If it changes what happens to you, we write first."
+            "When this page changes, the date at the top does too. If it changes what happens to you, we "
+            "write first."
         ],
     ),
 ]
@@ -78,36 +85,37 @@ TERMS: list[Clause] = [
     (
         "What this is",
         [
-            "Sigma is a waitlist for a service that is not open yet. Joining costs nothing, gives you a place in line, "
-            "and obliges you to nothing.",
+            "Sigma is a waitlist for a service that is not open yet. Joining costs nothing, gives you a "
+            "place in line, and obliges you to nothing.",
         ],
     ),
     (
         "What a place in line is worth",
         [
-            "An invitation when it comes up. It is not a contract for the service, a price or a date, and it cannot "
-            "be sold. We may change what Sigma will do before it opens; the list is told.",
+            "An invitation when it comes up. It is not a contract for the service, a price or a date, and "
+            "it cannot be sold. We may change what Sigma will do before it opens; the list is told.",
         ],
     ),
     (
         "What we ask of you",
         [
-            "Use an address that is yours. Join once; joining again just sends your place again. Do not feed the form "
-            "by machine. We may remove entries that were.",
+            "Use an address that is yours. Join once; joining again just sends your place again. Do not "
+            "feed the form by machine. We may remove entries that were.",
         ],
     ),
     (
         "What Sigma is not",
         [
-            "Nothing on these pages is legal, tax or financial advice. The night on the front page is a rehearsal "
-            "with a made-up idea. The dogs are hypothetical.",
+            "Nothing on these pages is legal, tax or financial advice. The night on the front page is a "
+            "rehearsal with a made-up idea. The dogs are hypothetical.",
         ],
     ),
     (
         "When something breaks",
         [
-            "The waitlist comes as it is. We look after it with care, but cannot promise that it is always there or "
-            "without fault. Rights that the law gives you and that cannot be signed away stay yours.",
+            "The waitlist comes as it is. We look after it with care, but cannot promise that it is "
+            "always there or without fault. Rights that the law gives you and that cannot be signed away "
+            "stay yours.",
         ],
     ),
     (
@@ -115,7 +123,7 @@ TERMS: list[Clause] = [
         [
             [
                 "Unsubscribe in any mail, or reply to one and ask to be erased. How that works is on the ",
-                rx.el.a("privacy page", href="/privacy"),
+                link("privacy page", href="/privacy"),
                 ".",
             ],
         ],
@@ -123,7 +131,8 @@ TERMS: list[Clause] = [
     (
         "When Sigma opens",
         [
-            "Paying customers get terms of their own, to read and agree to before they pay. Not these, and not silently."
+            "Paying customers get terms of their own, to read and agree to before they pay. Not these, and "
+            "not silently."
         ],
     ),
 ]
@@ -133,8 +142,8 @@ def privacy() -> rx.Component:
     """What the software keeps about a person, and why."""
     return document(
         "Privacy",
-        "We keep your e-mail address, where you came from and what you agreed to. We ask nobody else about you, and "
-        "tell nobody else.",
+        "We keep your e-mail address, where you came from and what you agreed to. We ask nobody else "
+        "about you, and tell nobody else.",
         PRIVACY,
         REVIEWED,
     )
@@ -153,20 +162,12 @@ def terms() -> rx.Component:
 def not_found() -> rx.Component:
     """The page for an address that leads nowhere."""
     return shell(
-        rx.el.section(
-            rx.el.p("404", class_name="margin-note", aria_hidden="true"),
-            rx.el.div(
-                rx.el.p(
-                    sigma_mark("nothing-sign"), rx.el.span("= 0"), class_name="nothing", aria_hidden="true"
-                ),
-                rx.el.h1("We added up everything at this address.", class_name="title"),
-                rx.el.p(
-                    "It came to nothing. You may have mistyped, or we may have moved it.", class_name="lede"
-                ),
-                rx.el.p(rx.el.a("Start again from zero", href="/", class_name="button button-primary")),
-                class_name="entry stack",
-            ),
-            class_name="ledger-row frame lone",
+        lone(
+            rx.el.p(sigma_mark("nothing-sign"), rx.el.span("= 0"), class_name="nothing", aria_hidden="true"),
+            rx.el.h1("We added up everything at this address.", class_name="title"),
+            rx.el.p("It came to nothing. You may have mistyped, or we may have moved it.", class_name="lede"),
+            rx.el.p(link("Start again from zero", href="/", class_name="button button-primary")),
+            time="404",
         )
     )
 

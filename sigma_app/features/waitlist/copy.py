@@ -41,13 +41,13 @@ class Question(NamedTuple):
 
 
 REHEARSAL = (
-    Entry("23:04", "You", "“Sourdough, but for dogs.” Then snoring."),
+    Entry("23:04", "You", "“Sourdough, for dogs.” Then snoring."),
     Entry("23:41", "Paperwork", "Articles drafted. You sign page four."),
     Entry("00:52", "Brand", "Eleven names considered. One is good."),
     Entry("02:17", "Website", "Written, built, on its own domain."),
-    Entry("03:38", "Payments", "Checkout takes a card. Gives it back, too."),
-    Entry("05:05", "Banking", "Application filled in. Bank opens at nine."),
-    Entry("06:20", "Marketing", "First announcement drafted. No hashtags."),
+    Entry("03:38", "Payments", "Takes a card. Gives it back, too."),
+    Entry("05:05", "Banking", "Forms filled in. Bank opens at nine."),
+    Entry("06:20", "Marketing", "Launch post drafted. No hashtags."),
 )
 REHEARSAL_SUM = Entry("06:58", "Company", "One, complete. Good morning, CEO.")
 
@@ -91,22 +91,22 @@ QUESTIONS = (
     Question(
         "Is Sigma open yet?",
         (
-            "No. Today it is a waitlist, and everything above is what we are building it to do. We would rather "
-            "open late than hand you half a company.",
+            "No. Today it is a waitlist, and everything above is what we are building it to do. We would "
+            "rather open late than hand you half a company.",
         ),
     ),
     Question(
         "What happens after I join?",
         (
-            "You get one e-mail with your place in line. Then quiet, until there is something to say: your place "
-            "is coming up, or the price is known.",
+            "You get one e-mail with your place in line. Then quiet, until there is something to say: "
+            "your place is coming up, or the price is known.",
         ),
     ),
     Question(
         "Will it really happen while I sleep?",
         (
-            "The parts that can, yes. Banks and registries keep office hours, and some signatures have to be yours. "
-            "Sigma is built to do everything up to that line, and to stop there.",
+            "The parts that can, yes. Banks and registries keep office hours, and some signatures have to "
+            "be yours. Sigma is built to do everything up to that line, and to stop there.",
         ),
     ),
     Question(
@@ -116,14 +116,15 @@ QUESTIONS = (
     Question(
         "What do you do with my address?",
         (
-            "We keep it to run the list, beside the page that sent you here. No trackers, no selling, no cookies for "
-            "visitors. The privacy page says it in full, and is short.",
+            "We keep it to run the list, beside the page that sent you here. No trackers, no selling, no "
+            "cookies for visitors. The privacy page says it in full, and is short.",
         ),
     ),
     Question(
         "Why the Σ?",
         (
-            "It is the sign for a sum. A company is one: six dull parts that only count once they are added up.",
+            "It is the sign for a sum. A company is one: six dull parts that only count once they are "
+            "added up.",
         ),
     ),
 )

@@ -9,6 +9,7 @@ import reflex as rx
 from sigma_app.features.waitlist.consent import CONSENT_TEXT
 from sigma_app.features.waitlist.state import WaitlistState
 from sigma_app.ui.brand import check_mark
+from sigma_app.ui.link import link
 
 JOINED_TITLE = "You're on the list. Your place is in your inbox."
 JOINED_NOTE = "Nothing else to do tonight. We suggest sleep."
@@ -20,7 +21,7 @@ def join_form(form: str, *, template: bool = False) -> rx.Component:
 
     Args:
         form: its name on the page, which the answer is addressed to.
-        template: mark the field and the status line for the server, which fills them for people without JavaScript.
+        template: mark the field and the status line for the server, which fills them where no script runs.
     """
     answered_here = WaitlistState.form == form
     joined = answered_here & (WaitlistState.outcome == "joined")
@@ -35,7 +36,7 @@ def join_form(form: str, *, template: bool = False) -> rx.Component:
             _status_line(form, answered_here, template),
             rx.el.p(
                 CONSENT_TEXT + " ",
-                rx.el.a("Privacy", href="/privacy"),
+                link("Privacy", href="/privacy"),
                 class_name="fine-print",
                 custom_attrs={"id": f"{form}-consent"},
             ),
@@ -67,7 +68,7 @@ def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, .
 
 
 def join_script() -> rx.Component:
-    """The small script that fills the hidden fields and follows an attempt; the page reads and posts without it."""
+    """The script that fills the hidden fields and follows an attempt; the page reads and posts without it."""
     return rx.el.script(src="/join.js", defer=True)
 
 

@@ -5,7 +5,8 @@ import reflex as rx
 from sigma_app.features.waitlist import sections
 from sigma_app.features.waitlist.form import join_form, join_script, joined_words
 from sigma_app.ui.head import page
-from sigma_app.ui.layout import shell
+from sigma_app.ui.layout import lone, shell
+from sigma_app.ui.link import link
 
 
 def landing() -> rx.Component:
@@ -24,18 +25,14 @@ def landing() -> rx.Component:
 def join() -> rx.Component:
     """The form alone; the server shows this page again, filled in, to those without JavaScript."""
     return shell(
-        rx.el.section(
-            rx.el.p("23:04", class_name="margin-note", aria_hidden="true"),
-            rx.el.div(
-                rx.el.h1("Get in line. Then lie down.", class_name="title"),
-                rx.el.p(
-                    "One field. You get your place by e-mail, and hear from us again when it comes up.",
-                    class_name="lede",
-                ),
-                join_form("page", template=True),
-                class_name="entry",
+        lone(
+            rx.el.h1("Get in line. Then lie down.", class_name="title"),
+            rx.el.p(
+                "One field. You get your place by e-mail, and hear from us again when it comes up.",
+                class_name="lede",
             ),
-            class_name="ledger-row frame lone",
+            join_form("page", template=True),
+            time="23:04",
         ),
         join_script(),
         call_to_action=False,
@@ -45,20 +42,16 @@ def join() -> rx.Component:
 def joined() -> rx.Component:
     """Where a plain POST leads: the same words as the form shows in place."""
     return shell(
-        rx.el.section(
-            rx.el.p("23:05", class_name="margin-note", aria_hidden="true"),
-            rx.el.div(
-                rx.el.div(*joined_words(heading=rx.el.H1), class_name="joined"),
-                rx.el.p(
-                    "If it is not there in a few minutes, look where the newsletters go. Or ",
-                    rx.el.a("join again", href="/join"),
-                    " with the address spelled differently; it happens at night.",
-                    class_name="fine-print",
-                ),
-                rx.el.p(rx.el.a("Back to the start", href="/", class_name="button button-quiet")),
-                class_name="entry stack",
+        lone(
+            rx.el.div(*joined_words(heading=rx.el.H1), class_name="joined"),
+            rx.el.p(
+                "If it is not there in a few minutes, look where the newsletters go. Or ",
+                link("join again", href="/join"),
+                " with the address spelled differently; it happens at night.",
+                class_name="fine-print",
             ),
-            class_name="ledger-row frame lone",
+            rx.el.p(link("Back to the start", href="/", class_name="button button-quiet")),
+            time="23:05",
         ),
         call_to_action=False,
     )
@@ -69,8 +62,8 @@ PAGES = [
         landing,
         "/",
         "Sigma: from zero to CEO while you sleep",
-        "Sigma turns an idea into a running company: paperwork, brand, website, payments, bank account, marketing. "
-        "Join the waitlist; it is free.",
+        "Sigma turns an idea into a running company: paperwork, brand, website, payments, bank account, "
+        "marketing. Join the waitlist; it is free.",
     ),
     page(
         join,

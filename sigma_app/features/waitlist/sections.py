@@ -14,7 +14,7 @@ def hero() -> rx.Component:
         rx.el.p("23:04", class_name="margin-note", aria_hidden="true"),
         rx.el.div(
             rx.el.h1(
-                "From zero to CEO ",
+                rx.el.span("From zero to CEO "),
                 rx.el.span("while you sleep.", class_name="display-rest"),
                 class_name="display",
             ),
@@ -67,12 +67,12 @@ def parts() -> rx.Component:
 
 
 def night() -> rx.Component:
-    """How it works, as double-entry bookkeeping: your column empties, ours fills."""
+    """How it works, as double-entry bookkeeping: your column and ours."""
     return section(
         rx.el.ol(*(_exchange(step) for step in copy.EXCHANGES), class_name="exchanges"),
         anchor="night",
         time="02:17",
-        title="You do less each time.",
+        title="You have three jobs. One of them is sleep.",
         intro="Three steps, kept in two columns, as is customary.",
     )
 
@@ -81,10 +81,11 @@ def price() -> rx.Component:
     """What it costs now, which is nothing, and who hears the rest first."""
     return section(
         rx.el.dl(*(_price(line) for line in copy.PRICES), class_name="bill"),
-        rx.el.p("The list hears the price first, before anybody is asked to pay it.", class_name="bill-note"),
         anchor="price",
         time="03:38",
         title="Waiting is free.",
+        intro="What Sigma itself costs, the list hears first, before anybody is asked to pay it.",
+        layout="entry-split",
     )
 
 
@@ -95,6 +96,7 @@ def questions() -> rx.Component:
         anchor="questions",
         time="05:05",
         title="Things one wonders at five in the morning.",
+        layout="entry-split",
     )
 
 
@@ -104,7 +106,11 @@ def closing() -> rx.Component:
         rx.el.div(
             rx.el.p("06:58", class_name="margin-note", aria_hidden="true"),
             rx.el.div(
-                rx.el.h2("Go to bed. We will keep your place.", id="closing-title", class_name="heading"),
+                rx.el.h2(
+                    "Go to bed. We will keep your place.",
+                    class_name="heading",
+                    custom_attrs={"id": "closing-title"},
+                ),
                 join_form("closing"),
                 class_name="entry closing-columns",
             ),
