@@ -5,8 +5,10 @@
 // and keeps the founder count live.
 (() => {
   const MINIMUM_FILL_MS = 1100; // just over intake.MINIMUM_FILL
-  const ANSWER_WITHIN_MS = 8000;
+  const ANSWER_WITHIN_MS = 5000;
   const COUNT_EVERY_MS = 20000;
+
+  const OFFLINE = "You seem to be offline. Your address is still here: try again.";
 
   const loadedAt = performance.now();
   const formOf = (event) => event.target.closest?.("form[data-join]");
@@ -19,6 +21,12 @@
     set("landing_url", location.href);
     set("referrer", document.referrer);
     set("elapsed_ms", Math.round(performance.now() - loadedAt));
+  };
+
+  const say = (form, words) => {
+    rest(form);
+    const status = form.querySelector('[role="status"]');
+    if (status) status.textContent = words;
   };
 
   const rest = (form) => {
@@ -37,6 +45,10 @@
         event.stopImmediatePropagation();
       };
       if (form.getAttribute("aria-busy") === "true" && !form.released) return stop();
+      if (!navigator.onLine) {
+        stop();
+        return say(form, OFFLINE);
+      }
       form.setAttribute("aria-busy", "true");
       const early = MINIMUM_FILL_MS - (performance.now() - loadedAt);
       if (early > 0) {
@@ -65,30 +77,19 @@
       await fetch("/founders.json", { cache: "no-store" });
       form.submit();
     } catch {
-      rest(form);
-      const status = form.querySelector('[role="status"]');
-      if (status) status.textContent = "You seem to be offline. Your address is still here: try again.";
+      say(form, OFFLINE);
     }
   };
 
-  // An answer has come when React changes data-attempt, or replaces the form by the result.
+  // An answer has come when React changes data-attempt; the result, if it is one, takes the focus.
   new MutationObserver((changes) => {
     for (const { target } of changes) {
-      for (const form of document.querySelectorAll("form[data-join]")) {
-        if (form === target) rest(form);
-      }
+      rest(target);
+      const result = target.parentElement?.querySelector("[data-joined]");
+      if (result?.textContent) result.focus();
     }
-    settle();
-  }).observe(document.documentElement, { subtree: true, childList: true, attributeFilter: ["data-attempt"] });
-
-  let settled = false;
-  const settle = () => {
-    const panel = document.querySelector("[data-joined]");
-    if (!panel || settled) return;
-    settled = true;
-    panel.focus({ preventScroll: false });
     count();
-  };
+  }).observe(document.body, { subtree: true, attributeFilter: ["data-attempt"] });
 
   // Coming back by the back button finds the page as it was left, a busy form included.
   addEventListener("pageshow", (event) => {

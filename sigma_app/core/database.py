@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import select
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -216,3 +216,28 @@ def _is_unavailable(error: BaseException | None) -> bool:
     if not isinstance(error, psycopg.OperationalError) or isinstance(error, psycopg.errors.PipelineAborted):
         return False
     return error.sqlstate is None or error.sqlstate.startswith("08") or error.sqlstate in _GONE
+
+
+_serving: Database | None = None
+
+
+@contextmanager
+def serve_requests_from(database: Database) -> Iterator[None]:
+    """Make `database` the one that this process's requests use, inside the block."""
+    global _serving
+    _serving = database
+    try:
+        yield
+    finally:
+        _serving = None
+
+
+def get_database() -> Database:
+    """The database of this process's requests.
+
+    Raises:
+        DatabaseUnavailable: the process serves none yet, or no more.
+    """
+    if _serving is None:
+        raise DatabaseUnavailable
+    return _serving

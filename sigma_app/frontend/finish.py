@@ -39,13 +39,17 @@ _MODULES = re.compile(
 )
 _ROUTE = re.compile(r'import \* as route(\d+) from "([^"]+)";')
 _INLINE_SCRIPT = re.compile(r"<script(?P<attributes>(?: [^>]*)?)>(?P<code>.+?)</script>", re.DOTALL)
+_STARTER = re.compile(r"<script>\(\(\) => \{\n  let started = false;.*?</script>", re.DOTALL)
 _ADDRESS = re.compile(r"""(?P<quote>["'`])(?P<scheme>https|wss)://sigma\.invalid(?P<path>[^"'`]*)(?P=quote)""")
 
-_CONNECT_ON_MOUNT = "    mounted.current = true;\n    ensureSocketConnected();\n"
-_CONNECT_ON_DEMAND = """\
-    mounted.current = true;
-    if (!document.querySelector('[data-socket="on-demand"]')) ensureSocketConnected();
-"""
+# The client connects when it mounts, and warms the transport up before that: two places to make conditional.
+_ON_DEMAND = "document.querySelector('[data-socket=\"on-demand\"]')"
+_CONNECTIONS = {
+    "    mounted.current = true;\n    ensureSocketConnected();\n": (
+        f"    mounted.current = true;\n    if (!{_ON_DEMAND}) ensureSocketConnected();\n"
+    ),
+    "      socketStarted ||\n      Object.keys(": f"      socketStarted || {_ON_DEMAND} ||\n      Object.keys(",
+}
 
 # The page decides when hydration starts: after everything has loaded and the browser is idle, or at once when the
 # visitor touches the page. The preloads then fetch the whole module graph in parallel instead of level by level.
@@ -91,15 +95,17 @@ class FinishPages(Plugin):
 
 
 def connect_on_demand(state_js: str) -> str:
-    """The client runtime with the connection on mount made conditional.
+    """The client runtime with its connections before the first event made conditional.
 
     Raises:
-        ShapeChanged: the pinned line is not there exactly once.
+        ShapeChanged: the pinned lines are not there exactly once.
     """
-    if _CONNECT_ON_DEMAND in state_js:
-        return state_js
-    _expect(state_js.count(_CONNECT_ON_MOUNT) == 1, "the line of state.js that connects on mount")
-    return state_js.replace(_CONNECT_ON_MOUNT, _CONNECT_ON_DEMAND)
+    for pinned, conditional in _CONNECTIONS.items():
+        if conditional in state_js:  # compiled before
+            continue
+        _expect(state_js.count(pinned) == 1, "a line of state.js that connects before the first event")
+        state_js = state_js.replace(pinned, conditional)
+    return state_js
 
 
 def finish(directory: Path) -> None:
@@ -138,6 +144,11 @@ def finish_page(html: str, directory: Path, name: str) -> str:
     _expect(len(preloads) > 0 and len(modules) == 1, f"the module scripts of {name}")
     html = _MODULE_PRELOAD.sub("", html)
     return _MODULES.sub(lambda match: f"<script>{_start_modules(match, preloads)}</script>", html)
+
+
+def without_hydration(page: str) -> str:
+    """A finished page that stays as the server wrote it: none of its modules start."""
+    return _STARTER.sub("", page)
 
 
 def inline_script_hashes(html: str) -> set[str]:

@@ -7,11 +7,12 @@ page is hydrated, and through `WaitlistState.join` after.
 import reflex as rx
 
 from sigma_app.features.waitlist.consent import CONSENT_TEXT
+from sigma_app.features.waitlist.intake import JOINED
 from sigma_app.features.waitlist.state import WaitlistState
 from sigma_app.ui.brand import check_mark
 from sigma_app.ui.link import link
 
-JOINED_TITLE = "You're on the list. Your place is in your inbox."
+JOINED_TITLE = JOINED.message
 JOINED_NOTE = "Nothing else to do tonight. We suggest sleep."
 FOUNDERS_FALLBACK = "Free to join. Unsubscribe with one click."
 
@@ -43,6 +44,7 @@ def join_form(form: str, *, template: bool = False) -> rx.Component:
             *_hidden_fields(form),
             action="/join",
             method="post",
+            no_validate=True,  # the server's reason stands beside the field; the browser's would hide it
             on_submit=WaitlistState.join,
             class_name="join-form",
             custom_attrs={"data-join": form, "data-attempt": WaitlistState.attempt},

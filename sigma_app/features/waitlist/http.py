@@ -14,10 +14,12 @@ from starlette.routing import Route
 from sigma_app.core.database import DatabaseUnavailable
 from sigma_app.core.origin import client_address, is_same_site
 from sigma_app.features.waitlist import intake
+from sigma_app.frontend.finish import without_hydration
 from sigma_app.settings import get_settings
 
 _LARGEST_FORM = 16 * 1024  # bytes; a form with every field at its bound has 4 KiB
-_HYDRATION = re.compile(r"<script>(?:(?!</script>).)*__reactRouterRouteModules.*?</script>", re.DOTALL)
+_EMAIL_FIELD = re.compile(r'<input[^>]* data-template="email"[^>]*>')
+_MESSAGE_LINE = re.compile(r'<p[^>]* data-template="message"[^>]*>')
 
 
 async def join(request: Request) -> Response:
@@ -78,8 +80,10 @@ def _form_again(request: Request, email: str, message: str) -> str:
     pages = request.scope.get("sigma.pages")
     if pages is None:  # `make dev`, where the frontend has a server of its own
         return f"<!doctype html><title>Join</title><p>{html.escape(message)}</p>"
-    page = _HYDRATION.sub("", pages.text("/join"))
-    page = page.replace('data-template="email"', f'data-template="email" value="{html.escape(email)}" aria-invalid="true"')
-    return re.sub(
-        r'(<[^>]+ data-template="message"[^>]*>)', lambda match: match[1] + html.escape(message), page, count=1
+    page = _EMAIL_FIELD.sub(
+        lambda field: field[0].replace('aria-invalid="false"', "").replace(
+            "<input", f'<input value="{html.escape(email)}" aria-invalid="true"'
+        ),
+        without_hydration(pages.text("/join")),
     )
+    return _MESSAGE_LINE.sub(lambda line: line[0] + html.escape(message), page)
