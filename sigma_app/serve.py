@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sigma_app.core.origin import is_same_site
 from sigma_app.frontend.static import MemoryFile, MemoryFiles, respond
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Site:
@@ -31,7 +26,7 @@ class Site:
         """
         self._pages = pages
         self._routes = Starlette(routes=routes)
-        self._routes.router.default = backend
+        self._routes.router.default = backend  # pyright: ignore[reportAttributeAccessIssue] - inferred too narrowly
         self._backend = backend
         self._base_url = base_url
 
@@ -62,7 +57,9 @@ class Site:
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_same_site(scope["headers"], self._base_url):
             await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "Another site may not connect here."})
+            await send(
+                {"type": "websocket.close", "code": 1008, "reason": "Another site may not connect here."}
+            )
             return
         # Engine.IO compares with one configured origin, while people come by localhost, 127.0.0.1 or a name: the
         # check above is the wider and the real one, so it is told the origin it expects.
@@ -87,7 +84,7 @@ def _with_designed_404(page: MemoryFile, scope: Scope, send: Send) -> Send:
     """A `send` that replaces the framework's bare "Not Found" by our page, and lets every other answer through."""
     replaced = False
 
-    async def sender(message: dict[str, Any]) -> None:
+    async def sender(message: Message) -> None:
         nonlocal replaced
         if message["type"] == "http.response.start" and _is_bare_404(message):
             replaced = True
@@ -98,7 +95,8 @@ def _with_designed_404(page: MemoryFile, scope: Scope, send: Send) -> Send:
     return sender
 
 
-def _is_bare_404(message: dict[str, Any]) -> bool:
+def _is_bare_404(message: Message) -> bool:
     return message["status"] == 404 and any(
-        name.lower() == b"content-type" and value.startswith(b"text/plain") for name, value in message["headers"]
+        name.lower() == b"content-type" and value.startswith(b"text/plain")
+        for name, value in message["headers"]
     )

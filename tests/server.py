@@ -15,6 +15,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import psycopg
+from psycopg.rows import dict_row
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -108,5 +109,5 @@ class Server:
     def leads(self, email: str) -> list[dict]:
         """Every row whose address is `email`, in any case."""
         with self.database() as connection:
-            cursor = connection.cursor(row_factory=psycopg.rows.dict_row)
+            cursor = connection.cursor(row_factory=dict_row)
             return cursor.execute("select * from leads where lower(email) = lower(%s)", [email]).fetchall()

@@ -61,7 +61,9 @@ def listen(settings: Settings) -> socket.socket:
         listener.bind(address)
         listener.listen(2048)
     except socket.gaierror:
-        raise StartError(f"HOST: {settings.host!r} is no address of this machine. Try HOST=127.0.0.1.") from None
+        raise StartError(
+            f"HOST: {settings.host!r} is no address of this machine. Try HOST=127.0.0.1."
+        ) from None
     except OSError as error:
         raise StartError(_port_refused(settings, error)) from None
     return listener
@@ -105,9 +107,11 @@ def serve(
         ws_max_size=1024 * 1024,
     )
     server = _Server(config, announce)
-    with contextlib.suppress(KeyboardInterrupt, SystemExit):  # raised again by uvicorn after a graceful stop
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[listener]))
+    with (
+        contextlib.suppress(KeyboardInterrupt, SystemExit),  # raised again by uvicorn after a graceful stop
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
+        runner.run(server.serve(sockets=[listener]))
     if not server.started:
         raise StartError("Sigma did not start; the lines above say why.")
 

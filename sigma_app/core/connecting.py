@@ -15,7 +15,7 @@ CONNECT_SECONDS = 5  # libpq's connect_timeout, for each address that the host n
 POOLER_PORT = "6543"  # Supabase's transaction mode; session mode and direct connections use 5432
 
 
-class DatabaseRefused(StartError):  # noqa: N818 - reads as a sentence where it is caught
+class DatabaseRefused(StartError):
     """DATABASE_URL: the database there does not let us in."""
 
     sqlstate: str | None = None  # what the server said, where it said anything

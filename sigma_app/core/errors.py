@@ -22,7 +22,7 @@ class StartError(SigmaError):
     """Sigma could not start."""
 
 
-class DatabaseUnavailable(SigmaError):  # noqa: N818 - reads as a sentence where it is caught
+class DatabaseUnavailable(SigmaError):
     """The database does not answer right now. Nothing was saved; please try again in a moment."""
 
     status = 503

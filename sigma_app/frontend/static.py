@@ -12,18 +12,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import brotli
+from starlette.types import Scope, Send
 
 from sigma_app.frontend.finish import INLINE_SCRIPTS, PLACEHOLDER_ORIGIN
 
-Scope = Mapping[str, Any]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 _IMMUTABLE = b"public, max-age=31536000, immutable"
@@ -123,7 +120,8 @@ def _load(path: Path, relative: Path, origin: str) -> MemoryFile:
     common = [(b"cache-control", caching), (b"etag", etag), (b"vary", b"accept-encoding")]
     bodies = {"": body, **(_compressed(path, body) if path.suffix in _COMPRESSIBLE else {})}
     variants = {
-        encoding: Variant(content, _headers(path, content, encoding, common)) for encoding, content in bodies.items()
+        encoding: Variant(content, _headers(path, content, encoding, common))
+        for encoding, content in bodies.items()
     }
     return MemoryFile(etag, common, variants)
 
@@ -148,7 +146,10 @@ def _compressed(path: Path, body: bytes) -> dict[str, bytes]:
     if path.suffix not in _ADDRESSED and all(sidecar.is_file() for sidecar in built.values()):
         found = {encoding: sidecar.read_bytes() for encoding, sidecar in built.items()}
     else:
-        found = {"br": brotli.compress(body, quality=_BROTLI_QUALITY), "gzip": gzip.compress(body, 6, mtime=0)}
+        found = {
+            "br": brotli.compress(body, quality=_BROTLI_QUALITY),
+            "gzip": gzip.compress(body, 6, mtime=0),
+        }
     return {encoding: content for encoding, content in found.items() if len(content) < len(body)}
 
 

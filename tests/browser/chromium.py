@@ -29,7 +29,10 @@ def find(playwright: Playwright) -> Path | None:
 def launch_options(playwright: Playwright) -> dict:
     """How to start the Chromium that is here; a sandbox of its own is not to be had as root."""
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return {"executable_path": str(find(playwright)), "args": [*_QUIET, *(["--no-sandbox"] if as_root else [])]}
+    return {
+        "executable_path": str(find(playwright)),
+        "args": [*_QUIET, *(["--no-sandbox"] if as_root else [])],
+    }
 
 
 def ensure() -> Path:
@@ -40,7 +43,10 @@ def ensure() -> Path:
     """
     attempts = [[sys.executable, "-m", "playwright", "install", "chromium"]]
     if shutil.which("apt-get") and os.geteuid() == 0:
-        attempts += [["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]]
+        attempts += [
+            ["apt-get", "update"],
+            ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"],
+        ]
     with sync_playwright() as playwright:
         for command in attempts:
             if found := find(playwright):

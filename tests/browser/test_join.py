@@ -149,7 +149,9 @@ def test_without_javascript_a_wrong_address_comes_back_with_its_reason(
 
 def test_the_form_works_while_the_scripts_are_still_on_their_way(page: Page, server: Server, email: str):
     held: list[Route] = []
-    page.route("**/assets/*.js", lambda route: held.append(route))  # never answered: the page stays as it was painted
+    page.route(
+        "**/assets/*.js", lambda route: held.append(route)
+    )  # never answered: the page stays as it was painted
     page.goto("/", wait_until="commit")
     fill(page, email)
     press_join(page)
@@ -252,7 +254,9 @@ def test_the_page_opens_no_websocket_until_somebody_acts(page: Page, email: str)
     assert len(sockets) == 1
 
 
-def test_the_count_of_founders_is_live(new_context: Callable[..., BrowserContext], server: Server, email: str):
+def test_the_count_of_founders_is_live(
+    new_context: Callable[..., BrowserContext], server: Server, email: str
+):
     page = new_context().new_page()
     page.goto("/")
     expect(page.locator("[data-founders-text]").first).to_have_text(

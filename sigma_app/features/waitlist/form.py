@@ -24,7 +24,7 @@ def join_form(form: str, *, template: bool = False) -> rx.Component:
         form: its name on the page, which the answer is addressed to.
         template: mark the field and the status line for the server, which fills them where no script runs.
     """
-    answered_here = WaitlistState.form == form
+    answered_here = rx.Var.create(WaitlistState.form == form)
     joined = answered_here & (WaitlistState.outcome == "joined")
     return rx.el.div(
         rx.el.form(

@@ -81,8 +81,10 @@ def _form_again(request: Request, email: str, message: str) -> str:
     if pages is None:  # `make dev`, where the frontend has a server of its own
         return f"<!doctype html><title>Join</title><p>{html.escape(message)}</p>"
     page = _EMAIL_FIELD.sub(
-        lambda field: field[0].replace('aria-invalid="false"', "").replace(
-            "<input", f'<input value="{html.escape(email)}" aria-invalid="true"'
+        lambda field: (
+            field[0]
+            .replace('aria-invalid="false"', "")
+            .replace("<input", f'<input value="{html.escape(email)}" aria-invalid="true"')
         ),
         without_hydration(pages.text("/join")),
     )

@@ -40,7 +40,9 @@ class Answer:
 
 
 JOINED = Answer("joined", "You're on the list. Your place is in your inbox.", 200)
-AUTOMATED = Answer("automated", "That was faster than a person types, so we held it back. Please press Join again.", 422)
+AUTOMATED = Answer(
+    "automated", "That was faster than a person types, so we held it back. Please press Join again.", 422
+)
 UNAVAILABLE = Answer("unavailable", "We could not save that just now. Please try again in a moment.", 503, 5)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -55,7 +56,9 @@ def normalize_address(text: str, *, allow_test_domains: bool = False) -> str:
         InvalidAddress: with a sentence for the person.
     """
     try:
-        checked = validate_email(text.strip(), check_deliverability=False, test_environment=allow_test_domains)
+        checked = validate_email(
+            text.strip(), check_deliverability=False, test_environment=allow_test_domains
+        )
     except EmailNotValidError as error:
         raise InvalidAddress(str(error) if text.strip() else "Please type your e-mail address.") from None
     return checked.normalized
@@ -104,7 +107,9 @@ async def join(connection: AsyncConnection, address: str, arrival: Arrival) -> N
 
 async def flag_disposable(connection: AsyncConnection, address: str) -> None:
     """Mark a lead's address as a throw-away one, for the operator to see; as `service_role`."""
-    await connection.execute("UPDATE public.leads SET disposable = true WHERE lower(email) = lower(%s)", [address])
+    await connection.execute(
+        "UPDATE public.leads SET disposable = true WHERE lower(email) = lower(%s)", [address]
+    )
 
 
 async def count_founders(session: AsyncSession) -> int:
@@ -123,14 +128,15 @@ def _split(url: str):
         return urlsplit("")
 
 
-def _compile_insert() -> str:
+def _compile_insert() -> SQL:
     """The insert in SQL, made once from the model: no ORM work on the way of a visitor.
 
     `ON CONFLICT DO NOTHING` names no target, because inferring one needs SELECT, which `anon` has not.
     """
     columns = ["email", "consent_version", *Arrival.__dataclass_fields__]
     statement = insert(Lead).values(dict.fromkeys(columns)).on_conflict_do_nothing().inline()
-    return str(statement.compile(dialect=PGDialect_psycopg(), column_keys=columns))
+    text = str(statement.compile(dialect=PGDialect_psycopg(), column_keys=columns))
+    return SQL(text)  # pyright: ignore[reportArgumentType] - text of our own, made from the model
 
 
 _INSERT_LEAD = _compile_insert()
