@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -55,7 +56,7 @@ class Server:
     @property
     def environment(self) -> dict[str, str]:
         own = {"SIGMA_DATA_DIR": str(self.data_dir), "PORT": str(self.port)}
-        return clean_environment(**own, **self.variables)
+        return clean_environment(**own | self.variables)
 
     def start(self) -> Server:
         """Start it and return when it answers."""
@@ -100,11 +101,15 @@ class Server:
             timeout=120,
         )
 
+    @cached_property
+    def assignments(self) -> dict[str, str]:
+        """What `status --env` prints."""
+        lines = (shlex.split(line)[0] for line in self.run("status", "--env").stdout.splitlines())
+        return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
     def database(self) -> psycopg.Connection:
         """A connection as the owner, to see what was really stored."""
-        lines = (shlex.split(line)[0] for line in self.run("status", "--env").stdout.splitlines())
-        assignments = dict(line.split("=", 1) for line in lines)
-        return psycopg.connect(assignments["DATABASE_URL"], autocommit=True)
+        return psycopg.connect(self.assignments["DATABASE_URL"], autocommit=True)
 
     def leads(self, email: str) -> list[dict]:
         """Every row whose address is `email`, in any case."""
