@@ -6,10 +6,12 @@ standard error and exit code 2, never a traceback.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import signal
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 
@@ -50,9 +52,23 @@ def main() -> None:
     try:
         cli(standalone_mode=True, prog_name="python -m sigma_app")
     except _mendable() as error:
-        for line in str(error).splitlines():
-            print(line, file=sys.stderr)
-        sys.exit(2)
+        _give_up(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        _give_up(f"{_data_dir()}: {error.strerror}. Free some space there, or set SIGMA_DATA_DIR to another disk.")
+
+
+def _give_up(message: str) -> NoReturn:
+    for line in message.splitlines():
+        print(line, file=sys.stderr)
+    sys.exit(2)
+
+
+def _data_dir() -> Path:
+    from sigma_app.settings import get_settings
+
+    return get_settings().data_dir
 
 
 def _leave(signum: int, _frame: Any) -> None:

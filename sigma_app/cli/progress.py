@@ -29,7 +29,7 @@ class Steps:
     """A console of steps. In a terminal a spinner turns; in a log each phase is a line."""
 
     def __init__(self):
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Steps:
         return self

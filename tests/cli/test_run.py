@@ -181,7 +181,7 @@ def test_a_full_disk_is_one_line_that_says_so(tmp_path: Path):
             while True:
                 os.write(filler, bytes(4096))
         os.close(filler)
-        assert_one_line(Server(mounted / "data").run("run"), str(mounted), "no space left")
+        assert_one_line(Server(mounted / "data").run("run"), str(mounted), "No space left")
     finally:
         subprocess.run(["umount", mounted], check=True)
 

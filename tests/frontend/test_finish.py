@@ -1,0 +1,113 @@
+"""The last build step, on pages of the shape that the pinned Reflex exports, and on pages of another."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from sigma_app.frontend import finish
+
+PAGE = (
+    '<!DOCTYPE html><html><head><link as="style" href="/assets/all.css" rel="preload"/>'
+    '<link rel="modulepreload" href="/assets/entry.js"/><link rel="modulepreload" href="/assets/root.js"/>'
+    "<script>theme()</script>"
+    '<link href="/assets/all.css" rel="stylesheet" type="text/css"/></head><body><main>Hi</main>'
+    '<script type="module" async="">import "/assets/manifest.js";\n'
+    'import * as route0 from "/assets/root.js";\nimport * as route1 from "/assets/index.js";\n  \n'
+    '  window.__reactRouterRouteModules = {"root":route0,"routes/_index":route1};\n\n'
+    'import("/assets/entry.js");</script></body></html>'
+)
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    """An exported frontend of one page."""
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "all.css").write_text("body{color:red}")
+    (tmp_path / "assets" / "env.js").write_text(
+        "var e={PING:`https://sigma.invalid/ping`,EVENT:`wss://sigma.invalid/_event`};"
+    )
+    (tmp_path / "index.html").write_text(PAGE)
+    return tmp_path
+
+
+def test_the_stylesheet_is_inline_and_its_link_stays_for_react(export: Path):
+    finish.finish(export)
+    page = (export / "index.html").read_text()
+    assert "<style>body{color:red}</style>" in page
+    assert '<link href="/assets/all.css" rel="stylesheet" type="text/css" media="print"/>' in page
+    assert 'as="style"' not in page
+
+
+def test_no_module_is_asked_for_before_the_page_decides(export: Path):
+    finish.finish(export)
+    page = (export / "index.html").read_text()
+    assert 'rel="modulepreload"' not in page
+    assert 'type="module"' not in page
+    assert '["/assets/entry.js", "/assets/root.js"]' in page
+    assert '["/assets/manifest.js", "/assets/root.js", "/assets/index.js"]' in page
+    assert '{"root":routes[0],"routes/_index":routes[1]}' in page
+    assert 'import("/assets/entry.js")' in page
+
+
+def test_scripts_take_their_addresses_from_the_page(export: Path):
+    finish.finish(export)
+    code = (export / "assets" / "env.js").read_text()
+    assert code == 'var e={PING:location.origin+`/ping`,EVENT:location.origin.replace("http","ws")+`/_event`};'
+
+
+def test_the_hashes_are_those_of_the_inline_scripts(export: Path):
+    finish.finish(export)
+    hashes = json.loads((export / finish.INLINE_SCRIPTS).read_text())
+    theme = base64.b64encode(hashlib.sha256(b"theme()").digest()).decode()
+    assert f"'sha256-{theme}'" in hashes
+    assert len(hashes) == 2
+
+
+def test_a_page_without_hydration_starts_no_module_and_keeps_its_words(export: Path):
+    finish.finish(export)
+    page = finish.without_hydration((export / "index.html").read_text())
+    assert "import(" not in page
+    assert "theme()" in page
+    assert "<main>Hi</main>" in page
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ('rel="stylesheet" type="text/css"', 'rel="stylesheet"'),
+        ('rel="modulepreload"', 'rel="preload"'),
+        ('<script type="module" async="">', '<script type="module">'),
+        ("window.__reactRouterRouteModules", "window.__routes"),
+    ],
+)
+def test_a_page_of_another_shape_fails_the_build(export: Path, was: str, becomes: str):
+    (export / "index.html").write_text(PAGE.replace(was, becomes))
+    with pytest.raises(finish.ShapeChanged, match=r"finish\.py"):
+        finish.finish(export)
+
+
+@pytest.mark.parametrize("css", ["a{background:url(x.png)}", "a::after{content:'</style>'}"])
+def test_a_stylesheet_that_would_mean_something_else_inline_fails_the_build(export: Path, css: str):
+    (export / "assets" / "all.css").write_text(css)
+    with pytest.raises(finish.ShapeChanged):
+        finish.finish(export)
+
+
+def test_an_address_that_cannot_be_replaced_fails_the_build(export: Path):
+    (export / "assets" / "env.js").write_text("var e=`https://sigma.invalid/${x}`+'sigma.invalid'")
+    with pytest.raises(finish.ShapeChanged):
+        finish.finish(export)
+
+
+def test_the_client_runtime_connects_on_demand_and_a_changed_one_fails_the_build():
+    runtime = "    mounted.current = true;\n    ensureSocketConnected();\n      socketStarted ||\n      Object.keys(x)"
+    patched = finish.connect_on_demand(runtime)
+    assert patched.count("on-demand") == 2
+    assert finish.connect_on_demand(patched) == patched
+    with pytest.raises(finish.ShapeChanged):
+        finish.connect_on_demand(runtime.replace("mounted.current = true;", "mounted.current = 1;"))
