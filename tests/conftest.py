@@ -1,4 +1,5 @@
-"""Databases for tests: one cluster for the whole run, one fresh and migrated database for each test that asks.
+"""Databases for tests: one cluster for the whole run, one fresh and migrated database for each test that
+asks.
 
 Ask for `database` (an open `core.database.Database`), `owner` (a psycopg connection that may do everything),
 `owner_url` or `login_url`. People are called Alice (who owns things), Bob (another user) and Charlie (who has
@@ -108,7 +109,8 @@ def owner_url(server: Server, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def owner(owner_url: str) -> Iterator[psycopg.Connection]:
-    """A connection, in autocommit, that may do everything: to lay out what a test needs and to look at the result."""
+    """A connection, in autocommit, that may do everything: to lay out what a test needs and to look at the
+    result."""
     with psycopg.connect(owner_url, autocommit=True) as connection:
         yield connection
 

@@ -55,8 +55,8 @@ STATEMENTS = {
 }
 
 LEAD_FORM = {
-    "email", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "referrer", "landing_path",
-    "referral_code", "consent_version",
+    "email", "utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "referrer",
+    "landing_path", "referral_code", "consent_version",
 }  # fmt: skip
 COLUMNS = {
     ("leads", "anon", "INSERT"): LEAD_FORM,

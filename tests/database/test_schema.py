@@ -41,8 +41,15 @@ def test_columns_types_and_defaults_are_the_documented_ones(owner, table):
 
 
 def test_indexes_have_the_documented_names(owner):
-    names = {name for (name,) in owner.execute("select indexname from pg_indexes where schemaname = 'public'")}
-    assert names >= {"idx_leads_email", "idx_profiles_email", "idx_leads_created_at", "idx_profiles_updated_at"}
+    names = {
+        name for (name,) in owner.execute("select indexname from pg_indexes where schemaname = 'public'")
+    }
+    assert names >= {
+        "idx_leads_email",
+        "idx_profiles_email",
+        "idx_leads_created_at",
+        "idx_profiles_updated_at",
+    }
 
 
 def test_policies_have_the_documented_names(owner):
@@ -66,7 +73,12 @@ class TestJoining:
         owner.execute("insert into leads (email) values ('charlie@example.com')")
         with pytest.raises(psycopg.errors.UniqueViolation):
             attempt(ANONYMOUS, "insert into leads (email) values ('charlie@example.com')")
-        assert attempt(ANONYMOUS, "insert into leads (email) values ('charlie@example.com') on conflict do nothing") == 0
+        assert (
+            attempt(
+                ANONYMOUS, "insert into leads (email) values ('charlie@example.com') on conflict do nothing"
+            )
+            == 0
+        )
 
     @pytest.mark.parametrize("column", ["id", "created_at", "consent_at", "disposable"])
     def test_a_visitor_cannot_choose(self, attempt, column):
@@ -95,7 +107,9 @@ class TestJoining:
             owner.execute("insert into leads (email) values (%s)", [email])
         assert refused.value.diag.constraint_name == constraint
 
-    @pytest.mark.parametrize("email", ["charlie+tag@sub.example.co.uk", "δοκιμή@παράδειγμα.ελ", '"a@b"@example.com'])
+    @pytest.mark.parametrize(
+        "email", ["charlie+tag@sub.example.co.uk", "δοκιμή@παράδειγμα.ελ", '"a@b"@example.com']
+    )
     def test_what_is_an_address_is_taken(self, owner, email):
         assert owner.execute("insert into leads (email) values (%s)", [email]).rowcount == 1
 
@@ -108,20 +122,26 @@ class TestJoining:
             long = "x" * 5000 if column != "email" else "x" * 5000 + "@example.com"
             row = {"email": "charlie@example.com"} | {column: long}
             with pytest.raises(psycopg.errors.CheckViolation) as refused:
-                owner.execute(f"insert into leads ({', '.join(row)}) values ({', '.join(['%s'] * len(row))})", [*row.values()])
+                owner.execute(
+                    f"insert into leads ({', '.join(row)}) values ({', '.join(['%s'] * len(row))})",
+                    [*row.values()],
+                )
             assert refused.value.diag.constraint_name == f"leads_{column}_length"
 
     def test_the_time_of_consent_is_the_databases(self, owner):
         stamped = owner.execute(
             "insert into leads (email, consent_version) values ('charlie@example.com', '2026-11') returning consent_at = now()"
         ).fetchone()
-        without = owner.execute("insert into leads (email) values ('dora@example.com') returning consent_at").fetchone()
+        without = owner.execute(
+            "insert into leads (email) values ('dora@example.com') returning consent_at"
+        ).fetchone()
         assert (stamped, without) == ((True,), (None,))
 
     def test_a_new_consent_gets_a_new_time_and_a_withdrawn_one_none(self, owner):
         old = datetime.now(UTC) - timedelta(days=90)
         owner.execute(
-            "insert into leads (email, consent_version, consent_at) values ('charlie@example.com', '1', %s)", [old]
+            "insert into leads (email, consent_version, consent_at) values ('charlie@example.com', '1', %s)",
+            [old],
         )
         assert owner.execute("select consent_at from leads").fetchone() == (old,)
         owner.execute("update leads set consent_version = '2'")
@@ -129,7 +149,9 @@ class TestJoining:
         owner.execute("update leads set consent_version = null")
         assert owner.execute("select consent_at from leads").fetchone() == (None,)
 
-    def test_the_default_time_is_right_for_the_login_role_whatever_the_servers_time_zone(self, owner, attempt):
+    def test_the_default_time_is_right_for_the_login_role_whatever_the_servers_time_zone(
+        self, owner, attempt
+    ):
         owner.execute("alter system set timezone = 'Asia/Tokyo'")
         owner.execute("select pg_reload_conf()")
         try:
@@ -155,7 +177,9 @@ class TestFounderCount:
         with owner.transaction():
             for index in ("leads_email_lower_key", "idx_leads_email", "idx_leads_created_at"):
                 owner.execute(f"drop index {index}".encode())  # only to fill the table sooner
-            owner.execute("insert into leads (email) select n || '@example.com' from generate_series(1, 150000) as n")
+            owner.execute(
+                "insert into leads (email) select n || '@example.com' from generate_series(1, 150000) as n"
+            )
         owner.execute("analyze leads")
         started = datetime.now(UTC)
         (count,) = owner.execute("select founder_count()").fetchone() or (0,)
@@ -247,7 +271,11 @@ class TestBillingColumns:
 
     def test_the_documented_patch_changes_nothing_at_all_for_one_who_has_not(self, owner, attempt, alice):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            attempt(alice.actor, "update profiles set name = 'John Doe', has_access = true where id = %s", [alice.id])
+            attempt(
+                alice.actor,
+                "update profiles set name = 'John Doe', has_access = true where id = %s",
+                [alice.id],
+            )
         assert owner.execute("select name from profiles").fetchall() == [(None,)]
 
     @pytest.mark.parametrize("change", GIVEN)
@@ -256,7 +284,9 @@ class TestBillingColumns:
 
 
 class TestFunctions:
-    def test_every_function_with_its_owners_rights_has_an_empty_search_path_and_is_not_for_everybody(self, owner):
+    def test_every_function_with_its_owners_rights_has_an_empty_search_path_and_is_not_for_everybody(
+        self, owner
+    ):
         rows = owner.execute(
             """
             select proname, proconfig, exists (
@@ -290,4 +320,9 @@ class TestFunctions:
             other = str(uuid4())
             owner.execute("select set_config('request.jwt.claim.sub', %s, true)", [other])
             assert owner.execute("select auth.uid()::text").fetchone() == (other,)
-        assert owner.execute(ask).fetchone() == (None, None, None, None)  # now empty strings rather than unset
+        assert owner.execute(ask).fetchone() == (
+            None,
+            None,
+            None,
+            None,
+        )  # now empty strings rather than unset
