@@ -53,6 +53,20 @@ def user_actor(user_id: UUID | str, email: str | None = None, **claims: Any) -> 
     return Actor("authenticated", json.dumps(known | claims | fixed, separators=(",", ":")))
 
 
+class _PooledConnection(AsyncConnection):
+    """A connection that always goes back to its pool when SQLAlchemy closes it, even a broken one.
+
+    With `close_returns` alone psycopg 3.3's `close()` does nothing on a connection that broke, and the
+    pool would be one short for ever after.
+    """
+
+    async def close(self) -> None:
+        if self.closed and (pool := getattr(self, "_pool", None)):
+            await pool.putconn(self)
+        else:
+            await super().close()
+
+
 class Database:
     """The pool and its two doors. One for a process; `open()` and `close()` belong to the same event loop."""
 
@@ -63,7 +77,7 @@ class Database:
             url: the login's address, from `core.login.login_url`.
             pool_size: the most connections that this process holds.
         """
-        self._pool = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[_PooledConnection] = AsyncConnectionPool(
             url,
             min_size=min(2, pool_size),
             max_size=pool_size,
@@ -75,7 +89,7 @@ class Database:
             },
             open=False,
             check=_check,
-            reset=_reset,
+            connection_class=_PooledConnection,
             close_returns=True,
             timeout=WAIT_SECONDS,
             reconnect_timeout=RECONNECT_SECONDS,
@@ -171,6 +185,8 @@ class Database:
         try:
             connection = await self._pool.getconn()
             try:
+                if not connection.autocommit:  # SQLAlchemy had it last
+                    await connection.set_autocommit(True)
                 yield connection
             finally:
                 await self._pool.putconn(connection)
@@ -181,7 +197,7 @@ class Database:
 
     async def _connection_for_sqlalchemy(self) -> AsyncConnection:
         connection = await self._pool.getconn()
-        await connection.set_autocommit(False)  # SQLAlchemy leaves BEGIN to the driver; `_reset` sets it back
+        await connection.set_autocommit(False)  # SQLAlchemy leaves BEGIN to the driver
         return connection
 
 
@@ -200,12 +216,6 @@ async def _check(connection: AsyncConnection) -> None:
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         await connection.execute("")
-
-
-async def _reset(connection: AsyncConnection) -> None:
-    """How a connection goes back into the pool."""
-    if not connection.autocommit:
-        await connection.set_autocommit(True)
 
 
 def _is_unavailable(error: BaseException | None) -> bool:
