@@ -22,7 +22,7 @@ def document(title: str, summary: str, clauses: Sequence[Clause], reviewed: str)
     return shell(
         rx.el.article(
             rx.el.header(
-                rx.el.p("Σ", class_name="margin-note", aria_hidden="true"),
+                rx.el.p("§", class_name="margin-note", aria_hidden="true"),
                 rx.el.div(
                     rx.el.h1(title, class_name="title"),
                     rx.el.p(summary, class_name="lede"),

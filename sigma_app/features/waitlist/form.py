@@ -74,7 +74,7 @@ def join_script() -> rx.Component:
     return rx.el.script(src="/join.js", defer=True)
 
 
-def _email_field(form: str, answered_here: rx.Var[bool], template: bool) -> rx.Component:
+def _email_field(form: str, answered_here: rx.Var[bool] | bool, template: bool) -> rx.Component:
     marks = {"data-template": "email"} if template else {}
     invalid = answered_here & (WaitlistState.outcome == "invalid")
     return rx.el.input(
@@ -103,7 +103,7 @@ def _submit_button() -> rx.Component:
     )
 
 
-def _status_line(form: str, answered_here: rx.Var[bool], template: bool) -> rx.Component:
+def _status_line(form: str, answered_here: rx.Var[bool] | bool, template: bool) -> rx.Component:
     """The reason a try failed, in the place where the count of founders stands otherwise."""
     marks = {"data-template": "message"} if template else {}
     failed = answered_here & (WaitlistState.outcome != "joined")
