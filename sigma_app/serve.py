@@ -57,9 +57,7 @@ class Site:
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_same_site(scope["headers"], self._base_url):
             await receive()
-            await send(
-                {"type": "websocket.close", "code": 1008, "reason": "Another site may not connect here."}
-            )
+            await send({"type": "websocket.close", "code": 1008, "reason": "Another site may not connect here."})
             return
         # Engine.IO compares with one configured origin, while people come by localhost, 127.0.0.1 or a name: the
         # check above is the wider and the real one, so it is told the origin it expects.
@@ -97,6 +95,5 @@ def _with_designed_404(page: MemoryFile, scope: Scope, send: Send) -> Send:
 
 def _is_bare_404(message: Message) -> bool:
     return message["status"] == 404 and any(
-        name.lower() == b"content-type" and value.startswith(b"text/plain")
-        for name, value in message["headers"]
+        name.lower() == b"content-type" and value.startswith(b"text/plain") for name, value in message["headers"]
     )

@@ -41,9 +41,7 @@ class Settings(BaseSettings):
     port: int = Field(3000, ge=1, le=65535, validation_alias="PORT")
     public_url: AnyHttpUrl | None = Field(None, validation_alias="BASE_URL")
     data_dir: Path = Field(PROJECT_ROOT / ".sigma", validation_alias="SIGMA_DATA_DIR")
-    allow_local: Annotated[frozenset[Part], NoDecode] = Field(
-        frozenset(), validation_alias="SIGMA_ALLOW_LOCAL"
-    )
+    allow_local: Annotated[frozenset[Part], NoDecode] = Field(frozenset(), validation_alias="SIGMA_ALLOW_LOCAL")
     trusted_proxies: int = Field(0, ge=0, le=8, validation_alias="TRUSTED_PROXIES")
 
     # Database
@@ -52,9 +50,7 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(10, ge=1, le=200, validation_alias="DATABASE_POOL_SIZE")
 
     # Supabase, Stripe, Resend: with a key set, that part is hosted
-    supabase_url: AnyHttpUrl | None = Field(
-        None, validation_alias=AliasChoices("VITE_SUPABASE_URL", "SUPABASE_URL")
-    )
+    supabase_url: AnyHttpUrl | None = Field(None, validation_alias=AliasChoices("VITE_SUPABASE_URL", "SUPABASE_URL"))
     supabase_anon_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("VITE_SUPABASE_ANON_KEY", "SUPABASE_ANON_KEY")
     )
@@ -70,9 +66,7 @@ class Settings(BaseSettings):
     @field_validator("allow_local", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
-        return (
-            [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
-        )
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     @field_validator("data_dir")
     @classmethod
@@ -163,13 +157,9 @@ def _refuse_contradictions(settings: Settings) -> None:
             " (Supabase dashboard, Project settings, API keys)."
         )
     if settings.stripe_secret_key and not settings.stripe_webhook_secret:
-        problems.append(
-            "STRIPE_SECRET_KEY: needs STRIPE_WEBHOOK_SECRET beside it (Stripe dashboard, Webhooks)."
-        )
+        problems.append("STRIPE_SECRET_KEY: needs STRIPE_WEBHOOK_SECRET beside it (Stripe dashboard, Webhooks).")
     if settings.database_login_url and not settings.database_url:
-        problems.append(
-            "DATABASE_LOGIN_URL: needs DATABASE_URL beside it (the owner's address, for migrations)."
-        )
+        problems.append("DATABASE_LOGIN_URL: needs DATABASE_URL beside it (the owner's address, for migrations).")
     if settings.env == "production":
         problems += [
             f"SIGMA_ENV: production refuses Sigma's own stand-in for {part}."

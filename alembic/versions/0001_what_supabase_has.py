@@ -59,9 +59,7 @@ def create_users() -> None:
         sa.Column("phone_change", sa.Text(), server_default=empty),
         sa.Column("phone_change_token", word, server_default=empty),
         sa.Column("phone_change_sent_at", when),
-        sa.Column(
-            "confirmed_at", when, sa.Computed("least(email_confirmed_at, phone_confirmed_at)", persisted=True)
-        ),
+        sa.Column("confirmed_at", when, sa.Computed("least(email_confirmed_at, phone_confirmed_at)", persisted=True)),
         sa.Column("email_change_token_current", word, server_default=empty),
         sa.Column("email_change_confirm_status", sa.SmallInteger(), server_default=sa.text("0")),
         sa.Column("banned_until", when),
@@ -86,9 +84,7 @@ def create_user_indexes() -> None:
     op.create_index("users_instance_id_email_idx", "users", ["instance_id", lower_email], schema="auth")
     op.create_index("users_is_anonymous_idx", "users", ["is_anonymous"], schema="auth")
     not_sso = sa.text("is_sso_user = false")
-    op.create_index(
-        "users_email_partial_key", "users", ["email"], unique=True, schema="auth", postgresql_where=not_sso
-    )
+    op.create_index("users_email_partial_key", "users", ["email"], unique=True, schema="auth", postgresql_where=not_sso)
     # A token is unique unless it is empty or a mere number (an older form that was not random enough to be
     # unique).
     for name in (

@@ -61,9 +61,7 @@ def listen(settings: Settings) -> socket.socket:
         listener.bind(address)
         listener.listen(2048)
     except socket.gaierror:
-        raise StartError(
-            f"HOST: {settings.host!r} is no address of this machine. Try HOST=127.0.0.1."
-        ) from None
+        raise StartError(f"HOST: {settings.host!r} is no address of this machine. Try HOST=127.0.0.1.") from None
     except OSError as error:
         raise StartError(_port_refused(settings, error)) from None
     return listener

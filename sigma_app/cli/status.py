@@ -18,9 +18,7 @@ from sigma_app.settings import Settings, get_settings
 
 
 @click.command()
-@click.option(
-    "--env", "as_assignments", is_flag=True, help='Print shell assignments: eval "$(… status --env)".'
-)
+@click.option("--env", "as_assignments", is_flag=True, help='Print shell assignments: eval "$(… status --env)".')
 def command(as_assignments: bool) -> None:
     """Show what runs where. With --env the addresses, secrets included, as shell assignments."""
     settings = get_settings()
@@ -30,9 +28,7 @@ def command(as_assignments: bool) -> None:
         return
     server = server_file.find(settings)
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_row(
-        "server", "running" if server else "stopped", server.base_url if server else "make run starts it"
-    )
+    table.add_row("server", "running" if server else "stopped", server.base_url if server else "make run starts it")
     table.add_row("schema", *_schema(settings))
     for part in describe_parts(settings):
         table.add_row(*part)
@@ -57,8 +53,4 @@ def _schema(settings: Settings) -> tuple[str, str]:
     except StartError as error:
         return "away", str(error)
     newest = head()
-    return (
-        ("current", revision)
-        if revision == newest
-        else ("behind", f"at {revision}, newest is {newest}: migrate")
-    )
+    return ("current", revision) if revision == newest else ("behind", f"at {revision}, newest is {newest}: migrate")

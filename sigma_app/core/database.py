@@ -201,9 +201,7 @@ class Database:
         return connection
 
 
-_BECOME_IN_SESSION = text(
-    "select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)"
-)
+_BECOME_IN_SESSION = text("select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)")
 
 
 async def _check(connection: AsyncConnection) -> None:

@@ -157,9 +157,7 @@ def _adopted(layout: Layout) -> bool:
         if pid is None or not _is_postgres(pid):
             return False
         if time.monotonic() > deadline:
-            raise ClusterError(
-                f"The database server (process {pid}) is there but not ready. See {layout.log}."
-            )
+            raise ClusterError(f"The database server (process {pid}) is there but not ready. See {layout.log}.")
         time.sleep(POLL_SECONDS)
     return True
 
@@ -204,9 +202,7 @@ def _launch(layout: Layout, owner: Owner | None) -> subprocess.Popen:
             if time.monotonic() > deadline:
                 process.send_signal(signal.SIGQUIT)
                 process.wait()
-                raise ClusterError(
-                    f"The database did not come up in {START_SECONDS:.0f} s. See {layout.log}."
-                )
+                raise ClusterError(f"The database did not come up in {START_SECONDS:.0f} s. See {layout.log}.")
             time.sleep(POLL_SECONDS)
         said = layout.log.read_bytes()[offset:].decode(errors="replace")
         # Right after a kill -9 of the postmaster its children still hold the shared memory, for as long as

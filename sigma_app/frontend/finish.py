@@ -40,9 +40,7 @@ _MODULES = re.compile(
 _ROUTE = re.compile(r'import \* as route(\d+) from "([^"]+)";')
 _INLINE_SCRIPT = re.compile(r"<script(?P<attributes>(?: [^>]*)?)>(?P<code>.+?)</script>", re.DOTALL)
 _STARTER = re.compile(r"<script>\(\(\) => \{\n  let started = false;.*?</script>", re.DOTALL)
-_ADDRESS = re.compile(
-    r"""(?P<quote>["'`])(?P<scheme>https|wss)://sigma\.invalid(?P<path>[^"'`]*)(?P=quote)"""
-)
+_ADDRESS = re.compile(r"""(?P<quote>["'`])(?P<scheme>https|wss)://sigma\.invalid(?P<path>[^"'`]*)(?P=quote)""")
 
 # The client connects when it mounts, and warms the transport up before that: two places to make conditional.
 _ON_DEMAND = "document.querySelector('[data-socket=\"on-demand\"]')"
@@ -136,13 +134,9 @@ def finish_page(html: str, directory: Path, name: str) -> str:
     stylesheets = _STYLESHEET.findall(html)
     _expect(len(stylesheets) == 1, f"the one stylesheet link of {name}")
     css = (directory / stylesheets[0].lstrip("/")).read_text(encoding="utf-8")
-    _expect(
-        "</style" not in css and not _RELATIVE_URL.search(css), "a stylesheet that means the same inlined"
-    )
+    _expect("</style" not in css and not _RELATIVE_URL.search(css), "a stylesheet that means the same inlined")
     html = _STYLESHEET_PRELOAD.sub("", html)
-    inlined = (
-        f'<style>{css}</style><link href="{stylesheets[0]}" rel="stylesheet" type="text/css" media="print"/>'
-    )
+    inlined = f'<style>{css}</style><link href="{stylesheets[0]}" rel="stylesheet" type="text/css" media="print"/>'
     html = _STYLESHEET.sub(lambda _: inlined, html)
 
     preloads = _MODULE_PRELOAD.findall(html)
@@ -200,6 +194,4 @@ def _origin_expression(address: re.Match[str]) -> str:
 
 def _expect(found: bool, what: str) -> None:
     if not found:
-        raise ShapeChanged(
-            f"Did not find {what}. Reflex exports another shape now: see sigma_app/frontend/finish.py."
-        )
+        raise ShapeChanged(f"Did not find {what}. Reflex exports another shape now: see sigma_app/frontend/finish.py.")

@@ -120,8 +120,7 @@ def _load(path: Path, relative: Path, origin: str) -> MemoryFile:
     common = [(b"cache-control", caching), (b"etag", etag), (b"vary", b"accept-encoding")]
     bodies = {"": body, **(_compressed(path, body) if path.suffix in _COMPRESSIBLE else {})}
     variants = {
-        encoding: Variant(content, _headers(path, content, encoding, common))
-        for encoding, content in bodies.items()
+        encoding: Variant(content, _headers(path, content, encoding, common)) for encoding, content in bodies.items()
     }
     return MemoryFile(etag, common, variants)
 

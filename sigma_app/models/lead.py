@@ -45,9 +45,7 @@ class Lead(SQLModel, table=True):
         Index("idx_leads_created_at", "created_at"),
     )
 
-    id: UUID | None = Field(
-        None, primary_key=True, sa_column_kwargs={"server_default": text("gen_random_uuid()")}
-    )
+    id: UUID | None = Field(None, primary_key=True, sa_column_kwargs={"server_default": text("gen_random_uuid()")})
     email: str | None = Field(None, sa_type=Text)
     created_at: datetime | None = Field(
         None, sa_type=WHEN, nullable=False, sa_column_kwargs={"server_default": UTC_NOW}

@@ -36,9 +36,7 @@ def header(call_to_action: bool = True) -> rx.Component:
             aria_label="Sections",
             class_name="site-nav",
         ),
-        link("Join the list", href="/join", class_name="button button-quiet")
-        if call_to_action
-        else rx.fragment(),
+        link("Join the list", href="/join", class_name="button button-quiet") if call_to_action else rx.fragment(),
         class_name="site-header frame",
     )
 

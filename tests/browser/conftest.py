@@ -10,18 +10,18 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.browser.chromium import launch_options
-from tests.server import PROJECT_ROOT, Server
+from tests.sigma import PROJECT_ROOT, Sigma
 
 SCREENSHOTS = PROJECT_ROOT / "tests" / "screenshots"
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def sigma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sigma]:
     """Sigma with wide limits, for every test that does not test the limits."""
     wide = {"JOIN_LIMIT_PER_ADDRESS": "1000/minute", "JOIN_LIMIT_PER_NETWORK": "10000/minute"}
-    sigma = Server(tmp_path_factory.mktemp("sigma") / "data", variables=wide).start()
+    sigma = Sigma(tmp_path_factory.mktemp("sigma") / "data", variables=wide).start()
     yield sigma
-    assert sigma.stop() == 0
+    sigma.remove()
 
 
 @pytest.fixture(scope="package")
@@ -34,12 +34,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def new_context(chromium: Browser, server: Server) -> Iterator[Callable[..., BrowserContext]]:
+def new_context(chromium: Browser, sigma: Sigma) -> Iterator[Callable[..., BrowserContext]]:
     """Open a browser context with options of the test's own; closed after the test."""
     contexts: list[BrowserContext] = []
 
     def open_context(**options) -> BrowserContext:
-        context = chromium.new_context(base_url=server.base_url, **options)
+        context = chromium.new_context(base_url=sigma.base_url, **options)
         context.set_default_timeout(15_000)
         contexts.append(context)
         return context

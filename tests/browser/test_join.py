@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute, expect
 
-from tests.server import Server
+from tests.sigma import Sigma
 
 pytestmark = pytest.mark.browser
 
@@ -33,20 +33,20 @@ def press_join(page: Page) -> None:
     hero(page).get_by_role("button").click()
 
 
-def test_a_visitor_joins_with_the_mouse_and_the_row_is_there(page: Page, server: Server, email: str):
+def test_a_visitor_joins_with_the_mouse_and_the_row_is_there(page: Page, sigma: Sigma, email: str):
     page.goto("/?utm_source=hn&utm_campaign=launch&ref=FRIEND7")
     page.wait_for_function("Object.keys(document.forms[0]).some((key) => key.startsWith('__reactProps'))")
     fill(page, email)
     press_join(page)
     expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
-    [lead] = server.leads(email)
+    [lead] = sigma.leads(email)
     assert (lead["utm_source"], lead["utm_campaign"], lead["referral_code"]) == ("hn", "launch", "FRIEND7")
     assert lead["consent_version"]
     assert lead["consent_at"]
     assert lead["landing_path"] == "/"
 
 
-def test_a_visitor_joins_with_the_keyboard_alone(page: Page, server: Server, email: str):
+def test_a_visitor_joins_with_the_keyboard_alone(page: Page, sigma: Sigma, email: str):
     hydrate(page)
     field = hero(page).get_by_label("Your e-mail address")
     for _ in range(20):
@@ -57,21 +57,21 @@ def test_a_visitor_joins_with_the_keyboard_alone(page: Page, server: Server, ema
     page.keyboard.press("Enter")
     expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
     expect(page.locator("[data-joined=hero]")).to_be_focused()
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
-def test_the_second_form_answers_where_it_was_sent(page: Page, server: Server, email: str):
+def test_the_second_form_answers_where_it_was_sent(page: Page, sigma: Sigma, email: str):
     hydrate(page)
     form = page.locator("form[data-join=closing]")
     form.get_by_label("Your e-mail address").fill(email)
     form.get_by_role("button").click()
     expect(page.locator("[data-joined=closing]")).to_contain_text(JOINED)
     expect(page.locator("[data-joined=hero]")).not_to_contain_text(JOINED)
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
 def test_joining_again_in_another_case_looks_exactly_like_joining(
-    new_context: Callable[..., BrowserContext], server: Server, email: str
+    new_context: Callable[..., BrowserContext], sigma: Sigma, email: str
 ):
     seen = []
     for spelling in (email, email.upper()):
@@ -82,7 +82,7 @@ def test_joining_again_in_another_case_looks_exactly_like_joining(
         expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
         seen.append(page.locator("[data-joined=hero]").inner_text())
     assert seen[0] == seen[1]
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
 @pytest.mark.parametrize("typed", ["not-an-address", "two@@example.com", "dot@nodomain"])
@@ -100,7 +100,7 @@ def test_a_wrong_address_gets_its_reason_beside_the_field_and_stays(page: Page, 
     expect(hero(page)).not_to_have_attribute("aria-busy", "true")
 
 
-def test_a_corrected_address_joins(page: Page, server: Server, email: str):
+def test_a_corrected_address_joins(page: Page, sigma: Sigma, email: str):
     hydrate(page)
     fill(page, "oops")
     press_join(page)
@@ -108,7 +108,7 @@ def test_a_corrected_address_joins(page: Page, server: Server, email: str):
     fill(page, f"  {email} ")
     press_join(page)
     expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
 def test_an_empty_field_is_told_apart_from_a_wrong_one(page: Page):
@@ -118,20 +118,20 @@ def test_an_empty_field_is_told_apart_from_a_wrong_one(page: Page):
 
 
 def test_joining_without_javascript_ends_on_a_result_page(
-    new_context: Callable[..., BrowserContext], server: Server, email: str
+    new_context: Callable[..., BrowserContext], sigma: Sigma, email: str
 ):
     page = new_context(java_script_enabled=False).new_page()
     page.goto("/?utm_source=newsletter")
     fill(page, email)
     press_join(page)
-    expect(page).to_have_url(f"{server.base_url}/joined")
+    expect(page).to_have_url(f"{sigma.base_url}/joined")
     expect(page.get_by_role("heading", level=1)).to_have_text(JOINED)
-    [lead] = server.leads(email)
+    [lead] = sigma.leads(email)
     assert lead["utm_source"] == "newsletter"
 
 
 def test_without_javascript_a_wrong_address_comes_back_with_its_reason(
-    new_context: Callable[..., BrowserContext], server: Server, email: str
+    new_context: Callable[..., BrowserContext], sigma: Sigma, email: str
 ):
     page = new_context(java_script_enabled=False).new_page()
     page.goto("/")
@@ -143,23 +143,21 @@ def test_without_javascript_a_wrong_address_comes_back_with_its_reason(
     expect(field).to_have_attribute("aria-invalid", "true")
     field.fill(email)
     page.get_by_role("button", name="Join the waitlist").click()
-    expect(page).to_have_url(f"{server.base_url}/joined")
-    assert len(server.leads(email)) == 1
+    expect(page).to_have_url(f"{sigma.base_url}/joined")
+    assert len(sigma.leads(email)) == 1
 
 
-def test_the_form_works_while_the_scripts_are_still_on_their_way(page: Page, server: Server, email: str):
+def test_the_form_works_while_the_scripts_are_still_on_their_way(page: Page, sigma: Sigma, email: str):
     held: list[Route] = []
-    page.route(
-        "**/assets/*.js", lambda route: held.append(route)
-    )  # never answered: the page stays as it was painted
+    page.route("**/assets/*.js", lambda route: held.append(route))  # never answered: the page stays as it was painted
     page.goto("/", wait_until="commit")
     fill(page, email)
     press_join(page)
-    expect(page).to_have_url(f"{server.base_url}/joined")
-    assert len(server.leads(email)) == 1
+    expect(page).to_have_url(f"{sigma.base_url}/joined")
+    assert len(sigma.leads(email)) == 1
 
 
-def test_a_double_click_and_a_second_enter_make_one_row(page: Page, server: Server, email: str):
+def test_a_double_click_and_a_second_enter_make_one_row(page: Page, sigma: Sigma, email: str):
     sent: list[str] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(str(frame))))
     hydrate(page)
@@ -168,10 +166,10 @@ def test_a_double_click_and_a_second_enter_make_one_row(page: Page, server: Serv
     hero(page).get_by_label("Your e-mail address").press("Enter")
     expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
     assert len([frame for frame in sent if "waitlist_state.join" in frame]) == 1
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
-def test_a_slow_network_shows_that_something_happens_and_joins_once(page: Page, server: Server, email: str):
+def test_a_slow_network_shows_that_something_happens_and_joins_once(page: Page, sigma: Sigma, email: str):
     on_the_way: list[Callable[[], None]] = []
 
     def hold(socket: WebSocketRoute) -> None:
@@ -189,20 +187,20 @@ def test_a_slow_network_shows_that_something_happens_and_joins_once(page: Page, 
         while on_the_way:
             on_the_way.pop(0)()
         page.wait_for_timeout(20)
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
-def test_a_websocket_that_never_opens_ends_in_the_plain_post(page: Page, server: Server, email: str):
+def test_a_websocket_that_never_opens_ends_in_the_plain_post(page: Page, sigma: Sigma, email: str):
     page.route_web_socket("**/_event**", lambda socket: None)  # accepted by nobody: connects to silence
     hydrate(page)
     fill(page, email)
     press_join(page)
-    expect(page).to_have_url(f"{server.base_url}/joined", timeout=20_000)
-    assert len(server.leads(email)) == 1
+    expect(page).to_have_url(f"{sigma.base_url}/joined", timeout=20_000)
+    assert len(sigma.leads(email)) == 1
 
 
 def test_offline_says_so_keeps_what_was_typed_and_joins_later(
-    new_context: Callable[..., BrowserContext], server: Server, email: str
+    new_context: Callable[..., BrowserContext], sigma: Sigma, email: str
 ):
     context = new_context()
     page = context.new_page()
@@ -212,25 +210,23 @@ def test_offline_says_so_keeps_what_was_typed_and_joins_later(
     press_join(page)
     expect(page.locator("#hero-status")).to_contain_text("offline", timeout=20_000)
     expect(hero(page).get_by_label("Your e-mail address")).to_have_value(email)
-    assert server.leads(email) == []
+    assert sigma.leads(email) == []
     context.set_offline(False)
     press_join(page)
     expect(page.get_by_text(JOINED).first).to_be_visible(timeout=20_000)
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
-def test_a_phone_with_a_small_screen_joins(
-    new_context: Callable[..., BrowserContext], server: Server, email: str
-):
+def test_a_phone_with_a_small_screen_joins(new_context: Callable[..., BrowserContext], sigma: Sigma, email: str):
     page = new_context(viewport={"width": 320, "height": 568}, has_touch=True, is_mobile=True).new_page()
     hydrate(page)
     fill(page, email)
     hero(page).get_by_role("button").tap()
     expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
-def test_the_back_button_after_joining_finds_a_form_that_works(page: Page, server: Server, email: str):
+def test_the_back_button_after_joining_finds_a_form_that_works(page: Page, sigma: Sigma, email: str):
     page.goto("/join")
     page.locator("form[data-join=page]").get_by_label("Your e-mail address").fill(email)
     page.goto("/privacy")
@@ -239,7 +235,7 @@ def test_the_back_button_after_joining_finds_a_form_that_works(page: Page, serve
     form.get_by_label("Your e-mail address").fill(email)
     form.get_by_role("button").click()
     expect(page.get_by_text(JOINED).first).to_be_visible()
-    assert len(server.leads(email)) == 1
+    assert len(sigma.leads(email)) == 1
 
 
 def test_the_page_opens_no_websocket_until_somebody_acts(page: Page, email: str):
@@ -254,9 +250,7 @@ def test_the_page_opens_no_websocket_until_somebody_acts(page: Page, email: str)
     assert len(sockets) == 1
 
 
-def test_the_count_of_founders_is_live(
-    new_context: Callable[..., BrowserContext], server: Server, email: str
-):
+def test_the_count_of_founders_is_live(new_context: Callable[..., BrowserContext], sigma: Sigma, email: str):
     page = new_context().new_page()
     page.goto("/")
     expect(page.locator("[data-founders-text]").first).to_have_text(
@@ -267,7 +261,7 @@ def test_the_count_of_founders_is_live(
     press_join(page)
     expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
     other = new_context().new_page()
-    with server.database() as connection:
+    with sigma.database() as connection:
         [count] = connection.execute("select count(*) from leads").fetchone() or [0]
     other.clock.install()
     other.goto("/")

@@ -17,19 +17,19 @@ import psutil
 import pytest
 
 from sigma_app.settings import load
-from tests.server import PROJECT_ROOT, Server, clean_environment, free_port
+from tests.sigma import PROJECT_ROOT, Sigma, clean_environment, free_port
 
 
-def join(server: Server, email: str) -> int:
+def join(sigma: Sigma, email: str) -> int:
     """Join by the plain form and return the status of the last page; 200 means acknowledged."""
     form = urlencode({"email": email, "form": "hero"}).encode()
-    with urlopen(Request(f"{server.base_url}/join", data=form), timeout=10) as answer:  # noqa: S310 - our own
+    with urlopen(Request(f"{sigma.base_url}/join", data=form), timeout=10) as answer:  # noqa: S310 - our own
         return answer.status
 
 
-def postmaster(server: Server) -> psutil.Process:
+def postmaster(sigma: Sigma) -> psutil.Process:
     """The embedded Postgres of a running server."""
-    with server.database() as connection:
+    with sigma.database() as connection:
         row = connection.execute("select pg_backend_pid()").fetchone()
         assert row is not None
         parent = psutil.Process(row[0]).parent()
@@ -53,70 +53,67 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    sigma = Server(tmp_path / "data")
+def sigma(tmp_path: Path) -> Iterator[Sigma]:
+    sigma = Sigma(tmp_path / "data")
     yield sigma
-    if sigma.process and sigma.process.poll() is None:
-        sigma.stop()
-    if sigma.data_dir.exists():
-        sigma.run("psql", "--", "-c", "select 1")  # adopts a Postgres that a killed server left, and stops it
+    sigma.remove()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_server_and_its_postgres(server: Server, how: signal.Signals):
-    server.start()
-    database = postmaster(server)
-    assert server.stop(how) == 0
+def test_a_signal_stops_the_server_and_its_postgres(sigma: Sigma, how: signal.Signals):
+    sigma.start()
+    database = postmaster(sigma)
+    assert sigma.stop(how) == 0
     wait_until(lambda: not database.is_running())
-    assert "Traceback" not in server.log.read_text()
+    assert "Traceback" not in sigma.log.read_text()
 
 
-def test_the_start_shows_its_steps_and_says_where_everything_is(server: Server):
-    server.start()
-    shown = server.log.read_text()
+def test_the_start_shows_its_steps_and_says_where_everything_is(sigma: Sigma):
+    sigma.start()
+    shown = sigma.log.read_text()
     assert "Pages" in shown
     assert "Database" in shown
-    assert f"http://localhost:{server.port}" in shown
+    assert f"http://localhost:{sigma.port}" in shown
     for part in ("database", "auth", "payments", "mail"):
         assert any(line.split()[:2] == [part, "local"] for line in shown.splitlines())
 
 
-def test_killing_the_server_loses_no_acknowledged_row(server: Server):
-    server.start()
+def test_killing_the_server_loses_no_acknowledged_row(sigma: Sigma):
+    sigma.start()
     addresses = [f"killed-{number}@example.com" for number in range(20)]
     for address in addresses:
-        assert join(server, address) == 200
-    server.stop(signal.SIGKILL)
-    server.start()
-    assert all(len(server.leads(address)) == 1 for address in addresses)
+        assert join(sigma, address) == 200
+    sigma.stop(signal.SIGKILL)
+    sigma.start()
+    assert all(len(sigma.leads(address)) == 1 for address in addresses)
 
 
-def test_killing_postgres_loses_no_acknowledged_row(server: Server):
-    server.start()
+def test_killing_postgres_loses_no_acknowledged_row(sigma: Sigma):
+    sigma.start()
     addresses = [f"crashed-{number}@example.com" for number in range(20)]
     for address in addresses:
-        assert join(server, address) == 200
-    postmaster(server).send_signal(signal.SIGKILL)
-    server.stop()
-    server.start()
-    assert all(len(server.leads(address)) == 1 for address in addresses)
+        assert join(sigma, address) == 200
+    postmaster(sigma).send_signal(signal.SIGKILL)
+    sigma.stop()
+    sigma.start()
+    assert all(len(sigma.leads(address)) == 1 for address in addresses)
 
 
-def test_two_servers_of_one_checkout_share_the_database_and_the_last_one_stops_it(server: Server):
-    server.start()
-    other = Server(server.data_dir).start()
-    database = postmaster(server)
-    assert server.stop() == 0
+def test_two_servers_of_one_checkout_share_the_database_and_the_last_one_stops_it(sigma: Sigma):
+    sigma.start()
+    other = Sigma(sigma.data_dir).start()
+    database = postmaster(sigma)
+    assert sigma.stop() == 0
     assert join(other, "still-here@example.com") == 200
     assert database.is_running()
     assert other.stop() == 0
     wait_until(lambda: not database.is_running())
 
 
-def test_a_taken_port_is_one_line_that_names_it_and_the_way_out(server: Server):
-    with socket.create_server(("127.0.0.1", server.port)):
-        done = server.run("run")
-    assert_one_line(done, "PORT", str(server.port), f"PORT={server.port + 1}")
+def test_a_taken_port_is_one_line_that_names_it_and_the_way_out(sigma: Sigma):
+    with socket.create_server(("127.0.0.1", sigma.port)):
+        done = sigma.run("run")
+    assert_one_line(done, "PORT", str(sigma.port), f"PORT={sigma.port + 1}")
 
 
 @pytest.mark.parametrize(
@@ -133,39 +130,39 @@ def test_a_taken_port_is_one_line_that_names_it_and_the_way_out(server: Server):
         ({"STRIPE_SECRET_KEY": "sk_test_1"}, ["STRIPE_WEBHOOK_SECRET"]),
     ],
 )
-def test_a_malformed_variable_is_one_line_that_names_it(server: Server, variables: dict, names: list[str]):
-    server.variables = variables
-    assert_one_line(server.run("run"), *names)
+def test_a_malformed_variable_is_one_line_that_names_it(sigma: Sigma, variables: dict, names: list[str]):
+    sigma.variables = variables
+    assert_one_line(sigma.run("run"), *names)
 
 
-def test_every_malformed_variable_is_named_at_once(server: Server):
-    server.variables = {"PORT": "abc", "SIGMA_ENV": "staging", "DATABASE_URL": "nonsense"}
-    done = server.run("run")
+def test_every_malformed_variable_is_named_at_once(sigma: Sigma):
+    sigma.variables = {"PORT": "abc", "SIGMA_ENV": "staging", "DATABASE_URL": "nonsense"}
+    done = sigma.run("run")
     assert done.returncode == 2
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == ["SIGMA_ENV", "PORT", "DATABASE_URL"]
 
 
-def test_an_unreachable_database_is_one_line_without_its_password(server: Server):
-    server.variables = {"DATABASE_URL": f"postgresql://owner:s3cret@127.0.0.1:{free_port()}/sigma"}
-    done = server.run("run")
+def test_an_unreachable_database_is_one_line_without_its_password(sigma: Sigma):
+    sigma.variables = {"DATABASE_URL": f"postgresql://owner:s3cret@127.0.0.1:{free_port()}/sigma"}
+    done = sigma.run("run")
     assert "s3cret" not in done.stderr + done.stdout
     assert_one_line(done, "DATABASE_URL", "127.0.0.1")
 
 
-def test_a_malformed_address_with_a_password_does_not_show_it(server: Server):
-    server.variables = {"DATABASE_URL": "postgres//owner:s3cret@host/sigma", "STRIPE_SECRET_KEY": "sk_live_s3cret"}
-    done = server.run("run")
+def test_a_malformed_address_with_a_password_does_not_show_it(sigma: Sigma):
+    sigma.variables = {"DATABASE_URL": "postgres//owner:s3cret@host/sigma", "STRIPE_SECRET_KEY": "sk_live_s3cret"}
+    done = sigma.run("run")
     assert done.returncode == 2
     assert "s3cret" not in done.stderr + done.stdout
 
 
-def test_production_refuses_every_stand_in_by_name_and_starts_when_they_are_allowed(server: Server):
-    server.variables = {"SIGMA_ENV": "production"}
-    done = server.run("run")
+def test_production_refuses_every_stand_in_by_name_and_starts_when_they_are_allowed(sigma: Sigma):
+    sigma.variables = {"SIGMA_ENV": "production"}
+    done = sigma.run("run")
     assert done.returncode == 2
     assert [word in done.stderr for word in ("database", "auth", "payments", "mail")] == [True] * 4
-    server.variables["SIGMA_ALLOW_LOCAL"] = "database, auth, payments, mail"
-    server.start()
+    sigma.variables["SIGMA_ALLOW_LOCAL"] = "database, auth, payments, mail"
+    sigma.start()
 
 
 def test_a_full_disk_is_one_line_that_says_so(tmp_path: Path):
@@ -181,25 +178,29 @@ def test_a_full_disk_is_one_line_that_says_so(tmp_path: Path):
             while True:
                 os.write(filler, bytes(4096))
         os.close(filler)
-        assert_one_line(Server(mounted / "data").run("run"), str(mounted), "No space left")
+        sigma = Sigma(mounted / "data")
+        assert_one_line(sigma.run("run"), str(mounted), "No space left")
+        sigma.remove()
     finally:
         subprocess.run(["umount", mounted], check=True)
 
 
-def test_status_prints_assignments_that_a_shell_can_take(server: Server):
-    server.start()
-    script = 'eval "$("$0" -m sigma_app status --env)" && echo "$BASE_URL" && psql_url=$DATABASE_URL && echo "$psql_url"'
+def test_status_prints_assignments_that_a_shell_can_take(sigma: Sigma):
+    sigma.start()
+    script = (
+        'eval "$("$0" -m sigma_app status --env)" && echo "$BASE_URL" && psql_url=$DATABASE_URL && echo "$psql_url"'
+    )
     shell = ["sh", "-c", script, sys.executable]
-    done = subprocess.run(shell, cwd=PROJECT_ROOT, env=server.environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(shell, cwd=PROJECT_ROOT, env=sigma.environment, capture_output=True, text=True, check=True)
     base_url, database_url = done.stdout.splitlines()
-    assert base_url == f"http://localhost:{server.port}"
+    assert base_url == f"http://localhost:{sigma.port}"
     assert database_url.startswith("postgresql://")
 
 
-def test_psql_runs_as_the_owner_and_passes_its_exit_code_on(server: Server):
-    done = server.run("psql", "--", "-tAc", "select count(*) from leads")
+def test_psql_runs_as_the_owner_and_passes_its_exit_code_on(sigma: Sigma):
+    done = sigma.run("psql", "--", "-tAc", "select count(*) from leads")
     assert (done.returncode, done.stdout.strip()) == (0, "0")
-    assert server.run("psql", "--", "-v", "ON_ERROR_STOP=1", "-c", "select 1/0").returncode == 1
+    assert sigma.run("psql", "--", "-v", "ON_ERROR_STOP=1", "-c", "select 1/0").returncode == 1
 
 
 @pytest.mark.parametrize("command", ["", "run", "dev", "build", "migrate", "status", "psql"])
@@ -215,18 +216,18 @@ def test_every_command_explains_itself(command: str):
     assert done.stdout.startswith("Usage:")
 
 
-def test_requests_connect_as_a_role_that_owns_nothing(server: Server):
-    server.start()
-    assert join(server, "who-asks@example.com") == 200
-    with server.database() as connection:
+def test_requests_connect_as_a_role_that_owns_nothing(sigma: Sigma):
+    sigma.start()
+    assert join(sigma, "who-asks@example.com") == 200
+    with sigma.database() as connection:
         users = connection.execute(
-            "select distinct usename from pg_stat_activity where datname = current_database() and application_name <> ''"
-            " or usename = 'authenticator'"
+            "select distinct usename from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
         ).fetchall()
         owned = connection.execute(
             "select count(*) from pg_class where relowner = (select oid from pg_roles where rolname = 'authenticator')"
         ).fetchone()
-    assert ("authenticator",) in users
+    assert users == [("authenticator",)]
     assert owned == (0,)
 
 

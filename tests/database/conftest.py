@@ -30,9 +30,7 @@ class Debian:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.home, nobody.pw_uid, nobody.pw_gid)
             self._who |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        self._run(
-            "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"
-        )
+        self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
         options = f"-c listen_addresses='' -k {self.home} -c fsync=off"
         self._run("pg_ctl", "start", "--wait", "-o", options, "-l", str(self.home / "log"))
 
@@ -84,9 +82,7 @@ def attempt(login_url: str) -> Iterator[Try]:
         def run(actor, statement: str, parameters=()) -> int:
             try:
                 if actor is not None:
-                    setting = (
-                        "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
-                    )
+                    setting = "select set_config('role', %s, true), set_config('request.jwt.claims', %s, true)"
                     connection.execute(setting, (actor.role, actor.claims))
                 return connection.execute(statement.encode(), parameters).rowcount
             finally:

@@ -157,9 +157,7 @@ class TestPipeline:
             assert wire.round_trips == 1
 
     @pytest.mark.parametrize("pooled", [False, True])
-    async def test_statements_are_prepared_on_the_server_only_without_a_pooler(
-        self, login_url, monkeypatch, pooled
-    ):
+    async def test_statements_are_prepared_on_the_server_only_without_a_pooler(self, login_url, monkeypatch, pooled):
         monkeypatch.setattr("sigma_app.core.database.is_pooler", lambda url: pooled)
         async with Database(login_url, pool_size=1) as database:
             for _ in range(8):

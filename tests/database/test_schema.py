@@ -41,9 +41,7 @@ def test_columns_types_and_defaults_are_the_documented_ones(owner, table):
 
 
 def test_indexes_have_the_documented_names(owner):
-    names = {
-        name for (name,) in owner.execute("select indexname from pg_indexes where schemaname = 'public'")
-    }
+    names = {name for (name,) in owner.execute("select indexname from pg_indexes where schemaname = 'public'")}
     assert names >= {
         "idx_leads_email",
         "idx_profiles_email",
@@ -74,10 +72,7 @@ class TestJoining:
         with pytest.raises(psycopg.errors.UniqueViolation):
             attempt(ANONYMOUS, "insert into leads (email) values ('charlie@example.com')")
         assert (
-            attempt(
-                ANONYMOUS, "insert into leads (email) values ('charlie@example.com') on conflict do nothing"
-            )
-            == 0
+            attempt(ANONYMOUS, "insert into leads (email) values ('charlie@example.com') on conflict do nothing") == 0
         )
 
     @pytest.mark.parametrize("column", ["id", "created_at", "consent_at", "disposable"])
@@ -107,9 +102,7 @@ class TestJoining:
             owner.execute("insert into leads (email) values (%s)", [email])
         assert refused.value.diag.constraint_name == constraint
 
-    @pytest.mark.parametrize(
-        "email", ["charlie+tag@sub.example.co.uk", "δοκιμή@παράδειγμα.ελ", '"a@b"@example.com']
-    )
+    @pytest.mark.parametrize("email", ["charlie+tag@sub.example.co.uk", "δοκιμή@παράδειγμα.ελ", '"a@b"@example.com'])
     def test_what_is_an_address_is_taken(self, owner, email):
         assert owner.execute("insert into leads (email) values (%s)", [email]).rowcount == 1
 
@@ -132,9 +125,7 @@ class TestJoining:
         stamped = owner.execute(
             "insert into leads (email, consent_version) values ('charlie@example.com', '2026-11') returning consent_at = now()"
         ).fetchone()
-        without = owner.execute(
-            "insert into leads (email) values ('dora@example.com') returning consent_at"
-        ).fetchone()
+        without = owner.execute("insert into leads (email) values ('dora@example.com') returning consent_at").fetchone()
         assert (stamped, without) == ((True,), (None,))
 
     def test_a_new_consent_gets_a_new_time_and_a_withdrawn_one_none(self, owner):
@@ -149,9 +140,7 @@ class TestJoining:
         owner.execute("update leads set consent_version = null")
         assert owner.execute("select consent_at from leads").fetchone() == (None,)
 
-    def test_the_default_time_is_right_for_the_login_role_whatever_the_servers_time_zone(
-        self, owner, attempt
-    ):
+    def test_the_default_time_is_right_for_the_login_role_whatever_the_servers_time_zone(self, owner, attempt):
         owner.execute("alter system set timezone = 'Asia/Tokyo'")
         owner.execute("select pg_reload_conf()")
         try:
@@ -177,9 +166,7 @@ class TestFounderCount:
         with owner.transaction():
             for index in ("leads_email_lower_key", "idx_leads_email", "idx_leads_created_at"):
                 owner.execute(f"drop index {index}".encode())  # only to fill the table sooner
-            owner.execute(
-                "insert into leads (email) select n || '@example.com' from generate_series(1, 150000) as n"
-            )
+            owner.execute("insert into leads (email) select n || '@example.com' from generate_series(1, 150000) as n")
         owner.execute("analyze leads")
         started = datetime.now(UTC)
         (count,) = owner.execute("select founder_count()").fetchone() or (0,)
@@ -284,9 +271,7 @@ class TestBillingColumns:
 
 
 class TestFunctions:
-    def test_every_function_with_its_owners_rights_has_an_empty_search_path_and_is_not_for_everybody(
-        self, owner
-    ):
+    def test_every_function_with_its_owners_rights_has_an_empty_search_path_and_is_not_for_everybody(self, owner):
         rows = owner.execute(
             """
             select proname, proconfig, exists (

@@ -15,9 +15,7 @@ PRIVACY: list[Clause] = [
         "What we keep when you join",
         [
             rx.el.ul(
-                rx.el.li(
-                    rx.el.b("Your e-mail address"), ", to keep your place and to write to you about it."
-                ),
+                rx.el.li(rx.el.b("Your e-mail address"), ", to keep your place and to write to you about it."),
                 rx.el.li(
                     rx.el.b("Where you came from"),
                     ": the page you joined on, the page that linked to it, and the campaign tags (utm) in "
@@ -29,8 +27,7 @@ PRIVACY: list[Clause] = [
                     ": the version of the sentence under the form, and the time you joined.",
                 ),
             ),
-            "That is the whole list. We do not ask for your name, and we do not buy facts about you "
-            "elsewhere.",
+            "That is the whole list. We do not ask for your name, and we do not buy facts about you elsewhere.",
         ],
     ),
     (
@@ -74,10 +71,7 @@ PRIVACY: list[Clause] = [
     ),
     (
         "Changes",
-        [
-            "When this page changes, the date at the top does too. If it changes what happens to you, we "
-            "write first."
-        ],
+        ["When this page changes, the date at the top does too. If it changes what happens to you, we write first."],
     ),
 ]
 
@@ -130,10 +124,7 @@ TERMS: list[Clause] = [
     ),
     (
         "When Sigma opens",
-        [
-            "Paying customers get terms of their own, to read and agree to before they pay. Not these, and "
-            "not silently."
-        ],
+        ["Paying customers get terms of their own, to read and agree to before they pay. Not these, and not silently."],
     ),
 ]
 

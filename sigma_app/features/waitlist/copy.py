@@ -56,9 +56,7 @@ TERMS = (
         "Legal paperwork",
         "Formation documents, terms, registrations. Filled in and put in order. You only sign.",
     ),
-    Term(
-        "Branding", "A name that is still free, a logo that survives being small, colours on speaking terms."
-    ),
+    Term("Branding", "A name that is still free, a logo that survives being small, colours on speaking terms."),
     Term("Website", "Written, built and on your own domain. It reads as if somebody had thought about it."),
     Term(
         "Payment processing",
@@ -75,9 +73,7 @@ EXCHANGES = (
         "Describe the idea. A paragraph will do. A napkin, photographed, might.",
         "Splits it into the six parts and shows you the plan before touching anything.",
     ),
-    Exchange(
-        "The night after", "Sleep.", "Works through the plan, and leaves on your desk what only you may sign."
-    ),
+    Exchange("The night after", "Sleep.", "Works through the plan, and leaves on your desk what only you may sign."),
 )
 
 PRICES = (
@@ -122,9 +118,6 @@ QUESTIONS = (
     ),
     Question(
         "Why the Σ?",
-        (
-            "It is the sign for a sum. A company is one: six dull parts that only count once they are "
-            "added up.",
-        ),
+        ("It is the sign for a sum. A company is one: six dull parts that only count once they are added up.",),
     ),
 )

@@ -58,9 +58,7 @@ async def accept(form: Mapping[str, Any], client: str) -> Answer:
     if _is_automated(form):
         return AUTOMATED
     try:
-        address = service.normalize_address(
-            _text(form, "email"), allow_test_domains=get_settings().env != "production"
-        )
+        address = service.normalize_address(_text(form, "email"), allow_test_domains=get_settings().env != "production")
     except service.InvalidAddress as error:
         return Answer("invalid", str(error), 422)
     if wait := _address_limiter().wait(address.lower()):

@@ -56,9 +56,7 @@ def normalize_address(text: str, *, allow_test_domains: bool = False) -> str:
         InvalidAddress: with a sentence for the person.
     """
     try:
-        checked = validate_email(
-            text.strip(), check_deliverability=False, test_environment=allow_test_domains
-        )
+        checked = validate_email(text.strip(), check_deliverability=False, test_environment=allow_test_domains)
     except EmailNotValidError as error:
         raise InvalidAddress(str(error) if text.strip() else "Please type your e-mail address.") from None
     return checked.normalized
@@ -107,9 +105,7 @@ async def join(connection: AsyncConnection, address: str, arrival: Arrival) -> N
 
 async def flag_disposable(connection: AsyncConnection, address: str) -> None:
     """Mark a lead's address as a throw-away one, for the operator to see; as `service_role`."""
-    await connection.execute(
-        "UPDATE public.leads SET disposable = true WHERE lower(email) = lower(%s)", [address]
-    )
+    await connection.execute("UPDATE public.leads SET disposable = true WHERE lower(email) = lower(%s)", [address])
 
 
 async def count_founders(session: AsyncSession) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,9 @@ from urllib.request import urlopen
 
 import psycopg
 from psycopg.rows import dict_row
+
+from sigma_app.embedded import postgres
+from sigma_app.settings import Settings
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
@@ -36,7 +40,7 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 
 @dataclass
-class Server:
+class Sigma:
     """A Sigma of its own: its port, its data directory, its process."""
 
     data_dir: Path
@@ -58,7 +62,7 @@ class Server:
         own = {"SIGMA_DATA_DIR": str(self.data_dir), "PORT": str(self.port)}
         return clean_environment(**own | self.variables)
 
-    def start(self) -> Server:
+    def start(self) -> Sigma:
         """Start it and return when it answers."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -89,6 +93,15 @@ class Server:
         assert self.process is not None
         self.process.send_signal(with_signal)
         return self.process.wait(timeout=30)
+
+    def remove(self) -> None:
+        """Stop whatever still runs, and take away the files that root keeps outside of the data directory."""
+        if self.process and self.process.poll() is None:
+            self.stop()
+        cluster = postgres.locate(Settings(_env_file=None, data_dir=self.data_dir))  # pyright: ignore[reportCallIssue]
+        cluster.stop()
+        if os.geteuid() == 0:
+            shutil.rmtree(cluster.layout.home, ignore_errors=True)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of ours, `python -m sigma_app …`, on the same data directory."""
