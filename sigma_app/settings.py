@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     database_login_url: SecretStr | None = Field(None, validation_alias="DATABASE_LOGIN_URL")
     database_pool_size: int = Field(10, ge=1, le=200, validation_alias="DATABASE_POOL_SIZE")
 
+    # Several backends share Reflex's state here; one keeps it in memory
+    redis_url: SecretStr | None = Field(None, validation_alias="REFLEX_REDIS_URL")
+
     # Supabase, Stripe, Resend: with a key set, that part is hosted
     supabase_url: AnyHttpUrl | None = Field(None, validation_alias=AliasChoices("VITE_SUPABASE_URL", "SUPABASE_URL"))
     supabase_anon_key: SecretStr | None = Field(

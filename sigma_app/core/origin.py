@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+PLACEHOLDER_ORIGIN = "https://sigma.invalid"
+"""Stands for the public address in built pages, which know no address; serving fills in the real one."""
+
 _IPV6_NETWORK = 64  # one subscriber usually holds a /64, so single addresses of it say nothing
 
 

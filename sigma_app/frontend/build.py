@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sigma_app.core.errors import StartError
+from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 from sigma_app.frontend import toolchain
-from sigma_app.frontend.finish import PLACEHOLDER_ORIGIN
+from sigma_app.frontend.finish import without_hydration
 from sigma_app.settings import PROJECT_ROOT
 
 BUILDS = PROJECT_ROOT / ".sigma" / "frontend"
@@ -136,7 +137,19 @@ def _keep(finished: Path) -> None:
     draft = finished.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(_EXPORTED, draft)
+    _prerender_404(draft)
     for old in BUILDS.iterdir():
         if old.is_dir() and old != draft:
             shutil.rmtree(old, ignore_errors=True)
     draft.rename(finished)
+
+
+def _prerender_404(build: Path) -> None:
+    """Put the prerendered page of /not-found (features/site) where Reflex leaves a shell that needs JavaScript.
+
+    It is shown at any address, so it must not hydrate: React would look for the page of that address.
+    """
+    prerendered = build / "not-found.html"
+    (build / "404.html").write_text(without_hydration(prerendered.read_text("utf-8")), "utf-8")
+    prerendered.unlink()
+    shutil.rmtree(build / "not-found")

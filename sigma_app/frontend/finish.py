@@ -22,9 +22,6 @@ from pathlib import Path
 
 from reflex.plugins import Plugin
 
-PLACEHOLDER_ORIGIN = "https://sigma.invalid"
-"""Stands for the public address in built pages; static.py replaces it when they are loaded."""
-
 INLINE_SCRIPTS = "inline-scripts.json"
 
 _STYLESHEET_PRELOAD = re.compile(r'<link as="style" href="(?P<href>[^"]+\.css)" rel="preload"/>')

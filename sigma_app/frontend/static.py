@@ -19,7 +19,8 @@ from pathlib import Path
 import brotli
 from starlette.types import Scope, Send
 
-from sigma_app.frontend.finish import INLINE_SCRIPTS, PLACEHOLDER_ORIGIN
+from sigma_app.core.origin import PLACEHOLDER_ORIGIN
+from sigma_app.frontend.finish import INLINE_SCRIPTS
 
 Headers = list[tuple[bytes, bytes]]
 

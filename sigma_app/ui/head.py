@@ -8,7 +8,8 @@ from typing import Any
 
 import reflex as rx
 
-PLACEHOLDER_ORIGIN = "https://sigma.invalid"
+from sigma_app.core.origin import PLACEHOLDER_ORIGIN
+
 SHARE_IMAGE = f"{PLACEHOLDER_ORIGIN}/og.png"
 SHARE_IMAGE_ALT = "Sigma: from zero to CEO while you sleep."
 STYLESHEETS = ["styles/base.css", "styles/join.css", "styles/landing.css"]
@@ -37,6 +38,7 @@ def page(
         "title": title,
         "description": description,
         "image": SHARE_IMAGE,
+        "context": {"sitemap": {} if indexed else None},
         "meta": [
             {"name": "color-scheme", "content": "dark light"},
             _theme_color("dark", "#0f0f0f"),

@@ -171,5 +171,10 @@ PAGES = [
         "What Sigma keeps about people on its waitlist, why, and how to be removed.",
     ),
     page(terms, "/terms", "Terms · Sigma", "What joining Sigma's waitlist means, in plain words."),
-    page(not_found, "404", "Nothing here · Sigma", "There is no page at this address.", indexed=False),
+    *(
+        # Reflex exports its 404 route as an empty shell that needs JavaScript. The same page at an address of its own
+        # is prerendered, and frontend/build.py puts that in the shell's place.
+        page(not_found, route, "Nothing here · Sigma", "There is no page at this address.", indexed=False)
+        for route in ("404", "/not-found")
+    ),
 ]
