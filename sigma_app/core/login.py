@@ -38,9 +38,10 @@ def login_url(owner_url: str, given: str | None = None) -> str:
     with connect(owner_url) as owner:
         role = _role(owner)
         url = _derive(owner_url, role)
-        if not _password(owner_url) or _opens(url):
+        if _opens(url):
             return url
-        _set_password(owner, role, _password(owner_url))
+        if _password(owner_url):
+            _set_password(owner, role, _password(owner_url))
     connect(url).close()
     return url
 
@@ -63,7 +64,7 @@ def _derive(owner_url: str, role: str) -> str:
     hosts = parts.netloc.rpartition("@")[2]
     kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in ("user", "password")]
     netloc = f"{user}:{password}@{hosts}" if password else f"{user}@{hosts}"
-    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(kept)))
+    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(kept, quote_via=quote)))
 
 
 def _password(owner_url: str) -> str:

@@ -30,7 +30,7 @@ _EXPORTED = PROJECT_ROOT / ".web" / "build" / "client"
 _SOURCES = (
     "rxconfig.py",
     "requirements.txt",
-    "reflex.lock",
+    "reflex.lock/package-lock.json",
     "assets",
     "sigma_app/sigma_app.py",
     "sigma_app/session.py",
