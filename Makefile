@@ -42,14 +42,19 @@ lock: .venv/ready-dev ## Resolve requirements*.in into requirements*.txt
 clean: ## Remove what was built and installed; the database under .sigma/ stays
 	rm -rf .venv .web .states .sigma/frontend .sigma/node .sigma/bench .ruff_cache .import_linter_cache tests/screenshots bench.json
 
+# Installs the requirements file $(2) and counts along, for a person who waits. A pipe's exit code is that of its last
+# part, so a failure is noted in a file.
+install = rm -f .venv/failed; \
+	{ $(BIN)/python -m pip install --no-input --requirement $(2) 2> .venv/pip.log || touch .venv/failed; } | awk \
+	-v of="$$(grep -c == $(2))" '/^Collecting/ { printf "\r  Installing $(1): %d of %d", ++n, of; fflush() } END { if (n) print "" }'; \
+	if [ -e .venv/failed ]; then cat .venv/pip.log >&2; echo "Some packages could not be installed; the lines above say why." >&2; exit 2; fi
+
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sigma needs Python 3.11 or newer; $(PYTHON) is older. Name another: make run PYTHON=python3.12" >&2; exit 2; }
-	@echo "  Installing Python packages into .venv (first time: about a minute) …"
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 2; }
-	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@$(call install,Python packages,requirements.txt)
 	@touch $@
 
 .venv/ready-dev: .venv/ready requirements-dev.txt
-	@echo "  Installing the tools of tests and checks …"
-	@$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	@$(call install,tools for tests and checks,requirements-dev.txt)
 	@touch $@

@@ -125,8 +125,8 @@ def _export(report: Callable[[str], None]) -> None:
 def _phase(line: str) -> str | None:
     """What the export does now, read off a line of its output."""
     phases = {
-        "Compiling production app": "compiling the pages",
-        "Installing": "installing the JavaScript packages",
+        "Initializing": "laying out the workshop",
+        "Compiling production app": "compiling, and installing JavaScript packages where they are missing",
         "Creating Production Build": "bundling and prerendering",
     }
     return next((phase for words, phase in phases.items() if words in line), None)
