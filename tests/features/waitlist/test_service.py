@@ -1,0 +1,142 @@
+"""The rules of the waitlist, without a browser and without HTTP."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sigma_app.core.database import ANONYMOUS, SERVICE
+from sigma_app.features.waitlist import service
+from sigma_app.features.waitlist.consent import CONSENT_VERSION
+
+NOWHERE = service.Arrival()
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("  alice@example.com\n", "alice@example.com"),
+        ("Alice.B+tag@EXAMPLE.com", "Alice.B+tag@example.com"),
+        ("alice@bücher.example", "alice@bücher.example"),
+        ("alice@xn--bcher-kva.example", "alice@bücher.example"),
+        ("ａlice@example.com", "alice@example.com"),
+        ("用户@例え.jp", "用户@例え.jp"),
+        ("e\u0301ve@example.com", "éve@example.com"),
+    ],
+)
+def test_an_address_is_stored_trimmed_and_in_one_spelling(typed: str, stored: str):
+    assert service.normalize_address(typed) == stored
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "   ",
+        "alice",
+        "alice@",
+        "@example.com",
+        "a@b",
+        "a b@example.com",
+        "a@exa mple.com",
+        "a@b..com",
+        "a@[127.0.0.1]",
+    ]
+    + ["x" * 65 + "@example.com", "a@" + "x" * 250 + ".com", "a@example.com\x00", "a@example.com, b@example.com"],
+)
+def test_what_is_no_address_is_refused_with_a_sentence(typed: str):
+    with pytest.raises(service.InvalidAddress, match=r"\.$"):
+        service.normalize_address(typed)
+
+
+def test_reserved_test_domains_pass_only_where_they_may():
+    assert service.normalize_address("a@sigma.test", allow_test_domains=True) == "a@sigma.test"
+    with pytest.raises(service.InvalidAddress):
+        service.normalize_address("a@sigma.test")
+
+
+@given(st.text(max_size=400))
+def test_any_text_is_an_address_or_is_refused(text: str):
+    try:
+        stored = service.normalize_address(text)
+    except service.InvalidAddress as refused:
+        assert str(refused)
+    else:
+        assert len(stored) <= 320
+        assert service.normalize_address(stored) == stored
+
+
+def test_the_arrival_is_read_from_the_pages_address():
+    arrival = service.read_arrival(
+        "https://sigma.example/join?utm_source=hn&utm_medium=a&utm_campaign=b&utm_term=c&utm_content=d&ref=FRIEND7#x",
+        "https://news.example/item?id=1",
+    )
+    assert arrival == service.Arrival("hn", "a", "b", "c", "d", "https://news.example/item?id=1", "/join", "FRIEND7")
+
+
+@given(st.text(max_size=3000), st.text(max_size=3000))
+def test_any_address_and_referrer_can_be_kept(landing_url: str, referrer: str):
+    arrival = service.read_arrival(landing_url, referrer)
+    assert len(arrival.landing_path or "") <= 200
+    assert len(arrival.referrer or "") <= 500
+    assert "\x00" not in f"{arrival}"
+
+
+def test_an_overlong_campaign_is_cut_and_costs_no_lead():
+    arrival = service.read_arrival(f"https://sigma.example/?utm_source={'x' * 5000}&ref={'y' * 500}", "z" * 5000)
+    assert (len(arrival.utm_source or ""), len(arrival.referral_code or "")) == (200, 64)
+    assert len(arrival.referrer or "") == 500
+
+
+@pytest.mark.parametrize(
+    ("address", "disposable"),
+    [
+        ("a@mailinator.com", True),
+        ("a@sub.mailinator.com", True),
+        ("a@example.com", False),
+        ("a@bücher.de", False),
+        ("a@com", False),
+    ],
+)
+def test_throw_away_domains_are_known_by_themselves_and_below(address: str, disposable: bool):
+    assert service.is_disposable(address) is disposable
+
+
+@pytest.mark.anyio
+async def test_joining_keeps_the_lead_with_its_arrival_and_consent(database, owner):
+    arrival = service.Arrival(utm_source="hn", referrer="https://news.example", landing_path="/", referral_code="F7")
+    async with database.pipeline(ANONYMOUS) as connection:
+        await service.join(connection, "alice@example.com", arrival)
+    row = owner.execute(
+        "select email, utm_source, referrer, landing_path, referral_code, consent_version, consent_at = created_at,"
+        " disposable from leads"
+    ).fetchone()
+    expected = ("alice@example.com", "hn", "https://news.example", "/", "F7", CONSENT_VERSION, True, None)
+    assert row == expected
+
+
+@pytest.mark.anyio
+async def test_joining_again_changes_nothing(database, owner):
+    for address, source in (("alice@example.com", "first"), ("ALICE@example.com", "second")):
+        async with database.pipeline(ANONYMOUS) as connection:
+            await service.join(connection, address, service.Arrival(utm_source=source))
+    assert owner.execute("select email, utm_source from leads").fetchall() == [("alice@example.com", "first")]
+
+
+@pytest.mark.anyio
+async def test_a_throw_away_address_is_flagged_for_the_operator(database, owner):
+    async with database.pipeline(ANONYMOUS) as connection:
+        await service.join(connection, "Bob@mailinator.com", NOWHERE)
+    async with database.pipeline(SERVICE) as connection:
+        await service.flag_disposable(connection, "bob@mailinator.com")
+    assert owner.execute("select email, disposable from leads").fetchall() == [("Bob@mailinator.com", True)]
+
+
+@pytest.mark.anyio
+async def test_the_count_of_founders_is_the_number_of_leads(database):
+    for number in range(3):
+        async with database.pipeline(ANONYMOUS) as connection:
+            await service.join(connection, f"founder-{number}@example.com", NOWHERE)
+    async with database.transaction(ANONYMOUS) as session:
+        assert await service.count_founders(session) == 3
