@@ -29,7 +29,8 @@ def is_same_site(headers: Headers, base_url: str) -> bool:
     origin = found.get(b"origin")
     if origin is None:
         return True
-    return origin == base_url or (origin != "null" and urlsplit(origin).netloc == found.get(b"host"))
+    host = urlsplit(origin).netloc
+    return origin == base_url or (host != "" and host == found.get(b"host"))
 
 
 def client_address(scope: Mapping[str, Any], trusted_proxies: int) -> str:

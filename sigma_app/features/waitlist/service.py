@@ -56,7 +56,12 @@ def normalize_address(text: str, *, allow_test_domains: bool = False) -> str:
         InvalidAddress: with a sentence for the person.
     """
     try:
-        checked = validate_email(text.strip(), check_deliverability=False, test_environment=allow_test_domains)
+        checked = validate_email(
+            text.strip(),
+            strict=True,  # the local part's 64 octets of RFC 5321
+            check_deliverability=False,
+            test_environment=allow_test_domains,
+        )
     except EmailNotValidError as error:
         raise InvalidAddress(str(error) if text.strip() else "Please type your e-mail address.") from None
     return checked.normalized
