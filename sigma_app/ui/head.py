@@ -12,7 +12,7 @@ from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 
 SHARE_IMAGE = f"{PLACEHOLDER_ORIGIN}/og.png"
 SHARE_IMAGE_ALT = "Sigma: from zero to CEO while you sleep."
-STYLESHEETS = ["styles/base.css", "styles/join.css", "styles/landing.css"]
+STYLESHEETS = [f"styles/{name}.css" for name in ("base", "frame", "join", "night", "landing")]
 
 
 def page(
