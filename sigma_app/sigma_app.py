@@ -19,6 +19,8 @@ app = rx.App(
     toaster=None,
     api_transformer=Starlette(routes=ROUTES),  # for `make dev`; in production serve.py asks the routes first
 )
+# Reflex's own badge for a lost websocket: the waitlist's pages open none until somebody acts, and answer without one.
+app.app_wraps.pop((5, "Overlay"))
 for page in PAGES:
     app.add_page(**page)
 app.register_lifespan_task(serving_requests)

@@ -1,17 +1,21 @@
 """`python -m sigma_app dev`: hot reload, through `reflex run`, with the database that a normal start would use."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import ExitStack, suppress
 
 import click
 
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.progress import Steps
 from sigma_app.cli.run import listen
+from sigma_app.core.errors import StartError
 from sigma_app.frontend import toolchain
 from sigma_app.settings import PROJECT_ROOT, get_settings
 
+_GRACE_SECONDS = 5
 _BACKEND_OFFSET = 5000  # the API's port is this far above the pages': 3000 and 8000
 
 
@@ -19,6 +23,10 @@ _BACKEND_OFFSET = 5000  # the API's port is this far above the pages': 3000 and 
 def command() -> None:
     """Start Sigma with hot reload: pages on PORT, the API 5000 above it."""
     settings = get_settings()
+    if settings.port + _BACKEND_OFFSET > 65535:
+        raise StartError(
+            f"PORT: {settings.port} leaves no room for the API's, {_BACKEND_OFFSET} above. Choose a lower one."
+        )
     listen(settings).close()  # says so now if the port is taken; Reflex would silently take another
     environment = {
         **toolchain.environment(os.environ),
@@ -26,13 +34,19 @@ def command() -> None:
         "REFLEX_API_URL": f"http://localhost:{settings.port + _BACKEND_OFFSET}",
     }
     ports = ["--frontend-port", str(settings.port), "--backend-port", str(settings.port + _BACKEND_OFFSET)]
-    with Steps() as steps:
-        with steps.step("Database") as step:
-            database = migrated_database(settings, step.update)
-            database.__enter__()
-        try:
-            command_line = [sys.executable, "-m", "reflex", "run", "--env", "dev", *ports]
-            done = subprocess.run(command_line, cwd=PROJECT_ROOT, env=environment)
-        finally:
-            database.__exit__(None, None, None)
-    sys.exit(done.returncode)
+    reflex = [sys.executable, "-m", "reflex", "run", "--env", "dev", "--backend-host", "127.0.0.1", *ports]
+    with ExitStack() as stack:
+        with Steps() as steps, steps.step("Database") as step:
+            stack.enter_context(migrated_database(settings, step.update))
+        process = subprocess.Popen(reflex, cwd=PROJECT_ROOT, env=environment, start_new_session=True)
+        stack.callback(_end, process)
+        process.wait()
+    sys.exit(process.returncode)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Stop Reflex with the servers it started; alone, it leaves Vite behind."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, how)
+            process.wait(timeout=_GRACE_SECONDS)

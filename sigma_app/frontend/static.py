@@ -25,7 +25,9 @@ from sigma_app.frontend.finish import INLINE_SCRIPTS
 Headers = list[tuple[bytes, bytes]]
 
 _IMMUTABLE = b"public, max-age=31536000, immutable"
+_LONG = b"public, max-age=604800"  # a week; typefaces change by another file name
 _REVALIDATED = b"no-cache"
+_CACHING = {"assets": _IMMUTABLE, "fonts": _LONG}
 _ADDRESSED = {".html", ".xml", ".txt", ".webmanifest"}
 _COMPRESSIBLE = _ADDRESSED | {".js", ".css", ".svg", ".json", ".ico"}
 _NEVER_SERVED = {INLINE_SCRIPTS, "__spa-fallback.html"}
@@ -117,7 +119,7 @@ def _load(path: Path, relative: Path, origin: str) -> MemoryFile:
     if path.suffix in _ADDRESSED:
         body = body.replace(PLACEHOLDER_ORIGIN.encode(), origin.encode())
     etag = b'"' + hashlib.sha256(body).hexdigest()[:24].encode() + b'"'
-    caching = _IMMUTABLE if relative.parts[0] == "assets" else _REVALIDATED
+    caching = _CACHING.get(relative.parts[0], _REVALIDATED)
     common = [(b"cache-control", caching), (b"etag", etag), (b"vary", b"accept-encoding")]
     bodies = {"": body, **(_compressed(path, body) if path.suffix in _COMPRESSIBLE else {})}
     variants = {

@@ -26,6 +26,10 @@ PRIVACY: list[Clause] = [
                     rx.el.b("What you agreed to"),
                     ": the version of the sentence under the form, and the time you joined.",
                 ),
+                rx.el.li(
+                    rx.el.b("A mark"),
+                    ", if the address is from a throw-away mail service. It changes nothing for you.",
+                ),
             ),
             "That is the whole list. We do not ask for your name, and we do not buy facts about you elsewhere.",
         ],
