@@ -12,6 +12,7 @@ import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -79,10 +80,22 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    cluster = postgres.start(settings_for(tmp_path_factory.mktemp("sigma")))
-    yield Server(18, cluster.owner_url)
-    remove(cluster)
+def start_embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], AbstractContextManager[Server]]:
+    """Starts an embedded cluster of a test's own, and takes it away."""
+
+    @contextmanager
+    def start() -> Iterator[Server]:
+        cluster = postgres.start(settings_for(tmp_path_factory.mktemp("sigma")))
+        yield Server(18, cluster.owner_url)
+        remove(cluster)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def embedded_server(start_embedded: Callable[[], AbstractContextManager[Server]]) -> Iterator[Server]:
+    with start_embedded() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
