@@ -36,9 +36,11 @@ class Server:
     address: Callable[[str], str]
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def run(self, statement: str) -> None:
+    def run(self, *statements: str) -> None:
+        """Each statement in a transaction of its own, as a superuser."""
         with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
-            connection.execute(statement.encode())
+            for statement in statements:
+                connection.execute(statement.encode())
 
     def create(self, template: str = "template1") -> str:
         """A new database's name."""
@@ -86,8 +88,10 @@ def start_embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Abs
     @contextmanager
     def start() -> Iterator[Server]:
         cluster = postgres.start(settings_for(tmp_path_factory.mktemp("sigma")))
-        yield Server(18, cluster.owner_url)
-        remove(cluster)
+        try:
+            yield Server(18, cluster.owner_url)
+        finally:
+            remove(cluster)
 
     return start
 

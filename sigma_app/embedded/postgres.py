@@ -218,8 +218,8 @@ def _launch(cluster: Cluster, owner: Owner | None) -> None:
 def _spawn(layout: Layout, owner: Owner | None) -> int:
     """Start the postmaster in a session of its own, where Ctrl-C in our terminal does not reach it.
 
-    A shell stands between, and is gone at once: the server is nobody's child here, whoever stops it, and whatever
-    becomes of this process.
+    A shell stands between, and is gone at once: the server is nobody's child here, whoever stops it, and
+    whatever becomes of this process.
 
     Returns:
         The postmaster's process id.
@@ -319,7 +319,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _is_server(layout: Layout, pid: int) -> bool:
-    """Whether the process with this number is a live postmaster of this cluster, and not another program's."""
+    """Whether the process with this number is a live postmaster of this cluster."""
     try:
         return _is_alive(pid) and str(layout.data) in psutil.Process(pid).cmdline()
     except psutil.NoSuchProcess:

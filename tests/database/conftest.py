@@ -64,8 +64,10 @@ def start_server(version: str, embedded_server, start_embedded) -> Callable[[], 
     @contextmanager
     def start_debian() -> Iterator:
         debian = Debian()
-        yield type(embedded_server)(Debian.version, debian.address)
-        debian.stop()
+        try:
+            yield type(embedded_server)(Debian.version, debian.address)
+        finally:
+            debian.stop()
 
     return start_embedded if version == "18" else start_debian
 

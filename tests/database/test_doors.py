@@ -107,7 +107,7 @@ class TestPipeline:
         assert await unasked(one) == before
 
     async def test_an_error_of_the_database_is_raised_with_its_code_and_undoes_everything(self, one, owner):
-        with pytest.raises(psycopg.errors.CheckViolation) as refused:
+        with pytest.raises(psycopg.errors.CheckViolation) as refused:  # noqa: PT012 - leaving is what raises
             async with one.pipeline(ANONYMOUS) as connection:
                 await connection.execute(JOIN, ["charlie@example.com"])
                 await connection.execute(JOIN, ["no address"])
@@ -116,14 +116,14 @@ class TestPipeline:
         assert owner.execute("select count(*) from leads").fetchone() == (0,)
 
     async def test_an_error_of_the_caller_undoes_everything(self, one, owner):
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - leaving is what raises
             async with one.pipeline(ANONYMOUS) as connection:
                 await connection.execute(JOIN, ["charlie@example.com"])
                 raise ZeroDivisionError
         assert owner.execute("select count(*) from leads").fetchone() == (0,)
 
     async def test_an_error_that_the_caller_swallows_is_not_taken_for_success(self, one, owner):
-        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):  # noqa: PT012 - leaving is what raises
             async with one.pipeline(ANONYMOUS) as connection:
                 await connection.execute(JOIN, ["charlie@example.com"])
                 try:
@@ -211,7 +211,7 @@ class TestTransaction:
         assert await unasked(one) == before
 
     async def test_an_error_of_the_caller_undoes_everything(self, one, owner):
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError):  # noqa: PT012 - leaving is what raises
             async with one.transaction(SERVICE) as session:
                 session.add(Lead(email="charlie@example.com"))
                 await session.flush()
@@ -251,7 +251,7 @@ class TestWhenTheDatabaseIsAway:
 
     @pytest.mark.parametrize("door", ["pipeline", "transaction"])
     async def test_a_connection_that_dies_in_use_is_one_class_of_error(self, one, owner, door):
-        with pytest.raises(DatabaseUnavailable, match="try again"):
+        with pytest.raises(DatabaseUnavailable, match="try again"):  # noqa: PT012 - leaving is what raises
             async with getattr(one, door)(SERVICE) as handle:
                 connection = handle if door == "pipeline" else await handle.connection()
                 ask = "select pg_backend_pid()" if door == "pipeline" else text("select pg_backend_pid()")

@@ -106,7 +106,9 @@ class TestComingUp:
 
     def test_two_processes_at_once_both_come_up_on_one_server(self, settings):
         command = [sys.executable, "-c", _START_AND_PRINT, str(settings.data_dir)]
-        both = [subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        both = [
+            subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
+        ]
         pids = {process.communicate(timeout=60)[0].strip() for process in both}
         assert pids == {str(postgres.locate(settings).pid)}
 
@@ -120,7 +122,9 @@ class TestComingUp:
     def test_the_programs_beside_it_run(self, settings):
         cluster = postgres.start(settings)
         done = subprocess.run(
-            [cluster.bin / "psql", cluster.owner_url(), "-Atc", "select 6 * 7"], capture_output=True, text=True
+            [cluster.bin / "psql", cluster.owner_url(), "-Atc", "select 6 * 7"],
+            capture_output=True,
+            text=True,
         )
         assert (done.stdout, done.stderr) == ("42\n", "")
         assert all((cluster.bin / name).exists() for name in ("pg_dump", "pg_restore", "pgbench"))
@@ -186,7 +190,9 @@ class TestPlaces:
 
     def test_a_deep_path_gets_its_socket_elsewhere_and_another_for_each_checkout(self, tmp_path, monkeypatch):
         monkeypatch.setattr(os, "geteuid", lambda: 1000)  # root's clusters are never deep
-        deep = [postgres_layout.layout_of(tmp_path.joinpath(name, *["a" * 60] * 3)) for name in ("one", "two")]
+        deep = [
+            postgres_layout.layout_of(tmp_path.joinpath(name, *["a" * 60] * 3)) for name in ("one", "two")
+        ]
         assert deep[0].sockets != deep[1].sockets
         for layout in deep:
             assert layout.sockets.parent == Path(tempfile.gettempdir())
@@ -201,7 +207,9 @@ class TestPlaces:
                 first.stop()
                 assert second.running
 
-    def test_a_socket_directory_that_somebody_else_laid_there_is_refused(self, settings, tmp_path, monkeypatch):
+    def test_a_socket_directory_that_somebody_else_laid_there_is_refused(
+        self, settings, tmp_path, monkeypatch
+    ):
         layout = postgres.locate(settings).layout
         trap = tmp_path / "trap"
         trap.mkdir()
@@ -229,7 +237,9 @@ class TestSayingWhy:
     def test_a_full_disk(self, settings, monkeypatch):
         program = settings.data_dir.parent / "initdb"
         program.parent.mkdir(parents=True)
-        program.write_text("#!/bin/sh\necho 'initdb: error: could not write: No space left on device' >&2\nexit 1\n")
+        program.write_text(
+            "#!/bin/sh\necho 'initdb: error: could not write: No space left on device' >&2\nexit 1\n"
+        )
         program.chmod(0o755)
         bin_dir = Path(tempfile.mkdtemp())
         bin_dir.chmod(0o755)
@@ -271,7 +281,9 @@ class TestUsers:
             assert Path(f"/proc/{cluster.pid}").stat().st_uid == user.pw_uid
             assert cluster.layout.data.stat().st_uid == user.pw_uid
             assert [path.stat().st_mode for path in above] == modes
-            assert [path.stat().st_mode for path in (wheel, wheel / "bin" / "postgres", *wheel.parents)] == wheel_modes
+            assert [
+                path.stat().st_mode for path in (wheel, wheel / "bin" / "postgres", *wheel.parents)
+            ] == wheel_modes
 
     @pytest.mark.parametrize("below", [".sigma", "/".join(["a" * 60] * 3)], ids=["short path", "deep path"])
     def test_an_ordinary_user_needs_no_root_and_leaves_everything_theirs(self, below):
@@ -280,7 +292,12 @@ class TestUsers:
         home = Path(tempfile.mkdtemp(prefix="sigma user "))
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
         paths = os.pathsep.join([str(PROJECT_ROOT), *site.getsitepackages()])
-        environment = {"HOME": str(home), "PATH": os.defpath, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            "HOME": str(home),
+            "PATH": os.defpath,
+            "PYTHONPATH": paths,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         command = [_python_for(who), "-c", _START_AND_STOP, str(home / below)]
         done = subprocess.run(command, cwd=home, capture_output=True, text=True, env=environment, **who)
         owners = {path.lstat().st_uid for path in home.rglob("*")}

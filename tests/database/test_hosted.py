@@ -1,4 +1,4 @@
-"""On somebody else's server: a Supabase project, where the owner is no superuser; and logins with passwords."""
+"""On somebody else's server: a Supabase project, where the owner is no superuser and logins have passwords."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from sigma_app.settings import PROJECT_ROOT
 PASSWORD = "hun@ter/2?#:%"
 HOSTS = "local all postgres trust\nlocal all supabase_admin trust\nlocal all all scram-sha-256\n"
 
-# What a project has before anybody has touched it, as far as it matters here (supabase/postgres, init scripts):
-# `postgres` is no superuser, schema auth belongs to somebody else, and public tables are given away by default.
+# What a project has before anybody has touched it, as far as it matters here (supabase/postgres, init
+# scripts): the owner is no superuser, schema auth is somebody else's, and public tables are given away.
 SUPABASE = """
     create role supabase_admin superuser login;
     create role supabase_auth_admin noinherit createrole login;
@@ -31,10 +31,10 @@ SUPABASE = """
     create role authenticator login noinherit password 'theirs';
     grant anon, authenticated, service_role to authenticator;
     grant anon, authenticated, service_role to owner with admin option;
-    create database project owner owner;
 """
 PROJECT = """
-    alter default privileges for role owner in schema public grant all on tables to anon, authenticated, service_role;
+    alter default privileges for role owner in schema public
+      grant all on tables to anon, authenticated, service_role;
     alter default privileges for role owner in schema public
       grant all on functions to anon, authenticated, service_role;
     create schema auth authorization supabase_auth_admin;
@@ -44,6 +44,7 @@ PROJECT = """
     create function auth.uid() returns uuid language sql stable as
       $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
     grant all on auth.users to owner;
+    reset role;
 """
 
 
@@ -51,7 +52,7 @@ PROJECT = """
 def hosted(start_server) -> Iterator:
     """A server of its own, since roles belong to a cluster: other tests must not see these."""
     with start_server() as server:
-        server.run(SUPABASE.format(password=PASSWORD))
+        server.run(SUPABASE.format(password=PASSWORD), "create database project owner owner")
         with psycopg.connect(server.address("project"), autocommit=True) as connection:
             connection.execute(PROJECT.encode())
             (path,) = connection.execute("show hba_file").fetchone() or ("",)
@@ -137,7 +138,9 @@ async def test_requests_log_in_with_a_role_of_our_own_that_owns_nothing(hosted, 
     assert conninfo_to_dict(found)["user"] == "sigma_login"
     assert PASSWORD not in found
     async with Database(found, pool_size=1) as database, database.pipeline(ANONYMOUS) as connection:
-        cursor = await connection.execute("insert into leads (email) values ('a@example.com') on conflict do nothing")
+        cursor = await connection.execute(
+            "insert into leads (email) values ('a@example.com') on conflict do nothing"
+        )
     assert cursor.rowcount in (0, 1)
     with psycopg.connect(found) as connection:
         assert connection.execute("show timezone").fetchone() == ("UTC",)
@@ -163,7 +166,9 @@ def test_two_backends_that_set_it_at_once_both_come_up(hosted, url):
         connection.execute("alter role sigma_login password null")
     program = "import sys; from sigma_app.core.login import login_url; print(login_url(sys.argv[1]))"
     both = [
-        subprocess.Popen([sys.executable, "-c", program, url], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", program, url], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(3)
     ]
     assert len({process.communicate(timeout=60)[0] for process in both}) == 1
@@ -204,7 +209,11 @@ class _NoRoles:
     [
         ("postgresql://postgres:x@db.abc.supabase.co:5432/postgres", "sigma_login", False),
         ("postgresql://postgres.abc:x@aws-0-eu.pooler.supabase.com:6543/postgres", "sigma_login.abc", True),
-        ("postgresql://db.example.com/postgres?user=postgres&password=x&sslmode=require", "sigma_login", False),
+        (
+            "postgresql://db.example.com/postgres?user=postgres&password=x&sslmode=require",
+            "sigma_login",
+            False,
+        ),
     ],
 )
 def test_the_logins_address_differs_from_the_owners_in_name_and_password_only(owners, expected_user, pooled):
@@ -218,7 +227,7 @@ def test_the_logins_address_differs_from_the_owners_in_name_and_password_only(ow
 
 def test_without_the_right_to_make_a_role_it_says_who_must(start_server):
     with start_server() as server:
-        server.run("create role poor login; create database poor owner poor;")
+        server.run("create role poor login", "create database poor owner poor")
         url = server.address("poor").replace("postgres@", "poor@")
         with pytest.raises(MigrationError, match="create role anon nologin noinherit") as refused:
             migrate(url)
