@@ -1,4 +1,4 @@
-"""On somebody else's server: a Supabase project, where the owner is no superuser and logins have passwords."""
+"""On a server of somebody else: a Supabase project, whose owner is no superuser; logins with passwords."""
 
 from __future__ import annotations
 

@@ -171,7 +171,8 @@ def test_the_login_role_owns_nothing_and_inherits_nothing(owner):
 def test_every_policy_asks_who_it_is_once_for_a_statement(owner):
     """`auth.uid()` in a policy is evaluated for each row, `(select auth.uid())` once."""
     rows = owner.execute(
-        "select polname, concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)) from pg_policy"
+        "select polname, concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))"
+        " from pg_policy"
     ).fetchall()
     slow = [name for name, text in rows if text.count("auth.uid()") != text.count("SELECT auth.uid()")]
     assert rows
