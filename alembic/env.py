@@ -12,9 +12,9 @@ from alembic import context
 from sigma_app.core.migrations import VERSION_SCHEMA, VERSION_TABLE, migration_engine, take_turn
 
 
-def compared(name: str | None, kind: str, parents) -> bool:
-    """What autogenerate looks at: `public`, and not the schema `auth`, which is Supabase's to change."""
-    return kind != "schema" or name in (None, "public")
+def compared(item, name, kind, reflected, counterpart) -> bool:
+    """What autogenerate looks at: not the schema `auth`, which is Supabase's to change."""
+    return not (kind == "table" and item.schema == "auth")
 
 
 def migrate(connection: Connection) -> None:
@@ -29,7 +29,7 @@ def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=_metadata(),
-        include_name=compared,
+        include_object=compared,
         compare_server_default=True,
         version_table=VERSION_TABLE,
         version_table_schema=VERSION_SCHEMA,
@@ -41,12 +41,12 @@ def migrate(connection: Connection) -> None:
 
 
 def _metadata():
-    """The models, only for the commands that compare them: a migration must not need today's models."""
-    if getattr(context.config.cmd_opts, "autogenerate", False):
-        from sigma_app.models import metadata
+    """The models, for the commands that compare them: a migration must not need today's models."""
+    if context.config.attributes.get("without_models"):
+        return None
+    from sigma_app.models import metadata
 
-        return metadata
-    return None
+    return metadata
 
 
 def _owner_url() -> str:

@@ -12,6 +12,7 @@ import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -35,9 +36,11 @@ class Server:
     address: Callable[[str], str]
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def run(self, statement: str) -> None:
+    def run(self, *statements: str) -> None:
+        """Each statement in a transaction of its own, as a superuser."""
         with psycopg.connect(self.address("postgres"), autocommit=True) as connection:
-            connection.execute(statement.encode())
+            for statement in statements:
+                connection.execute(statement.encode())
 
     def create(self, template: str = "template1") -> str:
         """A new database's name."""
@@ -79,10 +82,27 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def embedded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    cluster = postgres.start(settings_for(tmp_path_factory.mktemp("sigma")))
-    yield Server(18, cluster.owner_url)
-    remove(cluster)
+def start_embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], AbstractContextManager[Server]]:
+    """Starts an embedded cluster of a test's own, and takes it away."""
+
+    @contextmanager
+    def start() -> Iterator[Server]:
+        cluster = postgres.start(settings_for(tmp_path_factory.mktemp("sigma")))
+        server = Server(18, cluster.owner_url)
+        try:
+            # Nothing here outlives the run, and waiting for the disk is most of what a test's database costs.
+            server.run("alter system set fsync = off", "select pg_reload_conf()")
+            yield server
+        finally:
+            remove(cluster)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def embedded_server(start_embedded: Callable[[], AbstractContextManager[Server]]) -> Iterator[Server]:
+    with start_embedded() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

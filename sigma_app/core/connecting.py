@@ -51,8 +51,10 @@ def parse(url: str) -> dict[str, str]:
     try:
         parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except psycopg.ProgrammingError:
-        parameters = {"host": "@"}
-    if "@" in parameters.get("host", ""):  # an @ in the password: its tail would be shown as the host
+        parameters = {"port": "unknown"}
+    # An @ or a / that the password did not escape: its tail would be shown as the host or the database.
+    torn = "@" in parameters.get("host", "") + parameters.get("dbname", "")
+    if torn or (not parameters.get("port", "").replace(",", "").isdecimal() and parameters.get("port")):
         raise DatabaseRefused(
             "DATABASE_URL: not a valid Postgres address. Write it as postgresql://user:password@host:5432/database,"
             " with special characters of the password percent-encoded (@ is %40)."

@@ -130,7 +130,7 @@ def _run(owner_url: str, command: str, target: str, progress: Progress | None) -
     from alembic import command as commands
 
     config = alembic_config()
-    config.attributes["progress"] = progress
+    config.attributes |= {"progress": progress, "without_models": True}
     try:
         with migration_engine(owner_url) as connection:
             config.attributes["connection"] = connection

@@ -45,19 +45,21 @@ class Lead(SQLModel, table=True):
         Index("idx_leads_created_at", "created_at"),
     )
 
-    id: UUID | None = Field(None, primary_key=True, sa_column_kwargs={"server_default": text("gen_random_uuid()")})
-    email: str | None = Field(None, sa_type=Text)
-    created_at: datetime | None = Field(
-        None, sa_type=WHEN, nullable=False, sa_column_kwargs={"server_default": UTC_NOW}
+    id: UUID | None = Field(
+        default=None, primary_key=True, sa_column_kwargs={"server_default": text("gen_random_uuid()")}
     )
-    utm_source: str | None = Field(None, sa_type=Text)
-    utm_medium: str | None = Field(None, sa_type=Text)
-    utm_campaign: str | None = Field(None, sa_type=Text)
-    utm_term: str | None = Field(None, sa_type=Text)
-    utm_content: str | None = Field(None, sa_type=Text)
-    referrer: str | None = Field(None, sa_type=Text)  # the page that led here, as the browser tells it
-    landing_path: str | None = Field(None, sa_type=Text)  # the first page of ours, without the host
-    referral_code: str | None = Field(None, sa_type=Text)  # the code that was used, not one's own
-    consent_version: str | None = Field(None, sa_type=Text)  # the text that was agreed to
-    consent_at: datetime | None = Field(None, sa_type=WHEN)  # when; set by the database
+    email: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime | None = Field(
+        default=None, sa_type=WHEN, nullable=False, sa_column_kwargs={"server_default": UTC_NOW}
+    )
+    utm_source: str | None = Field(default=None, sa_type=Text)
+    utm_medium: str | None = Field(default=None, sa_type=Text)
+    utm_campaign: str | None = Field(default=None, sa_type=Text)
+    utm_term: str | None = Field(default=None, sa_type=Text)
+    utm_content: str | None = Field(default=None, sa_type=Text)
+    referrer: str | None = Field(default=None, sa_type=Text)  # the page that led here, as the browser tells it
+    landing_path: str | None = Field(default=None, sa_type=Text)  # the first page of ours, without the host
+    referral_code: str | None = Field(default=None, sa_type=Text)  # the code that was used, not one's own
+    consent_version: str | None = Field(default=None, sa_type=Text)  # the text that was agreed to
+    consent_at: datetime | None = Field(default=None, sa_type=WHEN)  # when; set by the database
     disposable: bool | None = None  # whether its domain gives out throw-away addresses; None: not looked at

@@ -24,11 +24,11 @@ class Profile(SQLModel, table=True):
     __table_args__ = (Index("idx_profiles_email", "email"), Index("idx_profiles_updated_at", "updated_at"))
 
     id: UUID = Field(primary_key=True, foreign_key="auth.users.id", ondelete="CASCADE")
-    name: str | None = Field(None, sa_type=Text)
-    email: str | None = Field(None, sa_type=Text)
-    image: str | None = Field(None, sa_type=Text)
-    customer_id: str | None = Field(None, sa_type=Text)  # Stripe's customer
-    price_id: str | None = Field(None, sa_type=Text)  # Stripe's price
-    has_access: bool | None = Field(None, sa_column_kwargs={"server_default": text("false")})
-    created_at: datetime | None = Field(None, sa_type=WHEN, sa_column_kwargs={"server_default": UTC_NOW})
-    updated_at: datetime | None = Field(None, sa_type=WHEN, sa_column_kwargs={"server_default": UTC_NOW})
+    name: str | None = Field(default=None, sa_type=Text)
+    email: str | None = Field(default=None, sa_type=Text)
+    image: str | None = Field(default=None, sa_type=Text)
+    customer_id: str | None = Field(default=None, sa_type=Text)  # Stripe's customer
+    price_id: str | None = Field(default=None, sa_type=Text)  # Stripe's price
+    has_access: bool | None = Field(default=None, sa_column_kwargs={"server_default": text("false")})
+    created_at: datetime | None = Field(default=None, sa_type=WHEN, sa_column_kwargs={"server_default": UTC_NOW})
+    updated_at: datetime | None = Field(default=None, sa_type=WHEN, sa_column_kwargs={"server_default": UTC_NOW})

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,17 +48,36 @@ class Debian:
 
 
 @pytest.fixture(scope="session", params=["18", "15"])
-def server(request: pytest.FixtureRequest) -> Iterator:
-    """The embedded Postgres, then Debian's."""
-    embedded = request.getfixturevalue("embedded_server")
-    if request.param == "18":
-        yield embedded
-        return
-    if not DEBIAN.is_dir():
+def version(request: pytest.FixtureRequest) -> str:
+    """Which Postgres a test runs on."""
+    if request.param == "15" and not DEBIAN.is_dir():
         pytest.skip(f"Debian's PostgreSQL 15 is not installed ({DEBIAN} is missing)")
-    debian = Debian()
-    yield type(embedded)(Debian.version, debian.address)
-    debian.stop()
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def start_server(version: str, embedded_server, start_embedded) -> Callable[[], AbstractContextManager]:
+    """Starts a server of a test's own; for those that change what belongs to a whole cluster."""
+
+    @contextmanager
+    def start_debian() -> Iterator:
+        debian = Debian()
+        try:
+            yield type(embedded_server)(Debian.version, debian.address)
+        finally:
+            debian.stop()
+
+    return start_embedded if version == "18" else start_debian
+
+
+@pytest.fixture(scope="session")
+def server(version: str, embedded_server, start_server) -> Iterator:
+    """The embedded Postgres, then Debian's."""
+    if version == "18":
+        yield embedded_server
+    else:
+        with start_server() as debian:
+            yield debian
 
 
 @pytest.fixture

@@ -1,0 +1,230 @@
+"""On a server of somebody else: a Supabase project, whose owner is no superuser; logins with passwords."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from sigma_app.core import login
+from sigma_app.core.connecting import DatabaseRefused, is_pooler
+from sigma_app.core.database import ANONYMOUS, Database
+from sigma_app.core.login import login_url
+from sigma_app.core.migrations import MigrationError, downgrade, migrate
+from sigma_app.settings import PROJECT_ROOT
+
+PASSWORD = "hun@ter/2?#:%"
+HOSTS = "local all postgres trust\nlocal all supabase_admin trust\nlocal all all scram-sha-256\n"
+
+# What a project has before anybody has touched it, as far as it matters here (supabase/postgres, init
+# scripts): the owner is no superuser, schema auth is somebody else's, and public tables are given away.
+SUPABASE = """
+    create role supabase_admin superuser login;
+    create role supabase_auth_admin noinherit createrole login;
+    create role owner login createrole createdb bypassrls password '{password}';
+    create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
+    create role authenticator login noinherit password 'theirs';
+    grant anon, authenticated, service_role to authenticator;
+    grant anon, authenticated, service_role to owner with admin option;
+"""
+PROJECT = """
+    alter default privileges for role owner in schema public
+      grant all on tables to anon, authenticated, service_role;
+    alter default privileges for role owner in schema public
+      grant all on functions to anon, authenticated, service_role;
+    create schema auth authorization supabase_auth_admin;
+    grant usage on schema auth to anon, authenticated, service_role, owner;
+    set role supabase_auth_admin;
+    create table auth.users (id uuid primary key, email varchar(255), raw_user_meta_data jsonb);
+    create function auth.uid() returns uuid language sql stable as
+      $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
+    grant all on auth.users to owner;
+    reset role;
+"""
+
+
+@pytest.fixture(scope="module")
+def hosted(start_server) -> Iterator:
+    """A server of its own, since roles belong to a cluster: other tests must not see these."""
+    with start_server() as server:
+        server.run(SUPABASE.format(password=PASSWORD), "create database project owner owner")
+        with psycopg.connect(server.address("project"), autocommit=True) as connection:
+            connection.execute(PROJECT.encode())
+            (path,) = connection.execute("show hba_file").fetchone() or ("",)
+            (old,) = connection.execute("select pg_read_file(%s)", [path]).fetchone() or ("",)
+            assert old
+            connection.execute("create table rules (line text)")
+            for line in HOSTS.splitlines():
+                connection.execute("insert into rules values (%s)", [line])
+            connection.execute(f"copy rules to '{path}'".encode())
+            connection.execute("drop table rules")
+            connection.execute("select pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture
+def url(hosted) -> str:
+    """What stands in DATABASE_URL: the owner, who is no superuser, with an awkward password."""
+    host = conninfo_to_dict(hosted.address("project"))["host"]
+    return f"postgresql://owner:{quote(PASSWORD, safe='')}@/project?host={quote(str(host), safe='')}"
+
+
+def theirs(hosted) -> list[tuple]:
+    """What Supabase laid, with its owners and grants."""
+    with psycopg.connect(hosted.address("project")) as connection:
+        return connection.execute(
+            """
+            select 'schema', nspname::text, nspowner::regrole::text, nspacl::text
+              from pg_namespace where nspname = 'auth'
+            union all select 'table', relname::text, relowner::regrole::text, relacl::text
+              from pg_class where relnamespace = 'auth'::regnamespace
+            union all select 'function', proname::text, proowner::regrole::text, prosrc
+              from pg_proc where pronamespace = 'auth'::regnamespace
+            union all select 'role', rolname::text, rolpassword,
+                concat_ws(' ', rolsuper, rolinherit, rolcanlogin, rolbypassrls)
+              from pg_authid where rolname in ('anon', 'authenticated', 'service_role', 'authenticator')
+            union all select 'setting', setrole::regrole::text, setconfig::text, '' from pg_db_role_setting
+              where setrole in ('anon'::regrole, 'authenticator'::regrole)
+            order by 1, 2
+            """
+        ).fetchall()
+
+
+def test_migrates_without_a_superuser_and_leaves_alone_what_is_there(hosted, url):
+    before = theirs(hosted)
+    migrate(url)
+    assert theirs(hosted) == before
+    downgrade(url, "base")
+    assert theirs(hosted) == before
+    migrate(url)
+
+
+def test_what_supabase_gives_away_by_default_is_taken_back(hosted, url):
+    migrate(url)
+    with psycopg.connect(hosted.address("project")) as connection:
+        rows = connection.execute(
+            """
+            select relname, role from pg_class, unnest(array['anon', 'authenticated']) as role
+            where relnamespace = 'public'::regnamespace and relkind = 'r'
+              and has_table_privilege(role, pg_class.oid, 'truncate, trigger, references')
+            union all
+            select proname, role from pg_proc, unnest(array['anon', 'authenticated']) as role
+            where pronamespace = 'public'::regnamespace and proname <> 'founder_count'
+              and has_function_privilege(role, pg_proc.oid, 'execute')
+            """
+        ).fetchall()
+    assert rows == []
+
+
+def test_registering_through_their_service_makes_a_profile(hosted, url):
+    migrate(url)
+    with psycopg.connect(hosted.address("project"), autocommit=True) as connection:
+        connection.execute("set role supabase_auth_admin")  # who has no right to anything in public
+        connection.execute("insert into auth.users values (gen_random_uuid(), 'alice@example.com')")
+        connection.execute("reset role")
+        assert connection.execute("select email from profiles").fetchall() == [("alice@example.com",)]
+        connection.execute("delete from auth.users")
+
+
+@pytest.mark.anyio
+async def test_requests_log_in_with_a_role_of_our_own_that_owns_nothing(hosted, url):
+    migrate(url)
+    found = login_url(url)
+    assert conninfo_to_dict(found)["user"] == "sigma_login"
+    assert PASSWORD not in found
+    async with Database(found, pool_size=1) as database, database.pipeline(ANONYMOUS) as connection:
+        cursor = await connection.execute("insert into leads (email) values ('a@example.com') on conflict do nothing")
+    assert cursor.rowcount in (0, 1)
+    with psycopg.connect(found) as connection:
+        assert connection.execute("show timezone").fetchone() == ("UTC",)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("select * from leads")
+
+
+def test_any_number_of_backends_agree_on_its_password_and_nobody_sets_it_twice(hosted, url):
+    migrate(url)
+    with psycopg.connect(hosted.address("project"), autocommit=True) as connection:
+        connection.execute("alter role sigma_login password null")
+        verifier = "select rolpassword from pg_authid where rolname = 'sigma_login'"
+        first = login_url(url)
+        set_once = connection.execute(verifier).fetchone()
+        assert login_url(url) == first
+        assert connection.execute(verifier).fetchone() == set_once
+        assert (set_once or ("",))[0].startswith("SCRAM-SHA-256$")
+
+
+def test_two_backends_that_set_it_at_once_both_come_up(hosted, url):
+    migrate(url)
+    with psycopg.connect(hosted.address("project"), autocommit=True) as connection:
+        connection.execute("alter role sigma_login password null")
+    program = "import sys; from sigma_app.core.login import login_url; print(login_url(sys.argv[1]))"
+    both = [
+        subprocess.Popen([sys.executable, "-c", program, url], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    assert len({process.communicate(timeout=60)[0] for process in both}) == 1
+    assert [process.returncode for process in both] == [0, 0, 0]
+
+
+def test_a_login_of_ones_own_is_used_as_it_is_and_checked(url, hosted):
+    with pytest.raises(DatabaseRefused):
+        login_url(url, given=url.replace("owner:", "authenticator:"))
+    assert login_url(url, given=url) == url
+
+
+def test_a_wrong_password_is_one_line_without_it(url):
+    with pytest.raises(DatabaseRefused) as refused:
+        migrate(url.replace("hun", "hum"))
+    assert "password authentication failed" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "ter" not in str(refused.value).replace("character", "").replace("after", "")
+
+
+def test_before_the_first_migration_the_login_says_so(hosted):
+    with pytest.raises(MigrationError, match="migrate"):
+        _ = login._role(_NoRoles())  # pyright: ignore[reportArgumentType]
+
+
+class _NoRoles:
+    """An owner's connection to a server without any of our roles."""
+
+    def execute(self, *_):
+        return self
+
+    def fetchone(self):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("owners", "expected_user", "pooled"),
+    [
+        ("postgresql://postgres:x@db.abc.supabase.co:5432/postgres", "sigma_login", False),
+        ("postgresql://postgres.abc:x@aws-0-eu.pooler.supabase.com:6543/postgres", "sigma_login.abc", True),
+        (
+            "postgresql://db.example.com/postgres?user=postgres&password=x&sslmode=require",
+            "sigma_login",
+            False,
+        ),
+    ],
+)
+def test_the_logins_address_differs_from_the_owners_in_name_and_password_only(owners, expected_user, pooled):
+    derived = login._derive(owners, "sigma_login")
+    before, after = conninfo_to_dict(owners), conninfo_to_dict(derived)
+    assert after.pop("user") == expected_user
+    assert len(str(after.pop("password"))) == 64
+    assert {k: v for k, v in before.items() if k not in ("user", "password")} == after
+    assert is_pooler(derived) == pooled
+
+
+def test_without_the_right_to_make_a_role_it_says_who_must(start_server):
+    with start_server() as server:
+        server.run("create role poor login", "create database poor owner poor")
+        url = server.address("poor").replace("postgres@", "poor@")
+        with pytest.raises(MigrationError, match="create role anon nologin noinherit") as refused:
+            migrate(url)
+        assert "\n" not in str(refused.value)
