@@ -53,4 +53,6 @@ def _schema(settings: Settings) -> tuple[str, str]:
     except StartError as error:
         return "away", str(error)
     newest = head()
-    return ("current", revision) if revision == newest else ("behind", f"at {revision}, newest is {newest}: migrate")
+    if revision == newest:
+        return "current", newest
+    return "behind", f"at {revision or 'nothing'}, newest is {newest}: python -m sigma_app migrate"
