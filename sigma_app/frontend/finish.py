@@ -22,6 +22,8 @@ from pathlib import Path
 
 from reflex.plugins import Plugin
 
+from sigma_app.core.origin import PLACEHOLDER_ORIGIN
+
 INLINE_SCRIPTS = "inline-scripts.json"
 
 _STYLESHEET_PRELOAD = re.compile(r'<link as="style" href="(?P<href>[^"]+\.css)" rel="preload"/>')
@@ -37,6 +39,7 @@ _MODULES = re.compile(
 _ROUTE = re.compile(r'import \* as route(\d+) from "([^"]+)";')
 _INLINE_SCRIPT = re.compile(r"<script(?P<attributes>(?: [^>]*)?)>(?P<code>.+?)</script>", re.DOTALL)
 _STARTER = re.compile(r"<script>\(\(\) => \{\n  let started = false;.*?</script>", re.DOTALL)
+_ENVIRONMENT_CHUNK = "reflex-env"
 _ADDRESS = re.compile(r"""(?P<quote>["'`])(?P<scheme>https|wss)://sigma\.invalid(?P<path>[^"'`]*)(?P=quote)""")
 
 # The client connects when it mounts, and warms the transport up before that: two places to make conditional.
@@ -111,7 +114,7 @@ def finish(directory: Path) -> None:
     Raises:
         ShapeChanged: a page or chunk is not as the pinned Reflex exports it.
     """
-    _address_by_origin(directory / "assets")
+    _fill_in_addresses(directory / "assets")
     hashes: set[str] = set()
     for page in sorted(directory.rglob("*.html")):
         html = finish_page(page.read_text(encoding="utf-8"), directory, page.name)
@@ -132,6 +135,8 @@ def finish_page(html: str, directory: Path, name: str) -> str:
     _expect(len(stylesheets) == 1, f"the one stylesheet link of {name}")
     css = (directory / stylesheets[0].lstrip("/")).read_text(encoding="utf-8")
     _expect("</style" not in css and not _RELATIVE_URL.search(css), "a stylesheet that means the same inlined")
+    _expect(html.count("<html ") == 1, f"the html tag of {name}")
+    html = html.replace("<html ", f'<html data-origin="{PLACEHOLDER_ORIGIN}" ')
     html = _STYLESHEET_PRELOAD.sub("", html)
     inlined = f'<style>{css}</style><link href="{stylesheets[0]}" rel="stylesheet" type="text/css" media="print"/>'
     html = _STYLESHEET.sub(lambda _: inlined, html)
@@ -170,23 +175,30 @@ def _start_modules(match: re.Match[str], preloads: list[str]) -> str:
     )
 
 
-def _address_by_origin(assets: Path) -> None:
-    """Make scripts take every address of ours from the page they run in, whatever host and port serve it."""
-    replaced = 0
-    for chunk in assets.glob("*.js"):
-        code = chunk.read_text(encoding="utf-8")
-        if "sigma.invalid" not in code:
-            continue
-        code, count = _ADDRESS.subn(_origin_expression, code)
-        _expect("sigma.invalid" not in code, f"addresses written as plain literals in {chunk.name}")
-        chunk.write_text(code, encoding="utf-8")
-        replaced += count
-    _expect(replaced > 0, "a script that holds the backend's address")
+def _fill_in_addresses(assets: Path) -> None:
+    """Let scripts take their addresses from the page they run in, whatever host and port serve it.
+
+    The backend's (in Reflex's environment chunk) are at the page's own origin. Every other one is the public address as
+    the server wrote it into the page: React, finding another in a `<meta>`, would add a second one.
+    """
+    chunks = {path: code for path in assets.glob("*.js") if "sigma.invalid" in (code := path.read_text("utf-8"))}
+    _expect(
+        sum(path.name.startswith(_ENVIRONMENT_CHUNK) for path in chunks) == 1, "the chunk with the backend's address"
+    )
+    for path, code in chunks.items():
+        own = path.name.startswith(_ENVIRONMENT_CHUNK)
+        filled = _ADDRESS.sub(_backend_expression if own else _public_expression, code)
+        _expect("sigma.invalid" not in filled, f"addresses written as plain literals in {path.name}")
+        path.write_text(filled, encoding="utf-8")
 
 
-def _origin_expression(address: re.Match[str]) -> str:
+def _backend_expression(address: re.Match[str]) -> str:
     origin = 'location.origin.replace("http","ws")' if address["scheme"] == "wss" else "location.origin"
     return f"{origin}+{address['quote']}{address['path']}{address['quote']}"
+
+
+def _public_expression(address: re.Match[str]) -> str:
+    return f"document.documentElement.dataset.origin+{address['quote']}{address['path']}{address['quote']}"
 
 
 def _expect(found: bool, what: str) -> None:

@@ -92,8 +92,9 @@ def test_a_page_reads_without_javascript(new_context: NewContext, path: str):
 
 
 @every_page
-def test_a_page_has_a_head_of_its_own(page: Page, sigma: Sigma, path: str):
+def test_a_page_has_a_head_of_its_own_and_keeps_it_when_it_hydrates(page: Page, sigma: Sigma, path: str):
     page.goto(path)
+    page.wait_for_load_state("networkidle")
     assert "Sigma" in page.title()
     assert page.locator("meta[name=description]").get_attribute("content")
     assert page.locator("html").get_attribute("lang") == "en"

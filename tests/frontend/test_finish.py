@@ -12,7 +12,7 @@ import pytest
 from sigma_app.frontend import finish
 
 PAGE = (
-    '<!DOCTYPE html><html><head><link as="style" href="/assets/all.css" rel="preload"/>'
+    '<!DOCTYPE html><html lang="en"><head><link as="style" href="/assets/all.css" rel="preload"/>'
     '<link rel="modulepreload" href="/assets/entry.js"/><link rel="modulepreload" href="/assets/root.js"/>'
     "<script>theme()</script>"
     '<link href="/assets/all.css" rel="stylesheet" type="text/css"/></head><body><main>Hi</main>'
@@ -28,7 +28,7 @@ def export(tmp_path: Path) -> Path:
     """An exported frontend of one page."""
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "all.css").write_text("body{color:red}")
-    (tmp_path / "assets" / "env.js").write_text(
+    (tmp_path / "assets" / "reflex-env-1a.js").write_text(
         "var e={PING:`https://sigma.invalid/ping`,EVENT:`wss://sigma.invalid/_event`};"
     )
     (tmp_path / "index.html").write_text(PAGE)
@@ -54,9 +54,12 @@ def test_no_module_is_asked_for_before_the_page_decides(export: Path):
     assert 'import("/assets/entry.js")' in page
 
 
-def test_scripts_take_their_addresses_from_the_page(export: Path):
+def test_scripts_take_the_backends_address_from_the_page_and_the_public_one_from_the_server(export: Path):
+    (export / "assets" / "index.js").write_text('t={href:"https://sigma.invalid/join"}')
     finish.finish(export)
-    code = (export / "assets" / "env.js").read_text()
+    assert (export / "assets" / "index.js").read_text() == 't={href:document.documentElement.dataset.origin+"/join"}'
+    assert '<html data-origin="https://sigma.invalid" lang="en">' in (export / "index.html").read_text()
+    code = (export / "assets" / "reflex-env-1a.js").read_text()
     assert code == 'var e={PING:location.origin+`/ping`,EVENT:location.origin.replace("http","ws")+`/_event`};'
 
 
@@ -80,6 +83,7 @@ def test_a_page_without_hydration_starts_no_module_and_keeps_its_words(export: P
     ("was", "becomes"),
     [
         ('rel="stylesheet" type="text/css"', 'rel="stylesheet"'),
+        ("<html lang", "<html><body lang"),
         ('rel="modulepreload"', 'rel="preload"'),
         ('<script type="module" async="">', '<script type="module">'),
         ("window.__reactRouterRouteModules", "window.__routes"),
@@ -99,7 +103,7 @@ def test_a_stylesheet_that_would_mean_something_else_inline_fails_the_build(expo
 
 
 def test_an_address_that_cannot_be_replaced_fails_the_build(export: Path):
-    (export / "assets" / "env.js").write_text("var e=`https://sigma.invalid/${x}`+'sigma.invalid'")
+    (export / "assets" / "reflex-env-1a.js").write_text("var e=`https://sigma.invalid/${x}`+'sigma.invalid'")
     with pytest.raises(finish.ShapeChanged):
         finish.finish(export)
 
