@@ -39,9 +39,7 @@ def modes_above(path: Path) -> list[int]:
     return [stat.S_IMODE(parent.stat().st_mode) for parent in path.parents]
 
 
-@pytest.mark.parametrize(
-    "name", ["a checkout with spaces, and commas", 'it\'s "quoted" & $HOME', "d" * 120, "größe-日本"]
-)
+@pytest.mark.parametrize("name", ["spaces, commas, 'quotes' & $HOME in größe-日本", "d" * 120])
 def test_it_runs_in_a_path_of_any_shape(tmp_path: Path, started: list[Sigma], name: str):
     root = check_out(tmp_path / name / "deeper" / ("x" * 40))
     sigma = Sigma(root / ".sigma", root=root)
