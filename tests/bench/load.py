@@ -65,6 +65,10 @@ class Outcome:
     """How often each status, with its content encoding, was answered."""
     size: float = 0
     """Bytes of one answer, headers included."""
+    server_us: float = 0
+    """Microseconds that the serving process computed for one answer."""
+    postgres_us: float = 0
+    """Microseconds that Postgres computed for one answer."""
 
     @property
     def rate(self) -> float:

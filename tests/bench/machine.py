@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import psutil
@@ -67,6 +67,19 @@ def children_on(allowed: set[int] | None) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def cpu_seconds(pid: int, *, with_children: bool = False) -> float:
+    """What a process has computed so far, and what those that it started have, ended ones included."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    total = times.user + times.system
+    if with_children:
+        total += times.children_user + times.children_system  # of those that have ended
+        for child in process.children():
+            with suppress(psutil.NoSuchProcess):
+                total += sum(child.cpu_times()[:2])
+    return total
 
 
 def _version(package: str) -> str:

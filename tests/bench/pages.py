@@ -59,13 +59,13 @@ def measure(options: argparse.Namespace) -> Report:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sigma-bench-")))
         sigma = stack.enter_context(sigma_served(scratch, Cores(None, None)))
         named = {"BENCH_PAGES": str(_without_scripts(scratch / "pages")), "SIGMA_DATA_DIR": str(scratch / "data")}
-        port = stack.enter_context(contender("plain_pages", scratch / "pages.log", None, named))
+        copy = stack.enter_context(contender("plain_pages", scratch / "pages.log", None, named))
         rounds = options.rounds or ROUNDS
         served: list[Measures] = []
         plain: list[Measures] = []
         with Console(stderr=True).status("Lighthouse") as status:
             for number in range(rounds):
-                turns = [(served, sigma.port), (plain, port)]
+                turns = [(served, sigma.port), (plain, copy.port)]
                 for found, turn_port in turns if number % 2 == 0 else reversed(turns):
                     status.update(f"Lighthouse: round {number + 1} of {rounds}, port {turn_port}")
                     found.append(lighthouse.run(f"http://127.0.0.1:{turn_port}/", scratch))

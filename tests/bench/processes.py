@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.bench.machine import children_on
 from tests.sigma import PROJECT_ROOT, clean_environment, free_port
@@ -18,9 +19,16 @@ START_SECONDS = 60
 STOP_SECONDS = 15
 
 
+class Served(NamedTuple):
+    """A running contender."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
-def contender(module: str, log: Path, cores: set[int] | None, variables: Mapping[str, str]) -> Iterator[int]:
-    """Run `tests.bench.contenders.<module>` inside the block, on a port of its own, which it yields."""
+def contender(module: str, log: Path, cores: set[int] | None, variables: Mapping[str, str]) -> Iterator[Served]:
+    """Run `tests.bench.contenders.<module>` inside the block, on a port of its own."""
     port = free_port()
     command = [sys.executable, "-m", f"tests.bench.contenders.{module}", str(port)]
     with log.open("a") as output, children_on(cores):
@@ -29,7 +37,7 @@ def contender(module: str, log: Path, cores: set[int] | None, variables: Mapping
         )
     try:
         _wait_until_listening(process, port, log)
-        yield port
+        yield Served(port, process.pid)
     finally:
         end(process)
 

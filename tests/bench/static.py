@@ -33,7 +33,7 @@ def measure(options: argparse.Namespace) -> Report:
         named = {"REFLEX_WEB_WORKDIR": str(web), "SIGMA_DATA_DIR": str(scratch / "data")}
         reflex = stack.enter_context(contender("reflex_static", scratch / "reflex.log", where.servers, named))
         no_op = stack.enter_context(contender("noop", scratch / "noop.log", where.servers, {}))
-        ports = {SIGMA: sigma.port, REFLEX: reflex, NO_OP: no_op}
+        ports = {SIGMA: sigma.port, REFLEX: reflex.port, NO_OP: no_op.port}
         turns = {name: over_http("page", port, options.seconds, where.load) for name, port in ports.items()}
         outcomes = interleaved(turns, options.rounds or ROUNDS, "Asking for the landing page")
     for name in (SIGMA, REFLEX):
