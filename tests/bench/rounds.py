@@ -1,0 +1,39 @@
+"""Gives each contender its turn, round by round, and gathers what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+
+from tests.bench.load import Job, Outcome, run
+from tests.bench.report import Sample
+
+Turn = Callable[[str], Outcome]
+"""Does one contender's turn; the argument begins the addresses that join in it."""
+
+WARM_UP_SECONDS = 1.0
+
+
+def interleaved(turns: Mapping[str, Turn], rounds: int, title: str) -> dict[str, list[Outcome]]:
+    """The outcomes of each contender; each round begins with another one, so that nobody always follows the same."""
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in turns}
+    names = list(turns)
+    with Console(stderr=True).status(title) as status:
+        for number in range(rounds):
+            first = number % len(names)
+            for name in names[first:] + names[:first]:
+                status.update(f"{title}: round {number + 1} of {rounds}, {name}")
+                outcomes[name].append(turns[name](f"round{number + 1}"))
+    return outcomes
+
+
+def over_http(kind: str, port: int, seconds: float, cores: set[int] | None, marker: str = "") -> Turn:
+    """A turn of HTTP visitors; warms the contender up now."""
+    run(Job(kind, port, WARM_UP_SECONDS, marker=f"{marker}-warm"), cores)
+    return lambda turn: run(Job(kind, port, seconds, marker=f"{marker}-{turn}"), cores)
+
+
+def sample(outcomes: list[Outcome], measure: str) -> Sample:
+    """One measure (a name of `Outcome`) over all rounds."""
+    return Sample([getattr(outcome, measure) for outcome in outcomes])
