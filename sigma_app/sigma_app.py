@@ -1,8 +1,11 @@
 """The entry: collects each feature's pages and routes and mounts them; nothing else."""
 
+import logging
+
 import reflex as rx
 from starlette.applications import Starlette
 
+from sigma_app.core.errors import without_message
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
 from sigma_app.features.waitlist import page as waitlist
@@ -12,11 +15,20 @@ from sigma_app.ui.head import STYLESHEETS
 PAGES = [*waitlist.PAGES, *site.PAGES]
 ROUTES = [*waitlist_http.ROUTES]
 
+logger = logging.getLogger(__name__)
+
+
+def log_without_message(error: Exception) -> None:
+    """Log an event handler's error; the page shows nothing, and its script tries another way."""
+    logger.error("An event handler failed: %s", without_message(error))
+
+
 app = rx.App(
     html_lang="en",
     stylesheets=STYLESHEETS,
     reset_style=False,  # Tailwind brings the same reset
     toaster=None,
+    backend_exception_handler=log_without_message,
     api_transformer=Starlette(routes=ROUTES),  # for `make dev`; in production serve.py asks the routes first
 )
 # Reflex's own badge for a lost websocket: the waitlist's pages open none until somebody acts, and answer without one.

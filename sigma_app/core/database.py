@@ -67,6 +67,11 @@ class _PooledConnection(AsyncConnection):
             await super().close()
 
 
+async def become(connection: AsyncConnection, actor: Actor) -> None:
+    """Go on as `actor`, until the transaction ends."""
+    await connection.execute(_BECOME, (actor.role, actor.claims))
+
+
 class Database:
     """The pool and its two doors. One for a process; `open()` and `close()` belong to the same event loop."""
 
@@ -169,7 +174,7 @@ class Database:
             try:
                 async with connection.pipeline():
                     await connection.execute("begin")
-                    await connection.execute(_BECOME, (actor.role, actor.claims))
+                    await become(connection, actor)
                     yield connection
                     committed = await connection.execute("commit")
                 if committed.statusmessage != "COMMIT":  # the body swallowed an error: it was rolled back

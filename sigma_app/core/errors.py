@@ -6,6 +6,7 @@ knows more. A message is one line, says the way out, and never holds a secret.
 
 from __future__ import annotations
 
+import traceback
 from inspect import cleandoc
 
 
@@ -26,3 +27,13 @@ class DatabaseUnavailable(SigmaError):
     """The database does not answer right now. Nothing was saved; please try again in a moment."""
 
     status = 503
+
+
+def without_message(error: BaseException) -> str:
+    """An error for the log: its class, its SQLSTATE if it has one, and where it came from.
+
+    Not its message: Postgres and validators repeat the values that they complain of, and these are people's.
+    """
+    code = getattr(error, "sqlstate", None)
+    name = f"{type(error).__name__} {code}" if code else type(error).__name__
+    return f"{name}\n{''.join(traceback.format_tb(error.__traceback__))}"

@@ -35,12 +35,22 @@ class Limiter:
 
         Keys are hashed, so that a memory dump holds no address of a person.
         """
-        digest = blake2b(key.encode(), digest_size=16).hexdigest()
+        digest = self._digest(key)
         for rule, limiter in self._rules:
             if not limiter.hit(rule, self._name, digest):
                 reset = limiter.get_window_stats(rule, self._name, digest).reset_time
                 return max(1, math.ceil(reset - time.time()))
         return 0
+
+    def forget(self, key: str) -> None:
+        """Take back every use of `key`."""
+        digest = self._digest(key)
+        for rule, limiter in self._rules:
+            limiter.clear(rule, self._name, digest)
+
+    @staticmethod
+    def _digest(key: str) -> str:
+        return blake2b(key.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 class _Counters(MemoryStorage):

@@ -29,7 +29,10 @@ def is_same_site(headers: Headers, base_url: str) -> bool:
     origin = found.get(b"origin")
     if origin is None:
         return True
-    host = urlsplit(origin).netloc
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:  # such as a bracket that is not closed
+        return False
     return origin == base_url or (host != "" and host == found.get(b"host"))
 
 

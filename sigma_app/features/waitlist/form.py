@@ -6,7 +6,7 @@ page is hydrated, and through `WaitlistState.join` after.
 
 import reflex as rx
 
-from sigma_app.features.waitlist.consent import CONSENT_TEXT
+from sigma_app.features.waitlist.consent import CONSENT_TEXT, CONSENT_VERSION
 from sigma_app.features.waitlist.intake import JOINED
 from sigma_app.features.waitlist.state import WaitlistState
 from sigma_app.ui.brand import check_mark
@@ -130,6 +130,7 @@ def _hidden_fields(form: str) -> tuple[rx.Component, ...]:
     """The form's name, what join.js fills in, and a field that only a machine would see and fill."""
     return (
         rx.el.input(type="hidden", name="form", default_value=form),
+        rx.el.input(type="hidden", name="consent_version", default_value=CONSENT_VERSION),
         *(
             rx.el.input(type="hidden", name=name)  # a default value would undo join.js when React hydrates
             for name in ("landing_url", "referrer", "elapsed_ms")

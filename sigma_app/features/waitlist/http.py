@@ -17,7 +17,7 @@ from sigma_app.features.waitlist import intake
 from sigma_app.frontend.finish import without_hydration
 from sigma_app.settings import get_settings
 
-_LARGEST_FORM = 16 * 1024  # bytes; a form with every field at its bound has 4 KiB
+_LARGEST_FORM = 64 * 1024  # bytes; a browser's form has up to 16 KiB, most of it the address it came by
 _EMAIL_FIELD = re.compile(r'<input[^>]* data-template="email"[^>]*>')
 _MESSAGE_LINE = re.compile(r'<p[^>]* data-template="message"[^>]*>')
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +17,20 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, Literal
 
-from sigma_app.core.database import ANONYMOUS, SERVICE, DatabaseUnavailable, get_database
+import psycopg
+
+from sigma_app.core.database import ANONYMOUS, SERVICE, become, get_database
+from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import network_of
 from sigma_app.features.waitlist import service
+from sigma_app.features.waitlist.consent import agreed_version
 from sigma_app.settings import get_settings
 
 HONEYPOT = "company_website"
 MINIMUM_FILL = timedelta(seconds=1)  # join.js waits this long before it sends, so only robots are faster
+
+_MILLISECONDS = re.compile(r"[0-9]{1,9}")
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +48,7 @@ class Answer:
 
 
 JOINED = Answer("joined", "You're on the list. Your place is in your inbox.", 200)
-AUTOMATED = Answer(
-    "automated", "That was faster than a person types, so we held it back. Please press Join again.", 422
-)
+AUTOMATED = Answer("automated", "That was faster than anyone types. Please press the button again.", 422)
 UNAVAILABLE = Answer("unavailable", "We could not save that just now. Please try again in a moment.", 503, 5)
 
 
@@ -58,12 +64,15 @@ async def accept(form: Mapping[str, Any], client: str) -> Answer:
     if _is_automated(form):
         return AUTOMATED
     try:
-        address = service.normalize_address(_text(form, "email"), allow_test_domains=get_settings().env != "production")
+        address = service.read_address(_text(form, "email"), allow_test_domains=get_settings().env != "production")
     except service.InvalidAddress as error:
         return Answer("invalid", str(error), 422)
-    if wait := _address_limiter().wait(address.lower()):
+    if wait := _address_limiter().wait(address.email.lower()):
         return _limited(wait)
-    return await _store(address, service.read_arrival(_text(form, "landing_url"), _text(form, "referrer")))
+    answer = await _store(address, form)
+    if answer is UNAVAILABLE:  # a try that was ours to lose costs nobody their next one
+        _address_limiter().forget(address.email.lower())
+    return answer
 
 
 async def founders() -> int:
@@ -75,15 +84,16 @@ async def founders() -> int:
     return await _founder_count.get()
 
 
-async def _store(address: str, arrival: service.Arrival) -> Answer:
+async def _store(address: service.Address, form: Mapping[str, Any]) -> Answer:
+    arrival = service.read_arrival(_text(form, "landing_url"), _text(form, "referrer"))
     try:
         async with get_database().pipeline(ANONYMOUS) as connection:
-            await service.join(connection, address, arrival)
-        if service.is_disposable(address):
-            async with get_database().pipeline(SERVICE) as connection:
+            await service.join(connection, address, arrival, agreed_version(_text(form, "consent_version")))
+            if address.is_disposable:
+                await become(connection, SERVICE)  # a visitor may not set the mark, nor choose to be without it
                 await service.flag_disposable(connection, address)
-    except DatabaseUnavailable:
-        logger.warning("A visitor could not join: the database is away.")
+    except (DatabaseUnavailable, psycopg.Error) as error:
+        logger.error("A visitor could not join: %s", without_message(error))
         return UNAVAILABLE
     return JOINED
 
@@ -92,11 +102,11 @@ def _is_automated(form: Mapping[str, Any]) -> bool:
     if _text(form, HONEYPOT):
         return True
     elapsed = _text(form, "elapsed_ms")  # empty without JavaScript, which is no sign of anything
-    return elapsed.isdigit() and int(elapsed) < MINIMUM_FILL.total_seconds() * 1000
+    return bool(_MILLISECONDS.fullmatch(elapsed)) and int(elapsed) < MINIMUM_FILL.total_seconds() * 1000
 
 
 def _limited(wait: int) -> Answer:
-    minutes = max(1, round(wait / 60))
+    minutes = math.ceil(wait / 60)
     when = "a minute" if minutes == 1 else f"{minutes} minutes"
     return Answer("limited", f"That was a lot of tries. Please wait {when} and try again.", 429, wait)
 
@@ -146,9 +156,9 @@ class FounderCount:
         try:
             async with get_database().transaction(ANONYMOUS) as session:
                 self._value = await service.count_founders(session)
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, psycopg.Error) as error:
             if self._value is None:
-                raise
+                raise DatabaseUnavailable from error
         self._read_at = time.monotonic()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
@@ -19,12 +19,14 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.features.waitlist.consent import CONSENT_VERSION
 from sigma_app.models import Lead
+from sigma_app.models.lead import LENGTHS
 
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
-_LONGEST = {"referrer": 500, "landing_path": 200, "referral_code": 64}
-_LONGEST_UTM = 200
+# Control characters, and the halves of surrogate pairs, which no encoding of text can hold
+_UNKEEPABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_QUERY_FIELDS = 50
+
+UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 
 class InvalidAddress(Exception):
@@ -45,8 +47,24 @@ class Arrival:
     referral_code: str | None = None
 
 
-def normalize_address(text: str, *, allow_test_domains: bool = False) -> str:
-    """The address as it is stored: trimmed, Unicode in NFC, domain in lower case and Unicode, local part as typed.
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A valid e-mail address."""
+
+    email: str
+    """As it is stored: trimmed, Unicode in NFC, domain in lower case and Unicode, local part as typed."""
+    domain: str
+    """The domain in ASCII (IDNA 2008)."""
+
+    @property
+    def is_disposable(self) -> bool:
+        """Whether the domain, or one above it, is on the public list of throw-away mail services."""
+        labels = self.domain.split(".")
+        return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
+
+
+def read_address(text: str, *, allow_test_domains: bool = False) -> Address:
+    """The address that `text` is.
 
     Args:
         text: what was typed.
@@ -55,6 +73,10 @@ def normalize_address(text: str, *, allow_test_domains: bool = False) -> str:
     Raises:
         InvalidAddress: with a sentence for the person.
     """
+    if not text.strip():
+        raise InvalidAddress("Please type your e-mail address.")
+    if _UNKEEPABLE.search(text.strip()):
+        raise InvalidAddress("The address has a character in it that cannot be typed.")
     try:
         checked = validate_email(
             text.strip(),
@@ -63,8 +85,8 @@ def normalize_address(text: str, *, allow_test_domains: bool = False) -> str:
             test_environment=allow_test_domains,
         )
     except EmailNotValidError as error:
-        raise InvalidAddress(str(error) if text.strip() else "Please type your e-mail address.") from None
-    return checked.normalized
+        raise InvalidAddress(str(error)) from None
+    return Address(checked.normalized, checked.ascii_domain)
 
 
 def read_arrival(landing_url: str, referrer: str) -> Arrival:
@@ -73,44 +95,31 @@ def read_arrival(landing_url: str, referrer: str) -> Arrival:
     Control characters are dropped and each part is cut to what its column holds: a strange link costs no lead.
     """
     page = _split(landing_url)
-    query = parse_qs(page.query, max_num_fields=50) if page.query.count("&") < 50 else {}
-
-    def first(name: str, longest: int) -> str | None:
-        return _bounded(query.get(name, [""])[0], longest)
-
-    return Arrival(
-        utm_source=first("utm_source", _LONGEST_UTM),
-        utm_medium=first("utm_medium", _LONGEST_UTM),
-        utm_campaign=first("utm_campaign", _LONGEST_UTM),
-        utm_term=first("utm_term", _LONGEST_UTM),
-        utm_content=first("utm_content", _LONGEST_UTM),
-        referral_code=first("ref", _LONGEST["referral_code"]),
-        referrer=_bounded(referrer, _LONGEST["referrer"]),
-        landing_path=_bounded(page.path, _LONGEST["landing_path"]),
-    )
+    query = dict(reversed(parse_qsl(page.query))) if page.query.count("&") < _QUERY_FIELDS else {}
+    found = {name: query.get(name, "") for name in UTM} | {
+        "referral_code": query.get("ref", ""),
+        "referrer": referrer,
+        "landing_path": page.path,
+    }
+    return Arrival(**{name: _bounded(text, LENGTHS[name]) for name, text in found.items()})
 
 
-def is_disposable(address: str) -> bool:
-    """Whether the domain, or one above it, is on the public list of throw-away mail services."""
-    labels = address.rpartition("@")[2].encode("idna").decode().split(".")
-    return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
-
-
-async def join(connection: AsyncConnection, address: str, arrival: Arrival) -> None:
+async def join(connection: AsyncConnection, address: Address, arrival: Arrival, consent_version: str) -> None:
     """Put `address` on the list with the consent it gave; an address that is on it stays as it is.
 
     Args:
         connection: in a transaction as `anon`, who may insert a lead and read none.
-        address: from `normalize_address`.
+        address: from `read_address`.
         arrival: from `read_arrival`.
+        consent_version: which words the visitor agreed to, from consent.py.
     """
-    lead = {"email": address, "consent_version": CONSENT_VERSION, **asdict(arrival)}
+    lead = {"email": address.email, "consent_version": consent_version, **asdict(arrival)}
     await connection.execute(_INSERT_LEAD, lead)
 
 
-async def flag_disposable(connection: AsyncConnection, address: str) -> None:
+async def flag_disposable(connection: AsyncConnection, address: Address) -> None:
     """Mark a lead's address as a throw-away one, for the operator to see; as `service_role`."""
-    await connection.execute("UPDATE public.leads SET disposable = true WHERE lower(email) = lower(%s)", [address])
+    await connection.execute("UPDATE leads SET disposable = true WHERE lower(email) = lower(%s)", [address.email])
 
 
 async def count_founders(session: AsyncSession) -> int:
@@ -119,7 +128,7 @@ async def count_founders(session: AsyncSession) -> int:
 
 
 def _bounded(text: str, longest: int) -> str | None:
-    return _CONTROL_CHARACTERS.sub("", text)[:longest].strip() or None
+    return _UNKEEPABLE.sub("", text)[:longest].strip() or None
 
 
 def _split(url: str):

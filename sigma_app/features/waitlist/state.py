@@ -26,8 +26,9 @@ class WaitlistState(rx.State):
     @rx.event
     async def join(self, form_data: dict[str, Any]):
         """Join the waitlist with the fields of a form."""
-        answer = await intake.accept(form_data, self.router.session.client_ip)
-        self.form = form_data["form"] if form_data.get("form") in FORMS else FORMS[0]
+        fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
+        answer = await intake.accept(fields, self.router.session.client_ip)
+        self.form = fields["form"] if fields.get("form") in FORMS else FORMS[0]
         self.outcome = answer.outcome
         self.message = answer.message
         self.attempt += 1

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
+from html import escape
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
 from sigma_app.core.database import serve_requests_from
-from sigma_app.features.waitlist import http, intake
+from sigma_app.features.waitlist import consent, http, intake
 from sigma_app.settings import get_settings
 
 pytestmark = pytest.mark.anyio
@@ -69,9 +71,61 @@ async def test_a_wrong_address_comes_back_with_its_reason_and_is_not_cached(clie
     assert count(owner) == 0
 
 
-async def test_what_was_typed_is_shown_as_text_and_never_as_markup(client):
-    answer = await client.post("/join", data={"email": "<script>alert(1)</script>"})
-    assert "<script>alert(1)" not in answer.text
+class Pages:
+    """The exported pages, as far as the form needs them."""
+
+    def text(self, path: str) -> str:
+        assert path == "/join"
+        return (
+            '<input type="hidden" name="form" value="page"/>'
+            '<input aria-invalid="false" data-template="email" name="email"/><p class="x" data-template="message"></p>'
+        )
+
+
+@pytest.mark.parametrize("typed", ['"><script>alert(1)</script>', "\\1 \\g<0> $&", "' onfocus=alert(1) x='"])
+async def test_what_was_typed_is_shown_as_text_and_never_as_markup(database, typed):
+    routes = Starlette(routes=http.ROUTES)
+
+    async def app(scope, receive, send):
+        await routes(scope | {"sigma.pages": Pages()}, receive, send)
+
+    transport = httpx.ASGITransport(app)
+    with serve_requests_from(database):
+        async with httpx.AsyncClient(transport=transport, base_url="http://sigma.test") as client:
+            answer = await client.post("/join", data={"email": typed})
+    assert f'value="{escape(typed)}" aria-invalid="true"' in answer.text
+    assert 'data-template="message"></p>' not in answer.text
+    assert "<script" not in answer.text
+    assert 'aria-invalid="false"' not in answer.text
+
+
+async def test_a_throw_away_address_joins_and_is_marked_for_the_operator(client, owner):
+    answer = await client.post("/join", data={"email": "Robin@mailinator.com"})
+    assert answer.status_code == 303
+    assert owner.execute("select email, disposable from leads").fetchone() == ("Robin@mailinator.com", True)
+
+
+async def test_an_address_in_any_script_gets_an_answer(client, owner):
+    for address in ("a@א1.com", "用户@例え.jp", "a@ا٣.com"):
+        assert (await client.post("/join", data={"email": address})).status_code == 303
+    assert count(owner) == 3
+
+
+async def test_the_words_agreed_to_are_those_on_the_page(client, owner, monkeypatch):
+    monkeypatch.setitem(consent.CONSENTS, "1999-12-31", "Older words.")
+    for version in ("1999-12-31", "made up", ""):
+        await client.post("/join", data={"email": f"v{len(version)}@example.com", "consent_version": version})
+    kept = owner.execute("select consent_version from leads order by created_at").fetchall()
+    assert kept == [("1999-12-31",), (consent.CONSENT_VERSION,), (consent.CONSENT_VERSION,)]
+
+
+async def test_a_database_that_refuses_is_said_plainly_and_nothing_is_logged_of_the_visitor(client, owner, caplog):
+    owner.execute("alter table leads add constraint none check (email = '') not valid")
+    answer = await client.post("/join", data={"email": "alice@example.com"})
+    assert answer.status_code == 503
+    assert "try again in a moment" in answer.text
+    assert "CheckViolation 23514" in caplog.text
+    assert "alice" not in caplog.text
 
 
 async def test_fifty_people_join_one_address_at_once_and_there_is_one_row(client, owner, monkeypatch):
@@ -86,11 +140,14 @@ async def test_fifty_people_join_one_address_at_once_and_there_is_one_row(client
 async def test_a_filled_honeypot_is_held_back_and_says_so(client, owner):
     answer = await client.post("/join", data={"email": "robot@example.com", intake.HONEYPOT: "https://spam.example"})
     assert answer.status_code == 422
-    assert "press Join again" in answer.text
+    assert "press the button again" in answer.text
     assert count(owner) == 0
 
 
-@pytest.mark.parametrize(("elapsed", "status"), [("0", 422), ("999", 422), ("1000", 303), ("", 303), ("soon", 303)])
+@pytest.mark.parametrize(
+    ("elapsed", "status"),
+    [*((ms, 422) for ms in ("0", "999")), *((ms, 303) for ms in ("1000", "", "soon", "²", "9" * 5000, "-1"))],
+)
 async def test_only_a_form_that_says_it_was_filled_too_fast_is_held_back(client, elapsed, status):
     answer = await client.post("/join", data={"email": "alice@example.com", "elapsed_ms": elapsed})
     assert answer.status_code == status
@@ -102,6 +159,20 @@ async def test_too_many_tries_for_one_address_are_told_when_to_come_back(client,
     assert 0 < int(answers[-1].headers["retry-after"]) <= 3600
     assert "Please wait" in answers[-1].text
     assert (await client.post("/join", data={"email": "bob@example.com"})).status_code == 303
+
+
+async def test_the_limit_of_an_address_holds_whatever_its_case_and_says_how_long(client):
+    answers = [await client.post("/join", data={"email": f"{'aA'[n % 2]}lice@example.com"}) for n in range(11)]
+    assert answers[-1].status_code == 429
+    minutes = math.ceil(int(answers[-1].headers["retry-after"]) / 60)
+    assert f"Please wait {minutes} minutes" in answers[-1].text
+
+
+async def test_tries_that_failed_on_our_side_cost_nobody_their_next_one(client_without_database, database):
+    for _ in range(30):
+        assert (await client_without_database.post("/join", data={"email": "alice@example.com"})).status_code == 503
+    with serve_requests_from(database):
+        assert (await client_without_database.post("/join", data={"email": "alice@example.com"})).status_code == 303
 
 
 async def test_too_many_tries_from_one_network_are_told_when_to_come_back(client):
@@ -132,7 +203,13 @@ async def test_a_visitor_cannot_choose_the_address_they_are_limited_by(client):
 
 @pytest.mark.parametrize(
     ("origin", "status"),
-    [("http://sigma.test", 303), ("https://evil.example", 403), ("null", 403), ("http://sigma.test.evil.example", 403)],
+    [
+        ("http://sigma.test", 303),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://sigma.test.evil.example", 403),
+        ("http://[", 403),
+    ],
 )
 async def test_another_sites_form_cannot_join_people(client, origin, status):
     answer = await client.post("/join", data={"email": "alice@example.com"}, headers={"origin": origin})
@@ -143,7 +220,7 @@ async def test_another_sites_form_cannot_join_people(client, origin, status):
     ("body", "content_type", "status"),
     [
         (b'{"email": "a@example.com"}', "application/json", 415),
-        (b"email=" + b"x" * 20_000, "application/x-www-form-urlencoded", 413),
+        (b"email=" + b"x" * 70_000, "application/x-www-form-urlencoded", 413),
         (b"\xff\xfe=%zz&&&;;=", "application/x-www-form-urlencoded", 422),
         (b"email=a%00b@example.com", "application/x-www-form-urlencoded", 422),
         (b"", "application/x-www-form-urlencoded; charset=utf-8", 422),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from sigma_app.core.database import ANONYMOUS, SERVICE
 from sigma_app.features.waitlist import service
 from sigma_app.features.waitlist.consent import CONSENT_VERSION
+from sigma_app.models.lead import LENGTHS
 
 NOWHERE = service.Arrival()
 
@@ -25,7 +28,7 @@ NOWHERE = service.Arrival()
     ],
 )
 def test_an_address_is_stored_trimmed_and_in_one_spelling(typed: str, stored: str):
-    assert service.normalize_address(typed) == stored
+    assert service.read_address(typed).email == stored
 
 
 @pytest.mark.parametrize(
@@ -38,23 +41,27 @@ def test_an_address_is_stored_trimmed_and_in_one_spelling(typed: str, stored: st
 )
 def test_what_is_no_address_is_refused_with_a_sentence(typed: str):
     with pytest.raises(service.InvalidAddress, match=r"\.$"):
-        service.normalize_address(typed)
+        service.read_address(typed)
 
 
 def test_reserved_test_domains_pass_only_where_they_may():
-    assert service.normalize_address("a@sigma.test", allow_test_domains=True) == "a@sigma.test"
+    assert service.read_address("a@sigma.test", allow_test_domains=True).email == "a@sigma.test"
     with pytest.raises(service.InvalidAddress):
-        service.normalize_address("a@sigma.test")
+        service.read_address("a@sigma.test")
 
 
-@given(st.text(max_size=400))
+ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=3000)  # halves of surrogate pairs included
+
+
+@given(st.one_of(ANY_TEXT, st.emails(), st.from_regex(r"a@\w{1,9}\.com", fullmatch=True)))
 def test_any_text_is_an_address_or_is_refused(text: str):
     try:
-        stored = service.normalize_address(text)
+        address = service.read_address(text)
     except service.InvalidAddress:
         return
-    assert len(stored) <= 320
-    assert service.normalize_address(stored) == stored
+    assert len(address.email) <= 320
+    assert service.read_address(address.email) == address
+    assert address.is_disposable in {True, False}
 
 
 def test_the_arrival_is_read_from_the_pages_address():
@@ -65,12 +72,12 @@ def test_the_arrival_is_read_from_the_pages_address():
     assert arrival == service.Arrival("hn", "a", "b", "c", "d", "https://news.example/item?id=1", "/join", "FRIEND7")
 
 
-@given(st.text(max_size=3000), st.text(max_size=3000))
+@given(ANY_TEXT, ANY_TEXT)
 def test_any_address_and_referrer_can_be_kept(landing_url: str, referrer: str):
     arrival = service.read_arrival(landing_url, referrer)
-    assert len(arrival.landing_path or "") <= 200
-    assert len(arrival.referrer or "") <= 500
-    assert "\x00" not in f"{arrival}"
+    for name, value in asdict(arrival).items():
+        assert len(value or "") <= LENGTHS[name]
+        assert "\x00" not in (value or "").encode().decode()
 
 
 def test_an_overlong_campaign_is_cut_and_costs_no_lead():
@@ -86,18 +93,18 @@ def test_an_overlong_campaign_is_cut_and_costs_no_lead():
         ("a@sub.mailinator.com", True),
         ("a@example.com", False),
         ("a@bücher.de", False),
-        ("a@com", False),
+        ("a@א1.com", False),
     ],
 )
 def test_throw_away_domains_are_known_by_themselves_and_below(address: str, disposable: bool):
-    assert service.is_disposable(address) is disposable
+    assert service.read_address(address).is_disposable is disposable
 
 
 @pytest.mark.anyio
 async def test_joining_keeps_the_lead_with_its_arrival_and_consent(database, owner):
     arrival = service.Arrival(utm_source="hn", referrer="https://news.example", landing_path="/", referral_code="F7")
     async with database.pipeline(ANONYMOUS) as connection:
-        await service.join(connection, "alice@example.com", arrival)
+        await service.join(connection, service.read_address("alice@example.com"), arrival, CONSENT_VERSION)
     row = owner.execute(
         "select email, utm_source, referrer, landing_path, referral_code, consent_version, consent_at = created_at,"
         " disposable from leads"
@@ -110,16 +117,16 @@ async def test_joining_keeps_the_lead_with_its_arrival_and_consent(database, own
 async def test_joining_again_changes_nothing(database, owner):
     for address, source in (("alice@example.com", "first"), ("ALICE@example.com", "second")):
         async with database.pipeline(ANONYMOUS) as connection:
-            await service.join(connection, address, service.Arrival(utm_source=source))
+            await service.join(connection, service.read_address(address), service.Arrival(source), CONSENT_VERSION)
     assert owner.execute("select email, utm_source from leads").fetchall() == [("alice@example.com", "first")]
 
 
 @pytest.mark.anyio
 async def test_a_throw_away_address_is_flagged_for_the_operator(database, owner):
     async with database.pipeline(ANONYMOUS) as connection:
-        await service.join(connection, "Bob@mailinator.com", NOWHERE)
+        await service.join(connection, service.read_address("Bob@mailinator.com"), NOWHERE, CONSENT_VERSION)
     async with database.pipeline(SERVICE) as connection:
-        await service.flag_disposable(connection, "bob@mailinator.com")
+        await service.flag_disposable(connection, service.read_address("bob@mailinator.com"))
     assert owner.execute("select email, disposable from leads").fetchall() == [("Bob@mailinator.com", True)]
 
 
@@ -127,6 +134,8 @@ async def test_a_throw_away_address_is_flagged_for_the_operator(database, owner)
 async def test_the_count_of_founders_is_the_number_of_leads(database):
     for number in range(3):
         async with database.pipeline(ANONYMOUS) as connection:
-            await service.join(connection, f"founder-{number}@example.com", NOWHERE)
+            await service.join(
+                connection, service.read_address(f"founder-{number}@example.com"), NOWHERE, CONSENT_VERSION
+            )
     async with database.transaction(ANONYMOUS) as session:
         assert await service.count_founders(session) == 3
