@@ -6,6 +6,7 @@ import reflex as rx
 from starlette.applications import Starlette
 
 from sigma_app.core.errors import without_message
+from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
 from sigma_app.features.waitlist import page as waitlist
@@ -18,13 +19,14 @@ ROUTES = [*waitlist_http.ROUTES]
 logger = logging.getLogger(__name__)
 
 
-def log_without_message(error: Exception) -> None:
+def log_without_message(exception: Exception) -> None:
     """Log an event handler's error; the page shows nothing, and its script tries another way."""
-    logger.error("An event handler failed: %s", without_message(error))
+    logger.error("An event handler failed: %s", without_message(exception))
 
 
 app = rx.App(
     html_lang="en",
+    html_custom_attrs={"data-origin": PLACEHOLDER_ORIGIN},  # filled in when the pages are loaded: ui/head.py
     stylesheets=STYLESHEETS,
     reset_style=False,  # Tailwind brings the same reset
     toaster=None,

@@ -33,7 +33,8 @@ _SOURCES = (
     "reflex.lock/package-lock.json",
     "assets",
     "sigma_app/sigma_app.py",
-    "sigma_app/session.py",
+    "sigma_app/core/origin.py",
+    "sigma_app/settings.py",
     "sigma_app/features",
     "sigma_app/frontend",
     "sigma_app/ui",
@@ -62,14 +63,14 @@ def ensure_built(report: Callable[[str], None]) -> Path:
     Raises:
         BuildFailed: npm or the export failed.
     """
-    finished = BUILDS / fingerprint()
-    if finished.is_dir():
+    if (finished := BUILDS / fingerprint()).is_dir():
         return finished
     BUILDS.mkdir(parents=True, exist_ok=True)
     with _one_build_at_a_time():
-        if not finished.is_dir():
+        while not (finished := BUILDS / fingerprint()).is_dir():
             _export(report)
-            _keep(finished)
+            if BUILDS / fingerprint() == finished:  # sources that changed meanwhile are built again
+                _keep(finished)
     return finished
 
 

@@ -8,8 +8,9 @@ throttled phone, the preloads were what held the paint back (docs/decisions/0004
 - starts its modules after `load`, or at the visitor's first interaction if that comes earlier;
 - says in `inline-scripts.json` which inline scripts it runs, as Content-Security-Policy hashes.
 
-Scripts take the backend's address from the page's own origin. Everything here expects the exact shape that
-the pinned Reflex exports, and raises `ShapeChanged` when it finds another: an upgrade must look here, not guess.
+Pages marked `data-socket="on-demand"` open their websocket at the first event, not on arrival; every page finds the
+backend at its own origin. Everything here expects the exact shape that the pinned Reflex exports, and raises
+`ShapeChanged` when it finds another: an upgrade must look here, not guess.
 """
 
 from __future__ import annotations
@@ -39,16 +40,23 @@ _MODULES = re.compile(
 _ROUTE = re.compile(r'import \* as route(\d+) from "([^"]+)";')
 _INLINE_SCRIPT = re.compile(r"<script(?P<attributes>(?: [^>]*)?)>(?P<code>.+?)</script>", re.DOTALL)
 _STARTER = re.compile(r"<script>\(\(\) => \{\n  let started = false;.*?</script>", re.DOTALL)
-_ENVIRONMENT_CHUNK = "reflex-env"
-_ADDRESS = re.compile(r"""(?P<quote>["'`])(?P<scheme>https|wss)://sigma\.invalid(?P<path>[^"'`]*)(?P=quote)""")
 
-# The client connects when it mounts, and warms the transport up before that: two places to make conditional.
+# The client's runtime, before it is bundled, so that the hashes in file names cover the change. It connects when it
+# mounts, and warms the transport up before that: two places to make conditional. A third asks where the backend is,
+# which is wherever the page came from.
 _ON_DEMAND = "document.querySelector('[data-socket=\"on-demand\"]')"
-_CONNECTIONS = {
+_RUNTIME = {
     "    mounted.current = true;\n    ensureSocketConnected();\n": (
         f"    mounted.current = true;\n    if (!{_ON_DEMAND}) ensureSocketConnected();\n"
     ),
     "      socketStarted ||\n      Object.keys(": f"      socketStarted || {_ON_DEMAND} ||\n      Object.keys(",
+    "  const endpoint = new URL(url_str);\n": f"""\
+  const endpoint = new URL(url_str);
+  if (endpoint.origin.endsWith("{PLACEHOLDER_ORIGIN.partition(":")[2]}")) {{
+    const socket = endpoint.protocol.startsWith("ws");
+    return new URL(endpoint.pathname, socket ? location.origin.replace("http", "ws") : location.origin);
+  }}
+""",
 }
 
 # The page decides when hydration starts: after everything has loaded and the browser is idle, or at once when the
@@ -86,25 +94,25 @@ class FinishPages(Plugin):
     """Reflex plugin: prepares the client before it is bundled and finishes the pages after they are exported."""
 
     def pre_compile(self, **context) -> None:
-        """Let pages marked `data-socket="on-demand"` open their websocket at the first event, not on arrival."""
-        context["add_modify_task"]("utils/state.js", connect_on_demand)
+        """Adapt the client's runtime; `make dev`, whose backend has an address of its own, is not affected by that."""
+        context["add_modify_task"]("utils/state.js", adapt_runtime)
 
     def post_build(self, **context) -> None:
         """Finish every page of the export in place."""
         finish(context["static_dir"])
 
 
-def connect_on_demand(state_js: str) -> str:
-    """The client runtime with its connections before the first event made conditional.
+def adapt_runtime(state_js: str) -> str:
+    """The client's runtime, connecting on demand and to the page's own origin.
 
     Raises:
         ShapeChanged: the pinned lines are not there exactly once.
     """
-    for pinned, conditional in _CONNECTIONS.items():
-        if conditional in state_js:  # compiled before
+    for pinned, adapted in _RUNTIME.items():
+        if adapted in state_js:  # compiled before
             continue
-        _expect(state_js.count(pinned) == 1, "a line of state.js that connects before the first event")
-        state_js = state_js.replace(pinned, conditional)
+        _expect(state_js.count(pinned) == 1, "a line of state.js that connects to the backend")
+        state_js = state_js.replace(pinned, adapted)
     return state_js
 
 
@@ -114,7 +122,6 @@ def finish(directory: Path) -> None:
     Raises:
         ShapeChanged: a page or chunk is not as the pinned Reflex exports it.
     """
-    _fill_in_addresses(directory / "assets")
     hashes: set[str] = set()
     for page in sorted(directory.rglob("*.html")):
         html = finish_page(page.read_text(encoding="utf-8"), directory, page.name)
@@ -135,8 +142,6 @@ def finish_page(html: str, directory: Path, name: str) -> str:
     _expect(len(stylesheets) == 1, f"the one stylesheet link of {name}")
     css = (directory / stylesheets[0].lstrip("/")).read_text(encoding="utf-8")
     _expect("</style" not in css and not _RELATIVE_URL.search(css), "a stylesheet that means the same inlined")
-    _expect(html.count("<html ") == 1, f"the html tag of {name}")
-    html = html.replace("<html ", f'<html data-origin="{PLACEHOLDER_ORIGIN}" ')
     html = _STYLESHEET_PRELOAD.sub("", html)
     inlined = f'<style>{css}</style><link href="{stylesheets[0]}" rel="stylesheet" type="text/css" media="print"/>'
     html = _STYLESHEET.sub(lambda _: inlined, html)
@@ -173,32 +178,6 @@ def _start_modules(match: re.Match[str], preloads: list[str]) -> str:
         .replace("TABLE", table)
         .replace("ENTRY", json.dumps(match["entry"]))
     )
-
-
-def _fill_in_addresses(assets: Path) -> None:
-    """Let scripts take their addresses from the page they run in, whatever host and port serve it.
-
-    The backend's (in Reflex's environment chunk) are at the page's own origin. Every other one is the public address as
-    the server wrote it into the page: React, finding another in a `<meta>`, would add a second one.
-    """
-    chunks = {path: code for path in assets.glob("*.js") if "sigma.invalid" in (code := path.read_text("utf-8"))}
-    _expect(
-        sum(path.name.startswith(_ENVIRONMENT_CHUNK) for path in chunks) == 1, "the chunk with the backend's address"
-    )
-    for path, code in chunks.items():
-        own = path.name.startswith(_ENVIRONMENT_CHUNK)
-        filled = _ADDRESS.sub(_backend_expression if own else _public_expression, code)
-        _expect("sigma.invalid" not in filled, f"addresses written as plain literals in {path.name}")
-        path.write_text(filled, encoding="utf-8")
-
-
-def _backend_expression(address: re.Match[str]) -> str:
-    origin = 'location.origin.replace("http","ws")' if address["scheme"] == "wss" else "location.origin"
-    return f"{origin}+{address['quote']}{address['path']}{address['quote']}"
-
-
-def _public_expression(address: re.Match[str]) -> str:
-    return f"document.documentElement.dataset.origin+{address['quote']}{address['path']}{address['quote']}"
 
 
 def _expect(found: bool, what: str) -> None:

@@ -1,6 +1,6 @@
 """What a page puts in its <head>: title, description, canonical address, share card, icons.
 
-Absolute addresses are written with `PLACEHOLDER_ORIGIN`; the serving layer replaces it by the public address.
+Absolute addresses are written with `public_address`; the serving layer puts the real one into the finished pages.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import reflex as rx
 
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 
-SHARE_IMAGE = f"{PLACEHOLDER_ORIGIN}/og.png"
+SHARE_IMAGE = "/og.png"
 SHARE_IMAGE_ALT = "Sigma: from zero to CEO while you sleep."
 STYLESHEETS = [f"styles/{name}.css" for name in ("base", "frame", "join", "night", "landing")]
 
@@ -37,7 +37,7 @@ def page(
         "route": route,
         "title": title,
         "description": description,
-        "image": SHARE_IMAGE,
+        "image": SHARE_IMAGE if route == "404" else public_address(SHARE_IMAGE),  # Reflex wants plain text for a 404's
         "context": {"sitemap": {} if indexed else None},
         "meta": [
             {"name": "color-scheme", "content": "dark light"},
@@ -66,6 +66,13 @@ def page(
     }
 
 
+def public_address(path: str) -> rx.Var[str]:
+    """The absolute address of `path`: as a placeholder when the page is prerendered, and in the browser as the server
+    filled it into the `<html>` tag. React, finding another in a `<meta>`, would add a second one."""
+    origin = f"(typeof document === 'undefined' ? '{PLACEHOLDER_ORIGIN}' : document.documentElement.dataset.origin)"
+    return rx.Var(f"{origin} + '{path}'").to(str)
+
+
 def _theme_color(scheme: str, color: str) -> dict[str, Any]:
     media = {"media": f"(prefers-color-scheme: {scheme})"}
     return {"name": "theme-color", "content": color, "custom_attrs": media}
@@ -74,5 +81,5 @@ def _theme_color(scheme: str, color: str) -> dict[str, Any]:
 def _address(route: str, indexed: bool) -> list[Any]:
     if not indexed:
         return [{"name": "robots", "content": "noindex"}]
-    address = PLACEHOLDER_ORIGIN + route
+    address = public_address(route)
     return [{"property": "og:url", "content": address}, rx.el.link(rel="canonical", href=address)]
