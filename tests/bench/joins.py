@@ -180,6 +180,8 @@ def _report(outcomes: Mapping[str, list[Outcome]], where: Cores) -> Report:
         references = [other for other in (BARE, FASTAPI, PGBENCH) if other != name]
         ratios = [Ratio(other, rates[name].over(rates[other]), bars.get((name, other))) for other in references]
         details = {title: sample(outcomes[name], measure) for title, measure in _DETAILS.items()}
+        if name == PGBENCH:  # it has no server of its own
+            del details["server CPU µs"]
         return Row(name, rates[name], "/s", ratios=ratios, details=details)
 
     fastest = max((BARE, PIPELINE, FASTAPI, HTTP), key=lambda name: rates[name].median)
