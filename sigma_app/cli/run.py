@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -125,6 +126,9 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._announce()
+            # What was imported stays for good: the collector need not look at it again while requests are served.
+            gc.collect()
+            gc.freeze()
 
 
 def _port_refused(settings: Settings, error: OSError) -> str:

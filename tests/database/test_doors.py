@@ -10,12 +10,14 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import func, insert, text
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
 
-from sigma_app.core.database import ANONYMOUS, SERVICE, Database, user_actor
+from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, user_actor
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.models import Lead, Profile
 
@@ -78,94 +80,86 @@ async def unasked(database: Database) -> tuple:
         return await cursor.fetchone() or ()
 
 
-class TestPipeline:
-    async def test_runs_as_the_actor(self, one, alice):
+async def asleep(owner: psycopg.Connection) -> None:
+    """Wait until somebody's `pg_sleep` runs in this database."""
+    sleeping = "select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"
+    while owner.execute(sleeping).fetchone() is None:  # noqa: ASYNC110 - the condition is the server's
+        await asyncio.sleep(0.01)
+
+
+class TestRun:
+    async def test_runs_each_step_as_its_actor(self, one, alice):
         for actor in (ANONYMOUS, SERVICE, alice.actor):
-            async with one.pipeline(actor) as connection:
-                row = await (await connection.execute(WHO)).fetchone()
+            [row] = await one.run(Step(ANONYMOUS, "select 1"), Step(actor, WHO))
             assert row[1:] == (actor.role, "authenticator", actor.claims)
 
-    async def test_commits_and_tells_how_many_rows_were_written(self, one, owner):
-        for expected in (1, 0):
-            async with one.pipeline(ANONYMOUS) as connection:
-                cursor = await connection.execute(JOIN, ["charlie@example.com"])
-            assert cursor.rowcount == expected
+    async def test_what_it_returned_from_is_committed(self, one, owner):
+        for _ in range(2):
+            assert await one.run(Step(ANONYMOUS, JOIN, ["charlie@example.com"])) == []
         assert owner.execute("select email from leads").fetchall() == [("charlie@example.com",)]
 
     async def test_role_and_claims_are_gone_after_commit_on_the_same_connection(self, one, alice):
         before = await unasked(one)
-        async with one.pipeline(alice.actor) as connection:
-            await connection.execute("select 1")
+        await one.run(Step(alice.actor, "select 1"))
         assert await unasked(one) == before
         assert before[1:] == ("authenticator", "authenticator", "")
 
     async def test_role_and_claims_are_gone_after_an_error_on_the_same_connection(self, one, alice):
         before = await unasked(one)
         with pytest.raises(psycopg.errors.DivisionByZero):
-            async with one.pipeline(alice.actor) as connection:
-                await connection.execute("select 1 / 0")
+            await one.run(Step(alice.actor, "select 1 / 0"))
         assert await unasked(one) == before
 
-    async def test_an_error_of_the_database_is_raised_with_its_code_and_undoes_everything(self, one, owner):
+    async def test_an_error_is_raised_with_its_code_and_undoes_every_step(self, one, owner):
+        addresses = ["charlie@example.com", "no address", "dora@example.com"]
         with pytest.raises(psycopg.errors.CheckViolation) as refused:
-            async with one.pipeline(ANONYMOUS) as connection:
-                await connection.execute(JOIN, ["charlie@example.com"])
-                await connection.execute(JOIN, ["no address"])
-                await connection.execute(JOIN, ["dora@example.com"])
+            await one.run(*(Step(ANONYMOUS, JOIN, [address]) for address in addresses))
         assert refused.value.sqlstate == "23514"
         assert owner.execute("select count(*) from leads").fetchone() == (0,)
 
-    async def test_an_error_of_the_caller_undoes_everything(self, one, owner):
-        with pytest.raises(ZeroDivisionError):
-            async with one.pipeline(ANONYMOUS) as connection:
-                await connection.execute(JOIN, ["charlie@example.com"])
-                raise ZeroDivisionError
-        assert owner.execute("select count(*) from leads").fetchone() == (0,)
-
-    async def test_an_error_that_the_caller_swallows_is_not_taken_for_success(self, one, owner):
-        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
-            async with one.pipeline(ANONYMOUS) as connection:
-                await connection.execute(JOIN, ["charlie@example.com"])
-                try:
-                    async with connection.pipeline() as inner:
-                        await connection.execute(JOIN, ["no address"])
-                        await inner.sync()
-                except psycopg.errors.CheckViolation:
-                    pass
-        assert owner.execute("select count(*) from leads").fetchone() == (0,)
-
     async def test_being_cancelled_undoes_everything_and_gives_the_connection_back(self, one, owner):
-        async def join_slowly():
-            async with one.pipeline(ANONYMOUS) as connection:
-                await connection.execute(JOIN, ["charlie@example.com"])
-                await (await connection.execute("select pg_sleep(30)")).fetchone()
-
-        task = asyncio.create_task(join_slowly())
-        await asyncio.sleep(0.2)
+        steps = [Step(SERVICE, JOIN, ["charlie@example.com"]), Step(SERVICE, "select pg_sleep(30)")]
+        task = asyncio.create_task(one.run(*steps))
+        await asleep(owner)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         await one.ping()
         assert owner.execute("select count(*) from leads").fetchone() == (0,)
 
-    async def test_one_statement_costs_one_round_trip(self, wire):
+    async def test_any_number_of_steps_costs_one_round_trip(self, wire):
         async with Database(wire.url, pool_size=1) as counted:
             await counted.ping()
-            wire.heard.clear()
-            async with counted.pipeline(ANONYMOUS) as connection:
-                await connection.execute(JOIN, ["charlie@example.com"])
-            assert wire.round_trips == 1
+            for steps in ([("c@example.com",)], [("d@example.com",), ("e@example.com",)]):
+                wire.heard.clear()
+                await counted.run(*(Step(ANONYMOUS, JOIN, values) for values in steps))
+                assert wire.round_trips == 1
 
-    @pytest.mark.parametrize("pooled", [False, True])
-    async def test_statements_are_prepared_on_the_server_only_without_a_pooler(self, login_url, monkeypatch, pooled):
-        monkeypatch.setattr("sigma_app.core.database.is_pooler", lambda url: pooled)
-        async with Database(login_url, pool_size=1) as database:
-            for _ in range(8):
-                async with database.pipeline(SERVICE) as connection:
-                    await connection.execute("select count(*) from leads where email = %s", ["x"])
-            async with database._connection() as connection:
-                cursor = await connection.execute("select name from pg_prepared_statements")
-                assert (await cursor.fetchall() == []) == pooled
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "o'hara",
+            "back\\slash\\'",
+            "'; drop table leads; --",
+            "$1 %s {} ;",
+            "\n\t\x01",
+            "größe 日本 🙂",
+            "x" * 100_000,
+            None,
+        ],
+    )
+    async def test_a_value_is_a_value_whatever_is_in_it(self, one, value):
+        assert await one.run(Step(ANONYMOUS, "select %s::text", [value])) == [(value,)]
+
+    @given(st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=["Cs"])))
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+    async def test_any_text_comes_back_as_it_was(self, one, text):
+        assert await one.run(Step(ANONYMOUS, "select %(it)s", {"it": text})) == [(text,)]
+
+    async def test_nothing_is_prepared_on_the_server(self, one):
+        for _ in range(8):
+            await one.run(Step(SERVICE, "select count(*) from leads where email = %s", ["x"]))
+        assert await one.run(Step(SERVICE, "select name from pg_prepared_statements")) == []
 
 
 class TestTransaction:
@@ -219,8 +213,7 @@ class TestTransaction:
     async def test_both_doors_take_turns_on_one_connection(self, one):
         pid = (await unasked(one))[0]
         for number in range(3):
-            async with one.pipeline(ANONYMOUS) as connection:
-                await connection.execute(JOIN, [f"{number}@example.com"])
+            await one.run(Step(ANONYMOUS, JOIN, [f"{number}@example.com"]))
             async with one.transaction(SERVICE) as session:
                 assert len((await session.exec(select(Lead))).all()) == number + 1
         assert (await unasked(one))[0] == pid
@@ -229,48 +222,53 @@ class TestTransaction:
 class TestClaims:
     async def test_a_claim_cannot_replace_who_it_is(self, one, alice, bob):
         actor = user_actor(alice.id, alice.email, sub=str(bob.id), role="service_role", session_id="s1")
-        async with one.pipeline(actor) as connection:
-            cursor = await connection.execute("select auth.uid(), auth.role(), auth.jwt() ->> 'session_id'")
-            assert await cursor.fetchone() == (alice.id, "authenticated", "s1")
+        step = Step(actor, "select auth.uid(), auth.role(), auth.jwt() ->> 'session_id'")
+        assert await one.run(step) == [(alice.id, "authenticated", "s1")]
 
     async def test_a_quote_in_a_claim_stays_a_quote(self, one, alice):
-        async with one.pipeline(user_actor(alice.id, "o'b\"rien@example.com")) as connection:
-            cursor = await connection.execute("select auth.email()")
-            assert await cursor.fetchone() == ("o'b\"rien@example.com",)
+        for email in ("o'b\"rien@example.com", "back\\slash@example.com"):
+            assert await one.run(Step(user_actor(alice.id, email), "select auth.email()")) == [(email,)]
 
 
 class TestWhenTheDatabaseIsAway:
     async def test_a_connection_that_died_in_the_pool_is_not_handed_out(self, one, owner, caplog):
         (pid, *_) = await unasked(one)
         owner.execute("select pg_terminate_backend(%s, 5000)", [pid])
-        async with one.pipeline(ANONYMOUS) as connection:
-            cursor = await connection.execute(JOIN, ["charlie@example.com"])
-        assert cursor.rowcount == 1
+        await one.run(Step(ANONYMOUS, JOIN, ["charlie@example.com"]))
+        assert owner.execute("select count(*) from leads").fetchone() == (1,)
 
-    @pytest.mark.parametrize("door", ["pipeline", "transaction"])
-    async def test_a_connection_that_dies_in_use_is_one_class_of_error(self, one, owner, door):
+    async def test_a_connection_that_dies_in_a_run_is_one_class_of_error(self, one, owner):
+        ((pid,),) = await one.run(Step(SERVICE, "select pg_backend_pid()"))
+        running = asyncio.create_task(one.run(Step(SERVICE, "select pg_sleep(30)")))
+        await asleep(owner)
+        owner.execute("select pg_terminate_backend(%s, 5000)", [pid])
         with pytest.raises(DatabaseUnavailable, match="try again"):
-            async with getattr(one, door)(SERVICE) as handle:
-                connection = handle if door == "pipeline" else await handle.connection()
-                ask = "select pg_backend_pid()" if door == "pipeline" else text("select pg_backend_pid()")
-                result = await connection.execute(ask)
-                (pid,) = await result.fetchone() if door == "pipeline" else result.one()
-                owner.execute("select pg_terminate_backend(%s, 5000)", [pid])
-                await connection.execute(ask)
+            await running
         await one.ping()
 
-    @pytest.mark.parametrize("door", ["pipeline", "transaction"])
+    async def test_a_connection_that_dies_in_a_transaction_is_that_error(self, one, owner):
+        with pytest.raises(DatabaseUnavailable, match="try again"):
+            async with one.transaction(SERVICE) as session:
+                connection = await session.connection()
+                (pid,) = (await connection.execute(text("select pg_backend_pid()"))).one()
+                owner.execute("select pg_terminate_backend(%s, 5000)", [pid])
+                await connection.execute(text("select 1"))
+        await one.ping()
+
+    @pytest.mark.parametrize("door", ["run", "transaction"])
     async def test_no_database_is_that_error_within_seconds(self, tmp_path, door, caplog):
         caplog.set_level(logging.CRITICAL, "psycopg.pool")
         async with Database(f"postgresql://nobody@/nothing?host={tmp_path}", pool_size=2) as away:
             started = asyncio.get_running_loop().time()
             with pytest.raises(DatabaseUnavailable):
-                async with getattr(away, door)(ANONYMOUS):
+                if door == "run":
+                    await away.run(Step(ANONYMOUS, "select 1"))
+                async with away.transaction(ANONYMOUS):
                     pass
             assert asyncio.get_running_loop().time() - started < 5
 
     async def test_a_full_pool_is_that_error_too(self, one):
-        async with one.pipeline(ANONYMOUS):
+        async with one.transaction(ANONYMOUS):
             with pytest.raises(DatabaseUnavailable):
                 await one.ping()
         await one.ping()

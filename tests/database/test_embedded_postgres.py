@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sigma_app.core.database import SERVICE, Database
+from sigma_app.core.database import SERVICE, Database, Step
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.login import login_url
 from sigma_app.core.migrations import migrate
@@ -176,8 +176,7 @@ class TestRecovering:
                 await database.ping()
             postgres.start(settings)
             started = time.monotonic()
-            async with database.pipeline(SERVICE) as connection:
-                await connection.execute("select count(*) from leads")
+            await database.run(Step(SERVICE, "select count(*) from leads"))
             assert time.monotonic() - started < 3
 
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import psycopg
 
-from sigma_app.core.database import ANONYMOUS, SERVICE, become, get_database
+from sigma_app.core.database import ANONYMOUS, SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import network_of
@@ -86,12 +86,12 @@ async def founders() -> int:
 
 async def _store(address: service.Address, form: Mapping[str, Any]) -> Answer:
     arrival = service.read_arrival(_text(form, "landing_url"), _text(form, "referrer"))
+    consent = agreed_version(_text(form, "consent_version"))
+    steps = [Step(ANONYMOUS, *service.joining(address, arrival, consent))]
+    if address.is_disposable:  # a visitor may not set the mark, nor choose to be without it
+        steps.append(Step(SERVICE, *service.marking_disposable(address)))
     try:
-        async with get_database().pipeline(ANONYMOUS) as connection:
-            await service.join(connection, address, arrival, agreed_version(_text(form, "consent_version")))
-            if address.is_disposable:
-                await become(connection, SERVICE)  # a visitor may not set the mark, nor choose to be without it
-                await service.flag_disposable(connection, address)
+        await get_database().run(*steps)
     except (DatabaseUnavailable, psycopg.Error) as error:
         logger.error("A visitor could not join: %s", without_message(error))
         return UNAVAILABLE

@@ -6,12 +6,12 @@ Knows nothing of Reflex, HTTP or commits: the caller gives a connection inside a
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import LiteralString
 from urllib.parse import parse_qsl, urlsplit
 
 from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
-from psycopg import AsyncConnection
 from psycopg.sql import SQL
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
@@ -26,25 +26,18 @@ from sigma_app.models.lead import LENGTHS
 _UNKEEPABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _QUERY_FIELDS = 50
 
-UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
-
 
 class InvalidAddress(Exception):
     """The text is not an e-mail address; the message says why, in words for the person who typed it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """Where a visitor came from, as far as the browser told; every part is bounded text or None."""
+Arrival = dict[str, str | None]
+"""Where a visitor came from, as far as the browser told: for each of `ARRIVAL` a bounded text or None."""
 
-    utm_source: str | None = None
-    utm_medium: str | None = None
-    utm_campaign: str | None = None
-    utm_term: str | None = None
-    utm_content: str | None = None
-    referrer: str | None = None
-    landing_path: str | None = None
-    referral_code: str | None = None
+ARRIVAL = (
+    *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"),
+    *("referrer", "landing_path", "referral_code"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,31 +88,28 @@ def read_arrival(landing_url: str, referrer: str) -> Arrival:
     Control characters are dropped and each part is cut to what its column holds: a strange link costs no lead.
     """
     page = _split(landing_url)
+    # Of a parameter that comes twice the first counts
     query = dict(reversed(parse_qsl(page.query))) if page.query.count("&") < _QUERY_FIELDS else {}
-    found = {name: query.get(name, "") for name in UTM} | {
-        "referral_code": query.get("ref", ""),
-        "referrer": referrer,
-        "landing_path": page.path,
-    }
-    return Arrival(**{name: _bounded(text, LENGTHS[name]) for name, text in found.items()})
+    found = query | {"referrer": referrer, "landing_path": page.path, "referral_code": query.get("ref", "")}
+    return {column: _bounded(column, found.get(column, "")) for column in ARRIVAL}
 
 
-async def join(connection: AsyncConnection, address: Address, arrival: Arrival, consent_version: str) -> None:
-    """Put `address` on the list with the consent it gave; an address that is on it stays as it is.
+def joining(address: Address, arrival: Arrival, consent_version: str) -> tuple[SQL, dict[str, str | None]]:
+    """The statement that puts `address` on the list with the consent it gave; one that is on it stays as it is.
+
+    Runs as `anon`, who may insert a lead and read none.
 
     Args:
-        connection: in a transaction as `anon`, who may insert a lead and read none.
         address: from `read_address`.
         arrival: from `read_arrival`.
         consent_version: which words the visitor agreed to, from consent.py.
     """
-    lead = {"email": address.email, "consent_version": consent_version, **asdict(arrival)}
-    await connection.execute(_INSERT_LEAD, lead)
+    return _INSERT_LEAD, {"email": address.email, "consent_version": consent_version, **arrival}
 
 
-async def flag_disposable(connection: AsyncConnection, address: Address) -> None:
-    """Mark a lead's address as a throw-away one, for the operator to see; as `service_role`."""
-    await connection.execute("UPDATE leads SET disposable = true WHERE lower(email) = lower(%s)", [address.email])
+def marking_disposable(address: Address) -> tuple[LiteralString, list[str]]:
+    """The statement that marks a lead's address as a throw-away one, for the operator to see; as `service_role`."""
+    return "UPDATE leads SET disposable = true WHERE lower(email) = lower(%s)", [address.email]
 
 
 async def count_founders(session: AsyncSession) -> int:
@@ -127,8 +117,8 @@ async def count_founders(session: AsyncSession) -> int:
     return (await session.exec(select(func.public.founder_count()))).one()
 
 
-def _bounded(text: str, longest: int) -> str | None:
-    return _UNKEEPABLE.sub("", text)[:longest].strip() or None
+def _bounded(column: str, text: str) -> str | None:
+    return (_UNKEEPABLE.sub("", text)[: LENGTHS[column]].strip() or None) if text else None
 
 
 def _split(url: str):
@@ -143,7 +133,7 @@ def _compile_insert() -> SQL:
 
     `ON CONFLICT DO NOTHING` names no target, because inferring one needs SELECT, which `anon` has not.
     """
-    columns = ["email", "consent_version", *Arrival.__dataclass_fields__]
+    columns = ["email", "consent_version", *ARRIVAL]
     statement = insert(Lead).values(dict.fromkeys(columns)).on_conflict_do_nothing().inline()
     text = str(statement.compile(dialect=PGDialect_psycopg(), column_keys=columns))
     return SQL(text)  # pyright: ignore[reportArgumentType] - text of our own, made from the model
