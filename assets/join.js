@@ -8,7 +8,9 @@
   const ANSWER_WITHIN_MS = 5000;
   const COUNT_EVERY_MS = 20000;
 
+  const LONGEST_ADDRESS = 2000; // of a page; the service keeps less of it
   const OFFLINE = "You seem to be offline. Your address is still here: try again.";
+  const SILENT = "No answer came. Your address is still here: try again.";
 
   const loadedAt = performance.now();
   const formOf = (event) => event.target.closest?.("form[data-join]");
@@ -18,8 +20,8 @@
       const field = form.elements.namedItem(name);
       if (field) field.value = value;
     };
-    set("landing_url", location.href);
-    set("referrer", document.referrer);
+    set("landing_url", location.href.slice(0, LONGEST_ADDRESS));
+    set("referrer", document.referrer.slice(0, LONGEST_ADDRESS));
     set("elapsed_ms", Math.round(performance.now() - loadedAt));
   };
 
@@ -66,19 +68,22 @@
   );
 
   // Hydrated, React has taken the event over by now. When its websocket gives no answer, the form goes the plain way:
-  // joining twice is joining once.
+  // joining twice is joining once. A plain POST that the visitor stopped must not leave the form busy either.
   addEventListener("submit", (event) => {
     const form = formOf(event);
-    if (form && event.defaultPrevented) form.fallback = setTimeout(() => sendPlainly(form), ANSWER_WITHIN_MS);
+    if (!form || form.getAttribute("aria-busy") !== "true") return;
+    form.fallback = event.defaultPrevented
+      ? setTimeout(() => sendPlainly(form), ANSWER_WITHIN_MS)
+      : setTimeout(() => rest(form), 2 * ANSWER_WITHIN_MS);
   });
 
   const sendPlainly = async (form) => {
     try {
-      await fetch("/founders.json", { cache: "no-store" });
-      form.submit();
-    } catch {
-      say(form, OFFLINE);
+      await fetch("/founders.json", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+    } catch (error) {
+      return say(form, error.name === "TimeoutError" ? SILENT : OFFLINE);
     }
+    if (form.getAttribute("aria-busy") === "true") form.submit(); // no answer came meanwhile
   };
 
   // An answer has come when React changes data-attempt; the result, if it is one, takes the focus.

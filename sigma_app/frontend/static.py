@@ -127,7 +127,12 @@ def _load(path: Path, relative: Path, origin: str) -> MemoryFile:
 
 def _variant(content: bytes, encoding: str, media_type: bytes, caching: bytes) -> Variant:
     etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
-    common = [(b"cache-control", caching), (b"etag", etag), (b"vary", b"accept-encoding")]
+    common = [
+        (b"cache-control", caching),
+        (b"etag", etag),
+        (b"vary", b"accept-encoding"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
     headers = [(b"content-type", media_type), (b"content-length", str(len(content)).encode()), *common]
     if encoding:
         headers.append((b"content-encoding", encoding.encode()))

@@ -199,6 +199,44 @@ def test_a_websocket_that_never_opens_ends_in_the_plain_post(page: Page, sigma: 
     assert len(sigma.leads(email)) == 1
 
 
+def test_a_websocket_that_is_lost_on_the_way_ends_in_the_plain_post(page: Page, sigma: Sigma, email: str):
+    def lose(socket: WebSocketRoute) -> None:
+        upstream = socket.connect_to_server()
+
+        def pass_on(message: str | bytes) -> None:
+            if "waitlist_state.join" in str(message):
+                socket.close()
+            else:
+                upstream.send(message)
+
+        socket.on_message(pass_on)
+
+    page.route_web_socket("**/_event**", lose)
+    hydrate(page)
+    fill(page, email)
+    press_join(page)
+    expect(page.get_by_text(JOINED).first).to_be_visible(timeout=20_000)
+    assert len(sigma.leads(email)) == 1
+
+
+def test_a_plain_post_that_was_stopped_can_be_sent_again(page: Page, sigma: Sigma, email: str):
+    page.route("**/assets/*.js", lambda route: route.abort())  # no hydration
+    held: list[Route] = []
+    page.route("**/join", lambda route: held.append(route))
+    page.goto("/")
+    fill(page, email)
+    hero(page).get_by_role("button").click(no_wait_after=True)
+    expect(hero(page)).to_have_attribute("aria-busy", "true")
+    while not held:
+        page.wait_for_timeout(20)
+    held.pop().abort("aborted")
+    page.unroute("**/join")
+    expect(hero(page)).not_to_have_attribute("aria-busy", "true", timeout=20_000)
+    press_join(page)
+    expect(page).to_have_url(f"{sigma.base_url}/joined")
+    assert len(sigma.leads(email)) == 1
+
+
 def test_offline_says_so_keeps_what_was_typed_and_joins_later(
     new_context: Callable[..., BrowserContext], sigma: Sigma, email: str
 ):

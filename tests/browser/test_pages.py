@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.sigma import Sigma
 
@@ -200,15 +203,21 @@ def test_nothing_shifts_while_the_page_loads_and_the_form_answers(page: Page, em
     assert page.evaluate("window.shifts") < 0.01
 
 
-def test_another_site_cannot_open_our_websocket(page: Page, sigma: Sigma):
-    page.route("http://evil.test/", lambda route: route.fulfill(content_type="text/html", body="<p>evil"))
-    page.goto("http://evil.test/")
-    opened = page.evaluate(
-        """(address) => new Promise((resolve) => { const socket = new WebSocket(address);
-            socket.onopen = () => resolve(true); socket.onerror = () => resolve(false); })""",
-        f"ws://127.0.0.1:{sigma.port}/_event/?EIO=4&transport=websocket",
-    )
-    assert opened is False
+def open_websocket(sigma: Sigma, origin: str | None) -> ClientConnection:
+    address = f"ws://127.0.0.1:{sigma.port}/_event/?EIO=4&transport=websocket"
+    return connect(address, origin=Origin(origin.format(sigma.port)) if origin else None)
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:{}", "http://localhost:{}", None])
+def test_our_own_pages_may_open_our_websocket(sigma: Sigma, origin: str | None):
+    with open_websocket(sigma, origin) as socket:
+        assert str(socket.recv(timeout=10)).startswith("0{")  # Engine.IO's open packet
+
+
+@pytest.mark.parametrize("origin", ["http://evil.test", "http://127.0.0.1:1", "null", "http://["])
+def test_another_site_may_not(sigma: Sigma, origin: str):
+    with pytest.raises(InvalidStatus):
+        open_websocket(sigma, origin)
 
 
 def test_no_answer_of_ours_is_open_to_other_sites(page: Page):

@@ -17,6 +17,7 @@ from sigma_app.features.waitlist import intake
 from sigma_app.frontend.finish import without_hydration
 from sigma_app.settings import get_settings
 
+_JOINED = RedirectResponse("/joined", status_code=303)
 _LARGEST_FORM = 64 * 1024  # bytes; a browser's form has up to 16 KiB, most of it the address it came by
 _EMAIL_FIELD = re.compile(r'<input[^>]* data-template="email"[^>]*>')
 _MESSAGE_LINE = re.compile(r'<p[^>]* data-template="message"[^>]*>')
@@ -31,7 +32,7 @@ async def join(request: Request) -> Response:
         form["landing_url"] = request.headers.get("referer", "")
     answer = await intake.accept(form, client_address(request.scope, get_settings().trusted_proxies))
     if answer.outcome == "joined":
-        return RedirectResponse("/joined", status_code=303)
+        return _JOINED
     headers = {"cache-control": "no-store"}
     if answer.retry_after:
         headers["retry-after"] = str(answer.retry_after)
