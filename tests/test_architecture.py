@@ -13,7 +13,7 @@ START_PROGRAMS = {
     *("cli/dev.py", "cli/run.py", "cli/psql.py"),
     *("frontend/build.py", "frontend/toolchain.py", "embedded/postgres_layout.py"),
 }
-"""Modules that hand an environment on to a program they start, or look for it on PATH; none reads a variable of ours."""
+"""Modules that hand an environment on to a program they start, or look for it on PATH; none reads a variable."""
 
 
 def uses_environment(path: Path) -> bool:

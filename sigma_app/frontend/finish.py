@@ -59,8 +59,9 @@ _RUNTIME = {
 """,
 }
 
-# The page decides when hydration starts: after everything has loaded and the browser is idle, or at once when the
-# visitor touches the page. The preloads then fetch the whole module graph in parallel instead of level by level.
+# The page decides when hydration starts: a second after everything has loaded, when the browser is idle and even a slow
+# phone has painted, or at once when the visitor touches the page. The forms work before. The preloads then fetch the
+# whole module graph in parallel instead of level by level.
 _START_MODULES = """\
 (() => {
   let started = false;
@@ -81,8 +82,9 @@ _START_MODULES = """\
     });
   };
   for (const event of events) addEventListener(event, start, { passive: true });
-  const idle = () => (window.requestIdleCallback ? requestIdleCallback(start) : setTimeout(start, 200));
-  document.readyState === "complete" ? idle() : addEventListener("load", idle);
+  const idle = () => (window.requestIdleCallback ? requestIdleCallback(start) : start());
+  const later = () => setTimeout(idle, 1000);
+  document.readyState === "complete" ? later() : addEventListener("load", later);
 })();"""
 
 

@@ -1,8 +1,10 @@
 """The one-field form, and what takes its place once somebody has joined.
 
-It works in three ways, all into the same service: as a plain POST to /join, through assets/join.js before the
-page is hydrated, and through `WaitlistState.join` after.
+It works in three ways, all into the same service: as a plain POST to /join, through join.js before the page
+is hydrated, and through `WaitlistState.join` after.
 """
+
+from pathlib import Path
 
 import reflex as rx
 
@@ -70,8 +72,13 @@ def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, .
 
 
 def join_script() -> rx.Component:
-    """The script that fills the hidden fields and follows an attempt; the page reads and posts without it."""
-    return rx.el.script(src="/join.js", defer=True)
+    """The small script that fills the hidden fields and follows an attempt; the page reads and posts without it.
+
+    It is part of the page: a file of its own would be one more request before the first paint.
+    """
+    lines = (Path(__file__).parent / "join.js").read_text(encoding="utf-8").splitlines()
+    code = "\n".join(stripped for line in lines if (stripped := line.strip()) and not stripped.startswith("//"))
+    return rx.el.script(custom_attrs={"dangerouslySetInnerHTML": {"__html": code}})
 
 
 def _email_field(form: str, answered_here: rx.Var[bool] | bool, template: bool) -> rx.Component:

@@ -118,7 +118,7 @@
       // Offline: the words that are there stay true.
     }
   };
-  addEventListener("load", () => setTimeout(count, 0));
+  addEventListener("load", () => setTimeout(count, 500)); // painting comes first
   document.addEventListener("visibilitychange", count);
   setInterval(count, COUNT_EVERY_MS);
 })();
