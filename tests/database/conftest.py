@@ -16,6 +16,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.database import leftovers
+
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
 PASSWORD = "hun@ter/2?#:%"
@@ -55,7 +57,8 @@ class Debian:
 
     def __init__(self) -> None:
         # Not under pytest's directory, which is 0700: as root, the server is somebody else.
-        self.home = Path(tempfile.mkdtemp(prefix="sigma-pg15-"))
+        self.home = Path(tempfile.mkdtemp(prefix=leftovers.DEBIAN_PREFIX))
+        leftovers.mark(self.home)
         self._who: dict = {"cwd": self.home}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
