@@ -1,7 +1,7 @@
 -- Make tables that were there before Sigma equal to those it lays, and keep every row as it is.
 --
--- sigma.leads and sigma.profiles exist here only where public has such a table already. They are the pattern, empty and just
--- made: what Postgres says of them is compared with what it says of the table found, and the difference is made up.
+-- sigma.leads and sigma.profiles exist here only where public has such a table already. They are the pattern, empty and
+-- just made: what Postgres says of them is compared with what it says of the table found, and the difference is made up.
 -- Columns, constraints and indexes that Sigma does not know stay.
 
 do $$
@@ -80,12 +80,12 @@ begin
     end loop;
 
     -- Constraints: the primary key, the foreign key by its columns, checks by their name.
-    -- None is added NOT VALID. It would leave the old rows unchecked, and then fail whatever later changes one of them for
-    -- another reason: the checkout that a profile waits for, the invitation of a lead. And nobody would ever know that the
-    -- two tables differ. So rows that do not fit stop the migration, here, where somebody looks.
+    -- None is added NOT VALID. It would leave the old rows unchecked, and then fail whatever later changes one of them
+    -- for another reason, such as the invitation of a lead. So rows that do not fit stop the migration, here, where
+    -- somebody looks.
     for wanted in
-      select conname, contype, conkey, pg_get_constraintdef(oid) as definition, pg_get_expr(conbin, conrelid) as expression,
-        confrelid::regclass as elsewhere, conindid,
+      select conname, contype, pg_get_constraintdef(oid) as definition, pg_get_expr(conbin, conrelid) as expression,
+        confrelid::regclass as elsewhere,
         (select attname from pg_catalog.pg_attribute where attrelid = conrelid and attnum = conkey[1]) as col,
         (select attname from pg_catalog.pg_attribute where attrelid = confrelid and attnum = confkey[1]) as elsewhere_col
       from pg_catalog.pg_constraint
@@ -186,8 +186,8 @@ end
 $$;
 
 -- Policies add up: one more that lets somebody signed in see profiles, such as the "viewable by everyone" of Supabase's
--- tutorial, would show them all. Whether it is meant is not ours to guess. (On leads no policy can add anything: the grants
--- allow to join and nothing else.)
+-- tutorial, would show them all. Whether it is meant is not ours to guess. (On leads no policy can add anything: the
+-- grants allow to join and nothing else.)
 do $$
 declare
   other record;

@@ -1,5 +1,5 @@
--- Drop what the upgrade made. A table that was there before stays, with its rows and with all that guards them: its policies
--- and grants would be open without the triggers.
+-- Drop what the upgrade made. A table that was there before stays, with its rows and with all that guards them: its
+-- policies and grants would be open without the triggers.
 
 do $$
 begin
