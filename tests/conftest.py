@@ -24,6 +24,7 @@ from sigma_app.core import login, migrations
 from sigma_app.core.database import Actor, Database, user_actor
 from sigma_app.embedded import postgres
 from sigma_app.settings import Settings
+from tests.database import leftovers
 
 TEMPLATE = "migrated"
 
@@ -74,6 +75,14 @@ def remove(cluster: postgres.Cluster) -> None:
     cluster.stop()
     if os.geteuid() == 0:
         shutil.rmtree(cluster.layout.home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_leftovers(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Before anything starts: take away what interrupted sessions left running, and mark what is ours."""
+    base = tmp_path_factory.getbasetemp()
+    leftovers.sweep(base)
+    leftovers.mark(base)
 
 
 @pytest.fixture(scope="session")

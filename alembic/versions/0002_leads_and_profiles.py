@@ -2,34 +2,51 @@
 
 Columns, types, defaults, index and policy names as documented in backend_operations.md; the rest settles what
 that document leaves open.
+
+The document calls both tables current: a database may have them already, with rows, made by its SQL. Such a
+table is adopted: what is missing is added, policies, functions and triggers of the documented names become
+ours, every row stays as it is. Rows that a constraint cannot accept stop the migration, which says how many
+they are and how to see them.
+
+The downgrade drops what the upgrade made. A table that was adopted is not dropped: it keeps its rows and all
+that the upgrade put around it, the guard on the billing columns above all, and the next upgrade adopts it again.
 """
 
 import sqlalchemy as sa
 
 from alembic import op
-from sigma_app.core.migrations import run_sql
+from sigma_app.core.migrations import VERSION_SCHEMA, run_sql
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
-    create_leads()
-    create_profiles()
+    # Which tables were there before Sigma, for the downgrade.
+    op.create_table("adopted", sa.Column("name", sa.Text(), primary_key=True), schema=VERSION_SCHEMA)
+    create_leads(schema=place_of("leads"))
+    create_profiles(schema=place_of("profiles"))
+    run_sql("0002_adopt.up.sql")
     run_sql("0002_leads_and_profiles.up.sql")
 
 
 def downgrade() -> None:
     run_sql("0002_leads_and_profiles.down.sql")
-    op.drop_table("profiles", schema="public")
-    op.drop_table("leads", schema="public")
+    op.drop_table("adopted", schema=VERSION_SCHEMA)
+
+
+def place_of(table: str) -> str:
+    """The schema to create a table in: beside the versions where there is one already, as the pattern to adopt
+    that one by."""
+    found = op.get_bind().scalar(sa.select(sa.func.to_regclass(f"public.{table}")))
+    return VERSION_SCHEMA if found else "public"
 
 
 def bounded(column: str, characters: int) -> sa.CheckConstraint:
     return sa.CheckConstraint(f"char_length({column}) <= {characters}", name=f"leads_{column}_length")
 
 
-def create_leads() -> None:
+def create_leads(schema: str) -> None:
     utc_now = sa.text("timezone('utc'::text, now())")
     op.create_table(
         "leads",
@@ -58,14 +75,14 @@ def create_leads() -> None:
         bounded("referral_code", 64),
         bounded("consent_version", 64),
         sa.CheckConstraint("(consent_version is null) = (consent_at is null)", name="leads_consent_complete"),
-        schema="public",
+        schema=schema,
     )
-    op.create_index("leads_email_lower_key", "leads", [sa.text("lower(email)")], unique=True, schema="public")
-    op.create_index("idx_leads_email", "leads", ["email"], schema="public")
-    op.create_index("idx_leads_created_at", "leads", ["created_at"], schema="public")
+    op.create_index("leads_email_lower_key", "leads", [sa.text("lower(email)")], unique=True, schema=schema)
+    op.create_index("idx_leads_email", "leads", ["email"], schema=schema)
+    op.create_index("idx_leads_created_at", "leads", ["created_at"], schema=schema)
 
 
-def create_profiles() -> None:
+def create_profiles(schema: str) -> None:
     utc_now = sa.text("(now() at time zone 'UTC'::text)")
     op.create_table(
         "profiles",
@@ -83,7 +100,7 @@ def create_profiles() -> None:
         sa.Column("has_access", sa.Boolean(), server_default=sa.false()),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), server_default=utc_now),
         sa.Column("updated_at", sa.TIMESTAMP(timezone=True), server_default=utc_now),
-        schema="public",
+        schema=schema,
     )
-    op.create_index("idx_profiles_email", "profiles", ["email"], schema="public")
-    op.create_index("idx_profiles_updated_at", "profiles", ["updated_at"], schema="public")
+    op.create_index("idx_profiles_email", "profiles", ["email"], schema=schema)
+    op.create_index("idx_profiles_updated_at", "profiles", ["updated_at"], schema=schema)

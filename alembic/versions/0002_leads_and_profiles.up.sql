@@ -1,4 +1,5 @@
--- Who may do what with leads and profiles, and what happens by itself.
+-- Who may do what with leads and profiles, and what happens by itself. On adopted tables this replaces what has the same
+-- name.
 
 -- Supabase gives every new table in `public`, whole, to these three roles (TRUNCATE included, which no policy stops).
 -- So first nothing, then what is needed, by column where a policy alone would say too much.
@@ -6,8 +7,8 @@ revoke all on public.leads, public.profiles from public, anon, authenticated, se
 grant all on public.leads, public.profiles to service_role;
 
 -- Row level security is enabled and not forced: the owner, which no request is, must see every row to back it up.
-alter table public.leads enable row level security;
-alter table public.profiles enable row level security;
+alter table public.leads enable row level security, no force row level security;
+alter table public.profiles enable row level security, no force row level security;
 
 
 -- Leads: anybody may join, nobody but the service may look.
@@ -17,10 +18,11 @@ grant insert (
   consent_version
 ) on public.leads to anon, authenticated;
 
+drop policy if exists insert_lead on public.leads;
 create policy insert_lead on public.leads for insert to anon, authenticated with check (true);
 
 -- The time of consent is the database's: a visitor says to which text, never when.
-create function public.stamp_consent() returns trigger language plpgsql as $$
+create or replace function public.stamp_consent() returns trigger language plpgsql as $$
 begin
   if new.consent_version is null then
     new.consent_at := null;
@@ -34,14 +36,14 @@ begin
 end;
 $$;
 
-create trigger stamp_leads_consent before insert or update of consent_version, consent_at on public.leads
+create or replace trigger stamp_leads_consent before insert or update of consent_version, consent_at on public.leads
   for each row execute function public.stamp_consent();
 
 -- How many are on the list, for the landing page: a number, and no way to an address.
 -- Exact up to 100,000; beyond, Postgres' own estimate, as the planner makes it from the table's size now, since an
 -- exact count takes longer with every lead (21 ms for 1,000,000; this 3 ms) and anybody may ask. A counter row would be
 -- exact and fast, and every join would wait for the one before it.
-create function public.founder_count() returns bigint
+create or replace function public.founder_count() returns bigint
 language sql stable security definer set search_path = '' as $$
   select case
     when counted.n <= 100000 then counted.n
@@ -64,18 +66,22 @@ grant insert (id, name, email, image) on public.profiles to authenticated;
 grant update (id, name, email, image, customer_id, price_id, has_access) on public.profiles to authenticated;
 
 -- (select auth.uid()) is evaluated once for a statement, auth.uid() once for a row.
+drop policy if exists read_own_profile_data on public.profiles;
 create policy read_own_profile_data on public.profiles for select to authenticated
   using ((select auth.uid()) = id);
+drop policy if exists insert_own_profile_data on public.profiles;
 create policy insert_own_profile_data on public.profiles for insert to authenticated
   with check ((select auth.uid()) = id);
+drop policy if exists update_own_profile_data on public.profiles;
 create policy update_own_profile_data on public.profiles for update to authenticated
   using ((select auth.uid()) = id) with check ((select auth.uid()) = id);
+drop policy if exists delete_own_profile_data on public.profiles;
 create policy delete_own_profile_data on public.profiles for delete to authenticated
   using ((select auth.uid()) = id);
 
 -- Whoever row level security binds cannot give themselves what checkout sells: not by changing a profile, and not by
 -- deleting and making it anew, since a new one starts without. It binds neither the service nor the owner.
-create function public.guard_billing_columns() returns trigger
+create or replace function public.guard_billing_columns() returns trigger
 language plpgsql set search_path = '' as $$
 begin
   if not row_security_active('public.profiles') then
@@ -95,23 +101,38 @@ begin
 end;
 $$;
 
-create trigger guard_profiles_billing before insert or update on public.profiles
+create or replace trigger guard_profiles_billing before insert or update on public.profiles
   for each row execute function public.guard_billing_columns();
 
 -- As documented.
-create function public.update_updated_at() returns trigger language plpgsql as $$
+create or replace function public.update_updated_at() returns trigger language plpgsql as $$
 begin
   new.updated_at = now();
   return new;
 end;
 $$;
 
-create trigger update_profiles_updated_at before update on public.profiles
+-- The document names the function and no trigger: an adopted table may run it by another name.
+do $$
+declare
+  other name;
+begin
+  for other in
+    select tgname from pg_catalog.pg_trigger
+    where tgrelid = 'public.profiles'::regclass and tgfoid = 'public.update_updated_at()'::regprocedure
+      and tgname <> 'update_profiles_updated_at'
+  loop
+    execute format('drop trigger %I on public.profiles', other);
+  end loop;
+end
+$$;
+
+create or replace trigger update_profiles_updated_at before update on public.profiles
   for each row execute function public.update_updated_at();
 
 -- As documented, and safe to run with its owner's rights: whoever signs up has none on profiles. A profile that is
 -- there already must never break a registration.
-create function public.handle_new_user() returns trigger
+create or replace function public.handle_new_user() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
   insert into public.profiles (id, email) values (new.id, new.email) on conflict do nothing;
@@ -119,8 +140,32 @@ begin
 end;
 $$;
 
-create trigger on_auth_user_created after insert on auth.users
-  for each row execute function public.handle_new_user();
+-- One that does this already stays, also one that somebody else made on a table where we may make none. One by another
+-- name goes if the table is ours, since only its owner may drop it; where it is not, it is harmless.
+do $$
+declare
+  same record;
+  there boolean := false;
+begin
+  for same in
+    select tgname, pg_catalog.pg_has_role(relowner, 'usage') as droppable
+    from pg_catalog.pg_trigger join pg_catalog.pg_class on pg_class.oid = tgrelid
+    where tgrelid = 'auth.users'::regclass and tgfoid = 'public.handle_new_user()'::regprocedure
+      and tgtype = 1 + 4  -- for each row, on insert; and not before
+      and tgenabled = 'O' and tgqual is null and tgconstraint = 0
+  loop
+    if same.tgname <> 'on_auth_user_created' and same.droppable then
+      execute format('drop trigger %I on auth.users', same.tgname);
+    else
+      there := true;
+    end if;
+  end loop;
+  if not there then
+    create or replace trigger on_auth_user_created after insert on auth.users
+      for each row execute function public.handle_new_user();
+  end if;
+end
+$$;
 
 
 -- Postgres lets everybody call a new function, and Supabase gives it to its roles by name as well. A trigger needs no such

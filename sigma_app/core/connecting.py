@@ -15,33 +15,44 @@ CONNECT_SECONDS = 5  # libpq's connect_timeout, for each address that the host n
 POOLER_PORT = "6543"  # Supabase's transaction mode; session mode and direct connections use 5432
 
 
+WAY_OUT = {  # by the variable that holds the address
+    "DATABASE_URL": "remove it to use the embedded one",
+    "DATABASE_LOGIN_URL": "remove it to use the login that Sigma makes",
+}
+
+
 class DatabaseRefused(StartError):
-    """DATABASE_URL: the database there does not let us in."""
+    """The database does not let us in: DATABASE_URL or DATABASE_LOGIN_URL is wrong, or no server answers there."""
 
     sqlstate: str | None = None  # what the server said, where it said anything
 
 
-def connect(url: str, *, autocommit: bool = False) -> psycopg.Connection:
+def connect(url: str, *, variable: str = "DATABASE_URL", autocommit: bool = False) -> psycopg.Connection:
     """One plain connection, for start-up, migrations and the command line; requests use `core.database`.
 
+    Args:
+        url: the address.
+        variable: where it stands, to say so.
+        autocommit: as psycopg has it.
+
     Raises:
-        DatabaseRefused: one line that names DATABASE_URL and the host, never the password.
+        DatabaseRefused: one line that names the variable and the host, never the password.
     """
-    parameters = parse(url)
+    parameters = parse(url, variable)
     options = {"connect_timeout": CONNECT_SECONDS, "prepare_threshold": None if is_pooler(url) else 5}
     try:
         return psycopg.connect(url, autocommit=autocommit, **options)  # pyright: ignore[reportArgumentType]
     except psycopg.OperationalError as error:
         where = f"{parameters.get('host') or 'the local socket'}, database {parameters.get('dbname')}"
         refused = DatabaseRefused(
-            f"DATABASE_URL: no connection to {where}: {_last_line(error)}."
-            " Check the address and that the server runs, or remove it to use the embedded one."
+            f"{variable}: no connection to {where}: {_last_line(error)}."
+            f" Check the address and that the server runs, or {WAY_OUT[variable]}."
         )
         refused.sqlstate = error.sqlstate
         raise refused from None
 
 
-def parse(url: str) -> dict[str, str]:
+def parse(url: str, variable: str = "DATABASE_URL") -> dict[str, str]:
     """The parts of an address by libpq's names (host, port, user, password, dbname…).
 
     Raises:
@@ -56,7 +67,7 @@ def parse(url: str) -> dict[str, str]:
     torn = "@" in parameters.get("host", "") + parameters.get("dbname", "")
     if torn or (not parameters.get("port", "").replace(",", "").isdecimal() and parameters.get("port")):
         raise DatabaseRefused(
-            "DATABASE_URL: not a valid Postgres address. Write it as postgresql://user:password@host:5432/database,"
+            f"{variable}: not a valid Postgres address. Write it as postgresql://user:password@host:5432/database,"
             " with special characters of the password percent-encoded (@ is %40)."
         )
     return parameters

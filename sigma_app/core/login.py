@@ -31,9 +31,10 @@ def login_url(owner_url: str, given: str | None = None) -> str:
 
     Raises:
         DatabaseRefused: the database does not answer, or not to this login.
+        MigrationError: the login is missing, or the owner may not set its password.
     """
     if given:
-        connect(given).close()
+        connect(given, variable="DATABASE_LOGIN_URL").close()
         return given
     with connect(owner_url) as owner:
         role = _role(owner)
@@ -93,4 +94,10 @@ def _set_password(owner: psycopg.Connection, role: str, password: str) -> None:
     with owner.transaction():
         owner.execute("select pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
         statement = sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(verifier))
-        owner.execute(statement)
+        try:
+            owner.execute(statement)
+        except psycopg.errors.InsufficientPrivilege:
+            raise MigrationError(
+                f"DATABASE_URL: its user may not set the password of the role {role}."
+                " Have an administrator grant that, or set DATABASE_LOGIN_URL to a login of your own."
+            ) from None

@@ -38,13 +38,8 @@ class MigrationError(StartError):
 
 
 def head() -> str:
-    """The newest revision, read from the file names' headers."""
-    found: dict[str, str | None] = {}
-    for path in VERSIONS.glob("*.py"):
-        text = path.read_text()
-        names = {key: _assigned(text, key) for key in ("revision", "down_revision")}
-        if names["revision"]:
-            found[names["revision"]] = names["down_revision"]
+    """The newest revision of this code."""
+    found = _revisions()
     heads = found.keys() - set(found.values())
     if len(heads) != 1:
         raise MigrationError(f"alembic/versions must have one head, found {sorted(heads) or 'none'}.")
@@ -55,18 +50,25 @@ def current(owner_url: str) -> str | None:
     """The revision that the database is at, or None when it was never migrated.
 
     Raises:
-        DatabaseUnavailable: it does not answer.
+        DatabaseRefused: it does not answer.
+        MigrationError: its revision cannot be read, or is one that this code does not know.
     """
-    with connect(owner_url) as connection:
-        return _current(connection)
+    with _explained(), connect(owner_url) as connection:
+        revision = _current(connection)
+    if revision is not None and revision not in _revisions():
+        raise MigrationError(
+            f"The database is at revision {revision}, newer than this version of Sigma, which knows {head()} and older."
+            " Deploy the newer version again, or restore a backup from before its migration. Nothing was changed."
+        )
+    return revision
 
 
 def migrate(owner_url: str, progress: Progress | None = None) -> None:
     """Bring the database up to `head()`; does nothing, quickly, when it is there.
 
     Raises:
-        DatabaseUnavailable: it does not answer.
-        MigrationError: a revision failed, and was undone as a whole.
+        DatabaseRefused: it does not answer.
+        MigrationError: a revision failed, and was undone as a whole; or the database is newer than this code.
     """
     if current(owner_url) != head():
         _run(owner_url, "upgrade", "head", progress)
@@ -76,9 +78,10 @@ def downgrade(owner_url: str, revision: str, progress: Progress | None = None) -
     """Take the database back to `revision` ("base" for before the first). Drops data: back up first.
 
     Raises:
-        DatabaseUnavailable: it does not answer.
-        MigrationError: a revision failed, and was undone as a whole.
+        DatabaseRefused: it does not answer.
+        MigrationError: a revision failed, and was undone as a whole; or the database is newer than this code.
     """
+    current(owner_url)  # refuses what this code does not know
     _run(owner_url, "downgrade", revision, progress)
 
 
@@ -125,29 +128,55 @@ def migration_engine(owner_url: str) -> Iterator[Connection]:
 
 
 def _run(owner_url: str, command: str, target: str, progress: Progress | None) -> None:
-    from sqlalchemy.exc import DBAPIError
+    from alembic.util import CommandError
 
     from alembic import command as commands
 
     config = alembic_config()
     config.attributes |= {"progress": progress, "without_models": True}
     try:
-        with migration_engine(owner_url) as connection:
+        with _explained(), migration_engine(owner_url) as connection:
             config.attributes["connection"] = connection
             getattr(commands, command)(config, target)
-    except DBAPIError as error:
-        raise MigrationError(_reason(error.orig)) from error
+    except CommandError as error:  # such as a revision to go to that there is none of
+        raise MigrationError(f"The database could not be migrated: {error}. Nothing was changed.") from error
 
 
-def _reason(error: BaseException | None) -> str:
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what Postgres refuses, itself or through SQLAlchemy, into one line."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise MigrationError(_reason(error)) from error
+    except Exception as error:
+        # Without importing SQLAlchemy, which a database that is up to date does not need.
+        cause = getattr(error, "orig", None)
+        if not isinstance(cause, psycopg.Error):
+            raise
+        raise MigrationError(_reason(cause)) from error
+
+
+def _reason(error: psycopg.Error) -> str:
     """What Postgres said, in one line, with its hint."""
-    if not isinstance(error, psycopg.Error):
-        return f"The database could not be migrated: {error}"
-    said = error.diag.message_primary or str(error)
+    said = " ".join((error.diag.message_primary or str(error)).split()).rstrip(".")
     hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
     if isinstance(error, psycopg.errors.LockNotAvailable):
         hint = " Something holds a table or migrates for long; try again when it is done."
+    elif isinstance(error, psycopg.errors.InsufficientPrivilege) and not hint:
+        hint = " DATABASE_URL must name the owner of the database, or a user with the owner's rights."
     return f"The database could not be migrated: {said}.{hint} Nothing was changed."
+
+
+def _revisions() -> dict[str, str | None]:
+    """Each revision of this code and the one before it, read from the files' text: Alembic takes long to import."""
+    found: dict[str, str | None] = {}
+    for path in VERSIONS.glob("*.py"):
+        text = path.read_text()
+        names = {key: _assigned(text, key) for key in ("revision", "down_revision")}
+        if names["revision"]:
+            found[names["revision"]] = names["down_revision"]
+    return found
 
 
 def _assigned(text: str, name: str) -> str | None:

@@ -30,6 +30,7 @@ import psutil
 import psycopg
 
 from sigma_app.embedded.postgres_layout import (
+    LOCK,
     ClusterError,
     Layout,
     Owner,
@@ -78,14 +79,18 @@ class Cluster:
         """End every session, shut down cleanly, return when it is done. Stopped already is fine."""
         if not self.layout.lock.exists():  # never started
             return
-        with _locked(self.layout):
+        with _locked(self.layout.data_dir):
             pid, _ = _read_pid_file(self.layout)
             if pid is not None and _is_server(self.layout, pid):
                 _end(self.layout, pid)
 
 
 def locate(settings: Settings) -> Cluster:
-    """The cluster of these settings as it stands, started or not; changes nothing."""
+    """The cluster of these settings as it stands, started or not; changes nothing.
+
+    Raises:
+        ClusterError: the data directory is a copy of one that still uses its cluster.
+    """
     return Cluster(layout_of(settings.data_dir))
 
 
@@ -100,8 +105,8 @@ def start(settings: Settings) -> Cluster:
     """
     with _explained(settings.data_dir):
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        cluster = locate(settings)
-        with _locked(cluster.layout):
+        with _locked(settings.data_dir):
+            cluster = locate(settings)  # not before: the first start gives the cluster its name
             owner = prepare(cluster.layout)
             if not _adopted(cluster):
                 _initialise(cluster.layout, owner)
@@ -130,10 +135,10 @@ def _no_space(where: Path) -> str:
 
 
 @contextlib.contextmanager
-def _locked(layout: Layout) -> Iterator[None]:
+def _locked(data_dir: Path) -> Iterator[None]:
     """One process at a time starts or stops; the kernel lets go of the lock when its holder dies."""
     deadline = time.monotonic() + START_SECONDS
-    with layout.lock.open("a") as handle:
+    with (data_dir / LOCK).open("a") as handle:
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,7 +146,7 @@ def _locked(layout: Layout) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise ClusterError(
-                        f"Another process has been starting or stopping the database in {layout.data_dir}"
+                        f"Another process has been starting or stopping the database in {data_dir}"
                         f" for {START_SECONDS:.0f} s. End it, then try again."
                     ) from None
                 time.sleep(POLL_SECONDS)

@@ -3,6 +3,10 @@
 Postgres refuses to run as root. As an ordinary user everything sits under `<data dir>/postgres`. As root the
 cluster belongs to a system user of its own under `/var/lib/sigma`, where that user may go: nothing above
 the data directory ever changes its mode, so a 0700 home stays 0700.
+
+There the cluster is apart from the data directory, so each names the other. `postgres.id` in the data directory
+says which home is its, and goes along when the checkout is renamed; `belongs_to` in the home says where the data
+directory was last, so that a copy is told from a rename.
 """
 
 from __future__ import annotations
@@ -12,8 +16,10 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import itertools
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -28,6 +34,9 @@ INSTALL = "pginstall18"
 LIBRARIES = f"{WHEEL}.libs"  # found by the binaries through an rpath relative to themselves
 SYSTEM_USER = "sigma-postgres"
 SYSTEM_ROOT = Path("/var/lib/sigma")
+ID_FILE = "postgres.id"  # in the data directory: the name of its home
+BELONGS_TO = "belongs_to"  # in the home: the path of its data directory
+LOCK = "postgres.lock"
 SOCKET_NAME = ".s.PGSQL.5432"
 SOCKET_PATH_LIMIT = 107  # bytes: sun_path is 108 on Linux with its NUL, unix(7); macOS has 104
 MACOS_SOCKET_PATH_LIMIT = 103
@@ -71,19 +80,62 @@ class Layout:
     @property
     def lock(self) -> Path:
         """Held while a process starts or stops the cluster."""
-        return self.data_dir / "postgres.lock"
+        return self.data_dir / LOCK
 
 
 def layout_of(data_dir: Path) -> Layout:
-    """Where the cluster of this data directory lives, whether or not it exists yet."""
+    """Where the cluster of this data directory lives, whether or not it exists yet.
+
+    Raises:
+        ClusterError: as root, the data directory is a copy of one that still uses its cluster.
+    """
     data_dir = data_dir.resolve()
-    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
-    home = SYSTEM_ROOT / name if os.geteuid() == 0 else data_dir / "postgres"
+    home = SYSTEM_ROOT / _name_of_home(data_dir) if os.geteuid() == 0 else data_dir / "postgres"
     sockets = home / "run"
     limit = SOCKET_PATH_LIMIT if os.uname().sysname == "Linux" else MACOS_SOCKET_PATH_LIMIT
     if len(os.fsencode(sockets / SOCKET_NAME)) > limit:
-        sockets = Path(tempfile.gettempdir()) / f"sigma-{os.geteuid()}-{name}"
+        sockets = Path(tempfile.gettempdir()) / f"sigma-{os.geteuid()}-{_digest(data_dir)}"
     return Layout(data_dir=data_dir, home=home, sockets=sockets)
+
+
+def recorded_data_dir(home: Path) -> Path | None:
+    """The data directory that a home under SYSTEM_ROOT was last started for."""
+    try:
+        return Path(os.fsdecode((home / BELONGS_TO).read_bytes()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _name_of_home(data_dir: Path) -> str:
+    """The name under SYSTEM_ROOT: the one given at the first start, or before it the one that it will give."""
+    name = _read_id(data_dir)
+    if name is None:
+        # A home that is there already is somebody's: of a checkout that was renamed or deleted, say.
+        names = (_digest(data_dir, number) for number in itertools.count())
+        return next(name for name in names if not os.path.lexists(SYSTEM_ROOT / name))
+    if not re.fullmatch("[0-9a-f]{16}", name):
+        raise ClusterError(
+            f"{data_dir / ID_FILE} does not hold what Sigma wrote there, the name of a directory in {SYSTEM_ROOT}."
+            " Restore it, or remove it to start with an empty database."
+        )
+    recorded = recorded_data_dir(SYSTEM_ROOT / name)
+    if recorded is not None and _read_id(recorded) == name and not recorded.samefile(data_dir):
+        raise ClusterError(
+            f"{data_dir} is a copy of {recorded}, which has the same database in {SYSTEM_ROOT / name}."
+            f" Remove {data_dir / ID_FILE} to give the copy an empty one of its own."
+        )
+    return name
+
+
+def _read_id(data_dir: Path) -> str | None:
+    try:
+        return (data_dir / ID_FILE).read_bytes().decode(errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _digest(data_dir: Path, number: int = 0) -> str:
+    return hashlib.sha256(os.fsencode(data_dir) + b"\0" * number).hexdigest()[:16]
 
 
 @functools.cache
@@ -125,13 +177,51 @@ def prepare(layout: Layout) -> Owner | None:
     """
     owner = None
     if os.geteuid() == 0:
+        _refuse_a_lost_home(layout)
         _require_own_directory(SYSTEM_ROOT, uid=0, mode=0o755)
         owner = _system_user()
         _copy_binaries()
     uid, gid = (owner.uid, owner.gid) if owner else (os.geteuid(), os.getegid())
-    for directory in (layout.home, layout.sockets):
-        _require_own_directory(directory, uid=uid, mode=0o700, gid=gid)
+    _require_own_directory(layout.home, uid=uid, mode=0o700, gid=gid)
+    if owner:
+        _tie(layout)
+    _require_own_directory(layout.sockets, uid=uid, mode=0o700, gid=gid)
     return owner
+
+
+def _refuse_a_lost_home(layout: Layout) -> None:
+    """What a restored or moved data directory without its home would get otherwise is an empty database."""
+    if _read_id(layout.data_dir) is not None and not layout.home.exists():
+        raise ClusterError(
+            f"The database of {layout.data_dir} is gone: there is no {layout.home}."
+            f" Restore it, or remove {layout.data_dir / ID_FILE} to start with an empty one."
+        )
+
+
+def _tie(layout: Layout) -> None:
+    """Write into the home and into the data directory that they belong together; the id last, once it is true."""
+    if recorded_data_dir(layout.home) != layout.data_dir:
+        _write(layout.home / BELONGS_TO, os.fsencode(layout.data_dir))
+    if _read_id(layout.data_dir) is None:
+        _write(layout.data_dir / ID_FILE, os.fsencode(f"{layout.home.name}\n"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, mode 0600; following no link that the server's user may have laid there."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as scratch:
+        try:
+            scratch.write(content)
+            scratch.flush()
+            os.fsync(scratch.fileno())
+            os.replace(scratch.name, path)
+        except BaseException:
+            os.unlink(scratch.name)
+            raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _require_own_directory(path: Path, *, uid: int, mode: int, gid: int = -1) -> None:

@@ -14,8 +14,40 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.database import leftovers
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
+
+PASSWORD = "hun@ter/2?#:%"
+HOSTS = "local all postgres trust\nlocal all supabase_admin trust\nlocal all all scram-sha-256\n"
+
+# What a project has before anybody has touched it, as far as it matters here (supabase/postgres, init
+# scripts): the owner is no superuser, schema auth is somebody else's, and public tables are given away.
+SUPABASE = """
+    create role supabase_admin superuser login;
+    create role supabase_auth_admin noinherit createrole login;
+    create role owner login createrole createdb bypassrls password '{password}';
+    create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
+    create role authenticator login noinherit password 'theirs';
+    grant anon, authenticated, service_role to authenticator;
+    grant anon, authenticated, service_role to owner with admin option;
+"""
+PROJECT = """
+    alter default privileges for role owner in schema public
+      grant all on tables to anon, authenticated, service_role;
+    alter default privileges for role owner in schema public
+      grant all on functions to anon, authenticated, service_role;
+    create schema auth authorization supabase_auth_admin;
+    grant usage on schema auth to anon, authenticated, service_role, owner;
+    set role supabase_auth_admin;
+    create table auth.users (id uuid primary key, email varchar(255), raw_user_meta_data jsonb);
+    create function auth.uid() returns uuid language sql stable as
+      $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
+    grant all on auth.users to owner;
+    reset role;
+"""
 
 
 class Debian:
@@ -25,7 +57,8 @@ class Debian:
 
     def __init__(self) -> None:
         # Not under pytest's directory, which is 0700: as root, the server is somebody else.
-        self.home = Path(tempfile.mkdtemp(prefix="sigma-pg15-"))
+        self.home = Path(tempfile.mkdtemp(prefix=leftovers.DEBIAN_PREFIX))
+        leftovers.mark(self.home)
         self._who: dict = {"cwd": self.home}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -86,6 +119,50 @@ def empty_url(server) -> Iterator[str]:
     name = server.create()
     yield server.address(name)
     server.drop(name)
+
+
+@pytest.fixture(scope="module")
+def hosted(start_server) -> Iterator:
+    """A server of its own, since roles belong to a cluster: other tests must not see these."""
+    with start_server() as server:
+        server.run(SUPABASE.format(password=PASSWORD), "create database project owner owner")
+        with psycopg.connect(server.address("project"), autocommit=True) as connection:
+            connection.execute(PROJECT.encode())
+            (path,) = connection.execute("show hba_file").fetchone() or ("",)
+            (old,) = connection.execute("select pg_read_file(%s)", [path]).fetchone() or ("",)
+            assert old
+            connection.execute("create table rules (line text)")
+            for line in HOSTS.splitlines():
+                connection.execute("insert into rules values (%s)", [line])
+            connection.execute(f"copy rules to '{path}'".encode())
+            connection.execute("drop table rules")
+            connection.execute("select pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture
+def owners_url(hosted) -> Callable[[str], str]:
+    """What stands in DATABASE_URL for a database of that server: its owner is no superuser, the password awkward."""
+    host = str(conninfo_to_dict(hosted.address("project"))["host"])
+    return lambda name: f"postgresql://owner:{quote(PASSWORD, safe='')}@/{name}?host={quote(host, safe='')}"
+
+
+@pytest.fixture
+def url(owners_url) -> str:
+    return owners_url("project")
+
+
+@pytest.fixture
+def lay_project(hosted, owners_url) -> Callable[[str], str]:
+    """Makes another database of that server a project too, and gives its owner's address."""
+
+    def lay(name: str) -> str:
+        hosted.run(f"alter database {name} owner to owner")
+        with psycopg.connect(hosted.address(name), autocommit=True) as connection:
+            connection.execute(PROJECT.encode())
+        return owners_url(name)
+
+    return lay
 
 
 Try = Callable[..., int]

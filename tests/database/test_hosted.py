@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import psycopg
@@ -15,63 +14,10 @@ from sigma_app.core import login
 from sigma_app.core.connecting import DatabaseRefused, is_pooler
 from sigma_app.core.database import ANONYMOUS, Database, Step
 from sigma_app.core.login import login_url
-from sigma_app.core.migrations import MigrationError, downgrade, migrate
+from sigma_app.core.migrations import MigrationError, current, downgrade, migrate
 from sigma_app.settings import PROJECT_ROOT
 
-PASSWORD = "hun@ter/2?#:%"
-HOSTS = "local all postgres trust\nlocal all supabase_admin trust\nlocal all all scram-sha-256\n"
-
-# What a project has before anybody has touched it, as far as it matters here (supabase/postgres, init
-# scripts): the owner is no superuser, schema auth is somebody else's, and public tables are given away.
-SUPABASE = """
-    create role supabase_admin superuser login;
-    create role supabase_auth_admin noinherit createrole login;
-    create role owner login createrole createdb bypassrls password '{password}';
-    create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
-    create role authenticator login noinherit password 'theirs';
-    grant anon, authenticated, service_role to authenticator;
-    grant anon, authenticated, service_role to owner with admin option;
-"""
-PROJECT = """
-    alter default privileges for role owner in schema public
-      grant all on tables to anon, authenticated, service_role;
-    alter default privileges for role owner in schema public
-      grant all on functions to anon, authenticated, service_role;
-    create schema auth authorization supabase_auth_admin;
-    grant usage on schema auth to anon, authenticated, service_role, owner;
-    set role supabase_auth_admin;
-    create table auth.users (id uuid primary key, email varchar(255), raw_user_meta_data jsonb);
-    create function auth.uid() returns uuid language sql stable as
-      $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
-    grant all on auth.users to owner;
-    reset role;
-"""
-
-
-@pytest.fixture(scope="module")
-def hosted(start_server) -> Iterator:
-    """A server of its own, since roles belong to a cluster: other tests must not see these."""
-    with start_server() as server:
-        server.run(SUPABASE.format(password=PASSWORD), "create database project owner owner")
-        with psycopg.connect(server.address("project"), autocommit=True) as connection:
-            connection.execute(PROJECT.encode())
-            (path,) = connection.execute("show hba_file").fetchone() or ("",)
-            (old,) = connection.execute("select pg_read_file(%s)", [path]).fetchone() or ("",)
-            assert old
-            connection.execute("create table rules (line text)")
-            for line in HOSTS.splitlines():
-                connection.execute("insert into rules values (%s)", [line])
-            connection.execute(f"copy rules to '{path}'".encode())
-            connection.execute("drop table rules")
-            connection.execute("select pg_reload_conf()")
-        yield server
-
-
-@pytest.fixture
-def url(hosted) -> str:
-    """What stands in DATABASE_URL: the owner, who is no superuser, with an awkward password."""
-    host = conninfo_to_dict(hosted.address("project"))["host"]
-    return f"postgresql://owner:{quote(PASSWORD, safe='')}@/project?host={quote(str(host), safe='')}"
+PASSWORD = "hun@ter/2?#:%"  # the owner's, as tests/database/conftest.py sets it
 
 
 def theirs(hosted) -> list[tuple]:
@@ -171,9 +117,52 @@ def test_two_backends_that_set_it_at_once_both_come_up(hosted, url):
 
 
 def test_a_login_of_ones_own_is_used_as_it_is_and_checked(url, hosted):
-    with pytest.raises(DatabaseRefused):
+    with pytest.raises(DatabaseRefused) as refused:
         login_url(url, given=url.replace("owner:", "authenticator:"))
+    assert str(refused.value).startswith("DATABASE_LOGIN_URL: ")
     assert login_url(url, given=url) == url
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["postgresql://me:secret@127.0.0.1:1/sigma", "postgresql://me:sec@ret@localhost/sigma"],
+    ids=["away", "torn"],
+)
+def test_a_login_that_does_not_work_is_one_line_that_names_its_own_variable(url, given):
+    with pytest.raises(DatabaseRefused) as refused:
+        login_url(url, given=given)
+    line = str(refused.value)
+    assert line.startswith("DATABASE_LOGIN_URL: ")
+    assert "DATABASE_URL" not in line.replace("DATABASE_LOGIN_URL", "")
+    assert "\n" not in line
+    assert "ret" not in line
+
+
+def test_an_owner_who_may_not_set_the_logins_password_is_told_so(hosted, url):
+    migrate(url)
+    with psycopg.connect(hosted.address("project"), autocommit=True) as connection:
+        connection.execute("alter role sigma_login password null")
+        connection.execute("create role another login bypassrls password 'x'")
+        try:
+            with pytest.raises(MigrationError, match="DATABASE_LOGIN_URL") as refused:
+                login_url(url.replace("owner:", "another:").replace(quote(PASSWORD, safe=""), "x"))
+        finally:
+            connection.execute("drop role another")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_user_without_rights_on_sigmas_schema_is_one_line(hosted, url):
+    migrate(url)
+    with psycopg.connect(hosted.address("project"), autocommit=True) as connection:
+        connection.execute("create role another login password 'x'")
+        try:
+            for attempt in (current, migrate):
+                with pytest.raises(MigrationError, match="permission denied for schema sigma") as refused:
+                    attempt(url.replace("owner:", "another:").replace(quote(PASSWORD, safe=""), "x"))
+                assert "DATABASE_URL" in str(refused.value)
+                assert "\n" not in str(refused.value)
+        finally:
+            connection.execute("drop role another")
 
 
 def test_a_wrong_password_is_one_line_without_it(url):

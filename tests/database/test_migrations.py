@@ -129,12 +129,36 @@ def test_a_table_that_is_in_use_makes_it_give_up_rather_than_hold_everybody_up(o
 
 def test_a_revision_that_fails_leaves_nothing_behind(empty_url):
     with psycopg.connect(empty_url, autocommit=True) as connection:
-        connection.execute("create table public.leads (mine text)")
+        connection.execute("create table public.leads (email integer)")
     before = everything(empty_url)
-    with pytest.raises(MigrationError, match="already exists") as refused:
+    with pytest.raises(MigrationError, match="Sigma needs text") as refused:
         migrate(empty_url)
     assert "\n" not in str(refused.value)
     assert everything(empty_url) == before
+
+
+def test_a_database_newer_than_the_code_is_one_line_that_says_so(owner, owner_url):
+    owner.execute("update sigma.alembic_version set version_num = '0099'")
+    for attempt in (migrations.current, migrate, lambda url: downgrade(url, "base")):
+        with pytest.raises(
+            MigrationError, match=f"at revision 0099, newer than .* knows {head()} and older"
+        ) as refused:
+            attempt(owner_url)
+        assert "\n" not in str(refused.value)
+    assert owner.execute("select version_num from sigma.alembic_version").fetchall() == [("0099",)]
+
+
+def test_a_revision_to_go_to_that_there_is_none_of_is_one_line(owner_url):
+    with pytest.raises(MigrationError, match="0099") as refused:
+        downgrade(owner_url, "0099")
+    assert "\n" not in str(refused.value)
+
+
+def test_whatever_else_postgres_says_when_asked_for_the_revision_is_one_line(owner, owner_url):
+    owner.execute("alter table sigma.alembic_version rename version_num to something_else")
+    with pytest.raises(MigrationError, match="does not exist") as refused:
+        migrate(owner_url)
+    assert "\n" not in str(refused.value)
 
 
 def test_progress_is_told_revision_by_revision(empty_url):
