@@ -19,8 +19,7 @@ def explain(error: OSError) -> str | None:
     if error.filename is None and error.errno not in _DISK:
         return None
     reason = error.strerror or str(error)
-    named = isinstance(error.filename, str | bytes | os.PathLike)  # a descriptor's number says nothing to a person
-    where = Path(os.fsdecode(error.filename)) if named else None
+    where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes | Path) else None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         full = where or " or ".join(map(str, _full_places()))
         return f"{full}: {reason}. Free some space on that disk, or set SIGMA_DATA_DIR to another."
