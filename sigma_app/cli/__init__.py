@@ -59,6 +59,8 @@ def main() -> None:
         if message is None:
             raise
         _give_up(message)
+    finally:
+        signals.ignore()
 
 
 def _give_up(message: str) -> NoReturn:

@@ -36,6 +36,12 @@ def install() -> None:
         signal.signal(signum, _handle)
 
 
+def ignore() -> None:
+    """Ignore both for good: while Python shuts down it would restore what the system does, which is to kill."""
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+
+
 def leaving() -> bool:
     """Whether the command was asked to end."""
     return _state.leaving

@@ -46,7 +46,7 @@ def test_two_quick_signals_during_a_cold_start_leave_no_postgres_behind(sigma: S
     wait_until(lambda: moment_reached(sigma, moment))
     process.send_signal(how)
     process.send_signal(how)
-    assert process.wait(timeout=60) == (0 if "Sigma is at" in sigma.log.read_text() else 128 + how)
+    assert process.wait(timeout=60) in (0, 128 + how)  # 0 once the server has its turn
     assert servers_of(sigma) == []
     assert not [words for words in ("Traceback", "Aborted", "rror") if words in sigma.log.read_text()]
     sigma.start()
