@@ -8,16 +8,22 @@ either returns a frozen `Settings` or raises one `SettingsError` that names ever
 from __future__ import annotations
 
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 Part = Literal["database", "auth", "payments", "mail"]
 PARTS: tuple[Part, ...] = ("database", "auth", "payments", "mail")
+
+_SECRET_ENDINGS = ("_KEY", "_SECRET", "_URL")  # of variables whose value is never shown: an address may hold a password
 
 
 class SettingsError(Exception):
@@ -83,6 +89,13 @@ class Settings(BaseSettings):
             raise ValueError("must start with postgresql://")
         return value
 
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        if value is not None and str(value) != f"{_origin_of(value)}/":
+            raise ValueError("must be an address such as https://sigma.example.com, with nothing after its port")
+        return value
+
     @field_validator("join_limit_per_address", "join_limit_per_network")
     @classmethod
     def _limit_notation(cls, value: str) -> str:
@@ -96,8 +109,19 @@ class Settings(BaseSettings):
 
     @property
     def base_url(self) -> str:
-        """The address people use, without a slash at the end."""
-        return str(self.public_url).rstrip("/") if self.public_url else f"http://localhost:{self.port}"
+        """The address people use, without a slash at the end: an origin, as browsers write it."""
+        return _origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
+
+    @property
+    def _reached_at(self) -> str:
+        """The name by which a browser on this machine reaches what listens on HOST."""
+        try:
+            address = ip_address(self.host)
+        except ValueError:
+            return self.host.lower()
+        if address.is_unspecified or self.host == "127.0.0.1":
+            return "localhost"
+        return f"[{address}]" if address.version == 6 else str(address)
 
     def is_hosted(self, part: Part) -> bool:
         """Whether `part` is served by the cloud rather than by Sigma's own stand-in."""
@@ -120,6 +144,10 @@ def load() -> Settings:
         settings = Settings()  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(line) for line in error.errors())) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f".env: not UTF-8. Save {Settings.model_config.get('env_file')} as UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f".env: {error.filename}: {error.strerror}. Make it readable, or remove it.") from None
     _refuse_contradictions(settings)
     return settings
 
@@ -130,26 +158,18 @@ def get_settings() -> Settings:
     return load()
 
 
-def _explain(error) -> str:
-    """One pydantic error as a sentence that starts with the variable's name."""
-    field = str(error["loc"][0]) if error["loc"] else "environment"
-    name = _variable_names().get(field, field)
-    reason = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    secret = Settings.model_fields[field].annotation if field in Settings.model_fields else None
-    shown = "" if secret is not None or _is_secret(name) else f" (is {error['input']!r})"
+def _origin_of(url: AnyHttpUrl) -> str:
+    """Scheme, host and port, the last only where it is not the scheme's own."""
+    port = "" if url.port == {"http": 80, "https": 443}[url.scheme] else f":{url.port}"
+    return f"{url.scheme}://{url.host}{port}"
+
+
+def _explain(error: ErrorDetails) -> str:
+    """One pydantic error as a sentence that starts with the variable's name, the alias that pydantic knows it by."""
+    name = str(error["loc"][0])
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    shown = "" if name.endswith(_SECRET_ENDINGS) else f" (is {error['input']!r})"
     return f"{name}: {reason}{shown}. Correct or remove it in the environment or in .env."
-
-
-def _variable_names() -> dict[str, str]:
-    names = {}
-    for field, info in Settings.model_fields.items():
-        alias = info.validation_alias
-        names[field] = str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias)
-    return names
-
-
-def _is_secret(variable: str) -> bool:
-    return any(word in variable for word in ("KEY", "SECRET", "DATABASE_URL", "DATABASE_LOGIN_URL"))
 
 
 def _refuse_contradictions(settings: Settings) -> None:

@@ -51,7 +51,8 @@ class Sigma:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        host = self.variables.get("HOST", "127.0.0.1")
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -62,17 +63,22 @@ class Sigma:
         own = {"SIGMA_DATA_DIR": str(self.data_dir), "PORT": str(self.port)}
         return clean_environment(**own | self.variables)
 
-    def start(self) -> Sigma:
-        """Start it and return when it answers."""
+    def launch(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command that runs for long, `run` unless told, and return at once."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sigma_app", "run"],
+                [sys.executable, "-m", "sigma_app", *(arguments or ["run"])],
                 cwd=self.root,
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
+        return self.process
+
+    def start(self) -> Sigma:
+        """Start it and return when it answers."""
+        self.launch()
         self.wait_until_serving()
         return self
 

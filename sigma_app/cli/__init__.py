@@ -6,14 +6,13 @@ standard error and exit code 2, never a traceback.
 
 from __future__ import annotations
 
-import errno
 import importlib
-import signal
 import sys
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
+
+from sigma_app.cli import signals
 
 _COMMANDS = {
     "run": "Start Sigma: pages, websocket and API on one port.",
@@ -48,32 +47,26 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exits the process."""
-    signal.signal(signal.SIGTERM, _leave)
+    signals.install()
     try:
         cli(standalone_mode=True, prog_name="python -m sigma_app")
     except _mendable() as error:
         _give_up(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        from sigma_app.cli.obstacles import explain
+
+        message = explain(error)
+        if message is None:
             raise
-        _give_up(f"{_data_dir()}: {error.strerror}. Free some space there, or set SIGMA_DATA_DIR to another disk.")
+        _give_up(message)
+    finally:
+        signals.ignore()
 
 
 def _give_up(message: str) -> NoReturn:
     for line in message.splitlines():
         print(line, file=sys.stderr)
     sys.exit(2)
-
-
-def _data_dir() -> Path:
-    from sigma_app.settings import get_settings
-
-    return get_settings().data_dir
-
-
-def _leave(signum: int, _frame: Any) -> None:
-    """Leave by an exception, so that whatever was started is stopped on the way out."""
-    raise SystemExit(128 + signum)
 
 
 def _mendable() -> tuple[type[Exception], ...]:

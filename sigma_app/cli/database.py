@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
+from sigma_app.cli import signals
 from sigma_app.cli.progress import Steps
+from sigma_app.core.errors import StartError
 from sigma_app.core.migrations import migrate
 from sigma_app.embedded import postgres
-from sigma_app.gateways.database import owner_url
+from sigma_app.gateways.database import login_address, owner_url
 from sigma_app.settings import Settings
 
 T = TypeVar("T")
+Report = Callable[[str], None]
 
 
 @contextmanager
-def running_database(settings: Settings, report: Callable[[str], None]) -> Iterator[None]:
-    """Have the database up inside the block.
+def running_database(settings: Settings, report: Report) -> Iterator[None]:
+    """Have the database up inside the block, which is to be a deferred one (see `signals`).
 
     The embedded one is stopped at the end unless another command of ours still uses it: each user holds a shared
     lock, and whoever can turn it into an exclusive one is the last.
@@ -31,7 +35,11 @@ def running_database(settings: Settings, report: Callable[[str], None]) -> Itera
     with (settings.data_dir / "postgres.users").open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
         report("starting Postgres")
-        cluster = postgres.start(settings)
+        try:
+            cluster = postgres.start(settings)
+        except StartError:
+            signals.leave_if_asked()  # Ctrl-C in a terminal reaches initdb too: then that is all there is to say
+            raise
         try:
             yield
         finally:
@@ -44,20 +52,60 @@ def running_database(settings: Settings, report: Callable[[str], None]) -> Itera
 
 
 @contextmanager
-def migrated_database(settings: Settings, report: Callable[[str], None]) -> Iterator[None]:
-    """Have the database up inside the block, at the newest revision."""
-    with running_database(settings, report):
-        report("checking the schema")
-        migrate(owner_url(settings), lambda revision: report(f"migrated: {revision}"))
+def migrated_database(settings: Settings, report: Report) -> Iterator[None]:
+    """Have the database up inside the block, at the newest revision. The block is a deferred one."""
+    with signals.deferred(), running_database(settings, report):
+        with signals.interruptible():
+            bring_up_to_date(settings, report)
         yield
 
 
+def bring_up_to_date(settings: Settings, report: Report) -> None:
+    """Bring the running database's schema to the newest revision."""
+    report("checking the schema")
+    migrate(owner_url(settings), lambda revision: report(f"migrated: {revision}"))
+
+
 @contextmanager
-def migrated_database_while(settings: Settings, steps: Steps, do: Callable[[], T]) -> Iterator[T]:
-    """As `migrated_database`, starting in a thread while `do` runs; yields what `do` returned."""
-    with ExitStack() as stack:
-        with steps.step("Database") as step, ThreadPoolExecutor(max_workers=1) as pool:
-            ready = pool.submit(stack.enter_context, migrated_database(settings, step.update))
-            result = do()
-            ready.result()
+def ready_database_while(settings: Settings, steps: Steps, do: Callable[[], T]) -> Iterator[T]:
+    """Have the database up, migrated and open to the requests' login; it starts in a thread while `do` runs.
+
+    Yields what `do` returned. The block is a deferred one. Whoever leaves early waits until Postgres has started, since
+    it can be stopped only then, but not for a migration: that loses its connection, and is undone as a whole.
+    """
+    with signals.deferred(), ExitStack() as stack:
+        with steps.step("Database") as step:
+            settled = threading.Event()
+
+            def prepare() -> None:
+                try:
+                    stack.enter_context(running_database(settings, step.update))
+                finally:
+                    settled.set()
+                bring_up_to_date(settings, step.update)
+                login_address()
+
+            ready = _in_thread(prepare)
+            try:
+                with signals.interruptible():
+                    result = do()
+                    ready.result()
+            finally:
+                settled.wait()
         yield result
+
+
+def _in_thread(do: Callable[[], None]) -> Future[None]:
+    """Run `do` in a thread that the end of the process does not wait for."""
+    future: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            do()
+        except BaseException as error:  # as concurrent.futures does: whoever asks for the result gets it
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    threading.Thread(target=work, name="database", daemon=True).start()
+    return future

@@ -8,11 +8,13 @@ from contextlib import ExitStack, suppress
 
 import click
 
+from sigma_app.cli import signals
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.progress import Steps
 from sigma_app.cli.run import listen
 from sigma_app.core.errors import StartError
 from sigma_app.frontend import toolchain
+from sigma_app.gateways.database import login_address
 from sigma_app.settings import PROJECT_ROOT, get_settings
 
 _GRACE_SECONDS = 5
@@ -35,13 +37,16 @@ def command() -> None:
     }
     ports = ["--frontend-port", str(settings.port), "--backend-port", str(settings.port + _BACKEND_OFFSET)]
     reflex = [sys.executable, "-m", "reflex", "run", "--env", "dev", "--backend-host", "127.0.0.1", *ports]
+    code = 0
     with ExitStack() as stack:
         with Steps() as steps, steps.step("Database") as step:
             stack.enter_context(migrated_database(settings, step.update))
+            login_address()  # says so now if it is refused; Reflex would take many lines
         process = subprocess.Popen(reflex, cwd=PROJECT_ROOT, env=environment, start_new_session=True)
         stack.callback(_end, process)
-        process.wait()
-    sys.exit(process.returncode)
+        with suppress(signals.Leave), signals.interruptible():
+            code = process.wait()
+    sys.exit(code)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -7,32 +7,20 @@ from urllib.parse import urlsplit
 
 from sigma_app.settings import PARTS, Part, Settings
 
-_LOCAL: dict[Part, str] = {
-    "database": "embedded Postgres",
-    "auth": "not built yet",
-    "payments": "not built yet",
-    "mail": "not built yet",
-}
-_SWITCH: dict[Part, str] = {
-    "database": "DATABASE_URL",
-    "auth": "VITE_SUPABASE_URL",
-    "payments": "STRIPE_SECRET_KEY",
-    "mail": "RESEND_API_KEY",
-}
-
 
 def describe_parts(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """For each part: its name, "local" or "hosted", and what serves it. Holds no secret."""
     for part in PARTS:
-        if settings.is_hosted(part):
-            yield part, "hosted", _hosted_at(part, settings)
-        else:
-            yield part, "local", f"{_LOCAL[part]}; {_SWITCH[part]} makes it hosted"
+        yield part, "hosted" if settings.is_hosted(part) else "local", _what_serves(part, settings)
 
 
-def _hosted_at(part: Part, settings: Settings) -> str:
-    if part == "database" and settings.database_url:
+def _what_serves(part: Part, settings: Settings) -> str:
+    if part == "database":
+        if settings.database_url is None:
+            return "embedded Postgres; DATABASE_URL makes it hosted"
         return urlsplit(settings.database_url.get_secret_value()).hostname or "DATABASE_URL"
-    if part == "auth":
-        return str(settings.supabase_url)
-    return {"payments": "Stripe", "mail": "Resend"}[part]
+    # Sigma has no auth, payments or mail yet, neither a stand-in nor a use of the hosted one.
+    if not settings.is_hosted(part):
+        return "not in this version of Sigma; nothing to set yet"
+    hosted = {"auth": settings.supabase_url and settings.supabase_url.host, "payments": "Stripe", "mail": "Resend"}
+    return f"{hosted[part]}; not used by this version of Sigma yet"

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
+from rich.text import Text
 
 
 class Step:
@@ -20,9 +22,9 @@ class Step:
 
     def update(self, phase: str) -> None:
         """Say what the step does now."""
-        self._status.update(f"{self._name}: {phase}")
+        self._status.update(Text(f"{self._name}: {phase}"))
         if not self._console.is_terminal:
-            self._console.print(f"  {self._name}: {phase} …")
+            self._console.print(f"  {self._name}: {phase} …", markup=False)
 
 
 class Steps:
@@ -47,7 +49,7 @@ class Steps:
 
     def block(self, title: str, parts: Iterable[tuple[str, str, str]], footer: str) -> None:
         """Show the result of a start: a title, a line for each part, and what to do next."""
-        self._console.print(f"\n  [bold green]Σ[/] [bold]{title}[/]\n")
+        self._console.print(f"\n  [bold green]Σ[/] [bold]{escape(title)}[/]\n")
         for name, where, what in parts:
-            self._console.print(f"    {name:<10} {where:<8} [dim]{what}[/]")
-        self._console.print(f"\n  [dim]{footer}[/]\n")
+            self._console.print(f"    {name:<10} {where:<8} [dim]{escape(what)}[/]")
+        self._console.print(f"\n  [dim]{escape(footer)}[/]\n")

@@ -7,21 +7,22 @@ app. A second start finds the pages built and the schema in place, and answers w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import gc
 import os
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 import uvicorn
 from starlette.routing import BaseRoute
 
-from sigma_app.cli import server_file
-from sigma_app.cli.database import migrated_database_while
+from sigma_app.cli import server_file, signals
+from sigma_app.cli.database import ready_database_while
 from sigma_app.cli.parts import describe_parts
 from sigma_app.cli.progress import Steps
 from sigma_app.core.errors import StartError
@@ -41,7 +42,7 @@ def command() -> None:
 
             pages = ensure_built(step.update)
         with (
-            migrated_database_while(settings, steps, import_backend) as backend,
+            ready_database_while(settings, steps, import_backend) as backend,
             server_file.announced(settings),
         ):
             serve(settings, listener, pages, *backend, announce=lambda: _announce(settings, steps))
@@ -61,7 +62,7 @@ def listen(settings: Settings) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(2048)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # the latter for a name that cannot be one, too long say
         raise StartError(f"HOST: {settings.host!r} is no address of this machine. Try HOST=127.0.0.1.") from None
     except OSError as error:
         raise StartError(_port_refused(settings, error)) from None
@@ -106,17 +107,18 @@ def serve(
         ws_max_size=1024 * 1024,
     )
     server = _Server(config, announce)
-    with (
-        contextlib.suppress(KeyboardInterrupt, SystemExit),  # raised again by uvicorn after a graceful stop
-        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
-    ):
-        runner.run(server.serve(sockets=[listener]))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        try:
+            runner.run(server.serve(sockets=[listener]))
+        except SystemExit:  # how uvicorn says that the application did not start, after logging why
+            if server.started:
+                raise
     if not server.started:
         raise StartError("Sigma did not start; the lines above say why.")
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, saying when it serves."""
+    """Uvicorn, saying when it serves, and stopping in order at the first signal whatever signals follow."""
 
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]):
         super().__init__(config)
@@ -124,11 +126,17 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
+        if signals.leaving():  # asked before uvicorn listened to signals, or since
+            self.handle_exit(signal.SIGTERM, None)
+        elif self.started:
             self._announce()
             # What was imported stays for good: the collector need not look at it again while requests are served.
             gc.collect()
             gc.freeze()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        signals.leave_quietly()
+        self.should_exit = True  # uvicorn's own would drop everything at a second Ctrl-C, and raise the signal again
 
 
 def _port_refused(settings: Settings, error: OSError) -> str:

@@ -1,11 +1,11 @@
-"""Where a running server of this checkout says that it runs: `server.json` in the data directory."""
+"""Where the running servers of a data directory say that they run: a file for each process in `servers/`."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,29 +23,50 @@ class RunningServer:
     """When the process started, in seconds since 1970, so that a number used again is not taken for it."""
     base_url: str
 
+    @property
+    def alive(self) -> bool:
+        """Whether that process still runs."""
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started_at) < 1
+        except psutil.Error:
+            return False
+
 
 @contextmanager
 def announced(settings: Settings) -> Iterator[None]:
     """Say for the length of the block that this process serves."""
     server = RunningServer(os.getpid(), psutil.Process().create_time(), settings.base_url)
-    file = _file(settings)
-    file.write_text(json.dumps(asdict(server)))
+    file = _directory(settings) / f"{server.pid}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps(asdict(server)))
+    draft.replace(file)  # at once, so that nobody reads half of it
     try:
         yield
     finally:
-        if find(settings) == server:
-            file.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
 def find(settings: Settings) -> RunningServer | None:
-    """The server that serves from this data directory now, if one does."""
-    try:
-        server = RunningServer(**json.loads(_file(settings).read_text()))
-        alive = abs(psutil.Process(server.pid).create_time() - server.started_at) < 1
-    except (OSError, ValueError, TypeError, psutil.Error):
-        return None
-    return server if alive else None
+    """The server that serves from this data directory now, the newest if several do."""
+    return max(_running(settings), key=lambda server: server.started_at, default=None)
 
 
-def _file(settings: Settings) -> Path:
-    return settings.data_dir / "server.json"
+def _running(settings: Settings) -> Iterator[RunningServer]:
+    """Every server that runs; the files of those that were killed are swept away."""
+    for file in _directory(settings).glob("*.json"):
+        try:
+            server = RunningServer(**json.loads(file.read_text()))
+        except FileNotFoundError:  # it stopped while we looked
+            continue
+        except (OSError, ValueError, TypeError):
+            server = None
+        if server and server.alive:
+            yield server
+        else:
+            with suppress(OSError):  # somebody else's, who may look only
+                file.unlink()
+
+
+def _directory(settings: Settings) -> Path:
+    return settings.data_dir / "servers"

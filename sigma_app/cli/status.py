@@ -6,6 +6,7 @@ import shlex
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sigma_app.cli import server_file
@@ -28,10 +29,13 @@ def command(as_assignments: bool) -> None:
         return
     server = server_file.find(settings)
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_row("server", "running" if server else "stopped", server.base_url if server else "make run starts it")
-    table.add_row("schema", *_schema(settings))
-    for part in describe_parts(settings):
-        table.add_row(*part)
+    rows = [
+        ("server", "running" if server else "stopped", server.base_url if server else "make run starts it"),
+        ("schema", *_schema(settings)),
+        *describe_parts(settings),
+    ]
+    for row in rows:
+        table.add_row(*map(escape, row))
     Console(highlight=False).print(table)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from anyio import to_thread
 
@@ -20,12 +21,25 @@ def owner_url(settings: Settings) -> str:
     return postgres.locate(settings).owner_url()
 
 
-@asynccontextmanager
-async def serving_requests() -> AsyncIterator[None]:
-    """Keep this process's pool of connections open, as the login role that owns nothing."""
+@cache
+def login_address() -> str:
+    """The address that this process's requests connect with; asked of the database once, which may take a while.
+
+    Raises:
+        StartError: the database does not answer, or not to this login.
+    """
     settings = get_settings()
     given = settings.database_login_url.get_secret_value() if settings.database_login_url else None
-    address = await to_thread.run_sync(login_url, owner_url(settings), given)
-    async with Database(address, settings.database_pool_size) as database:
+    return login_url(owner_url(settings), given)
+
+
+@asynccontextmanager
+async def serving_requests() -> AsyncIterator[None]:
+    """Keep this process's pool of connections open, as the login role that owns nothing.
+
+    `run` has asked for the address before, and knows it; under `make dev` this process is the first to ask.
+    """
+    address = await to_thread.run_sync(login_address)
+    async with Database(address, get_settings().database_pool_size) as database:
         with serve_requests_from(database):
             yield

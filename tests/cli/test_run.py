@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -16,7 +15,6 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
-from sigma_app.settings import load
 from tests.sigma import PROJECT_ROOT, Sigma, clean_environment, free_port
 
 
@@ -50,13 +48,6 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
     assert done.returncode == 2, done.stderr
     assert len(lines) == 1, done.stderr
     assert all(word in lines[0] for word in words), lines[0]
-
-
-@pytest.fixture
-def sigma(tmp_path: Path) -> Iterator[Sigma]:
-    sigma = Sigma(tmp_path / "data")
-    yield sigma
-    sigma.remove()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -197,12 +188,6 @@ def test_status_prints_assignments_that_a_shell_can_take(sigma: Sigma):
     assert database_url.startswith("postgresql://")
 
 
-def test_psql_runs_as_the_owner_and_passes_its_exit_code_on(sigma: Sigma):
-    done = sigma.run("psql", "--", "-tAc", "select count(*) from leads")
-    assert (done.returncode, done.stdout.strip()) == (0, "0")
-    assert sigma.run("psql", "--", "-v", "ON_ERROR_STOP=1", "-c", "select 1/0").returncode == 1
-
-
 @pytest.mark.parametrize("command", ["", "run", "dev", "build", "migrate", "status", "psql"])
 def test_every_command_explains_itself(command: str):
     done = subprocess.run(
@@ -229,9 +214,3 @@ def test_requests_connect_as_a_role_that_owns_nothing(sigma: Sigma):
         ).fetchone()
     assert users == [("authenticator",)]
     assert owned == (0,)
-
-
-def test_settings_are_read_once_and_cannot_be_changed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PORT", "3210")
-    with pytest.raises(Exception, match="frozen"):
-        load().port = 1  # pyright: ignore[reportAttributeAccessIssue]

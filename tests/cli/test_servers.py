@@ -1,0 +1,38 @@
+"""Several servers of one data directory: `status` knows the newest that is alive."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import psutil
+
+from sigma_app.cli import server_file
+from tests.conftest import settings_for
+from tests.sigma import Sigma
+
+
+def test_status_names_the_newest_server_that_is_alive(sigma: Sigma):
+    sigma.start()
+    other = Sigma(sigma.data_dir).start()
+    assert f"http://localhost:{other.port}" in sigma.run("status").stdout
+    other.stop()
+    assert f"http://localhost:{sigma.port}" in sigma.run("status").stdout
+    sigma.stop()
+    assert "stopped" in sigma.run("status").stdout.splitlines()[0]
+
+
+def test_the_file_of_a_killed_server_is_swept_away(tmp_path: Path):
+    settings = settings_for(tmp_path)
+    with server_file.announced(settings):
+        (mine,) = (tmp_path / "servers").iterdir()
+        killed = json.loads(mine.read_text()) | {"started_at": psutil.boot_time() - 1000, "base_url": "http://old"}
+        (tmp_path / "servers" / "1.json").write_text(json.dumps(killed))
+        (tmp_path / "servers" / "2.json").write_text("half a fi")
+        found = server_file.find(settings)
+        assert found is not None
+        assert found.pid == os.getpid()
+        assert list((tmp_path / "servers").iterdir()) == [mine]
+    assert server_file.find(settings) is None
+    assert list((tmp_path / "servers").iterdir()) == []

@@ -1,0 +1,137 @@
+"""What the environment says: read once, refused in one line, never shown where it may be a secret."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import AliasChoices, AnyHttpUrl, SecretStr
+
+from sigma_app import settings
+from sigma_app.settings import Settings, SettingsError, get_settings, load
+
+
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Nothing is set, and .env is one of the test's own."""
+    for names in map(aliases, Settings.model_fields):
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+def aliases(field: str) -> list[str]:
+    alias = Settings.model_fields[field].validation_alias
+    return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as raised:
+        load()
+    return str(raised.value)
+
+
+def test_settings_are_read_once_and_cannot_be_changed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PORT", "3210")
+    first = get_settings()
+    monkeypatch.setenv("PORT", "3211")
+    assert get_settings() is first
+    assert first.port == 3210
+    with pytest.raises(Exception, match="frozen"):
+        first.port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://localhost:3000"),
+        ("0.0.0.0", "http://localhost:3000"),  # noqa: S104 - a wildcard is what is tested
+        ("::", "http://localhost:3000"),
+        ("127.0.0.2", "http://127.0.0.2:3000"),
+        ("192.168.1.4", "http://192.168.1.4:3000"),
+        ("::1", "http://[::1]:3000"),
+        ("Box.lan", "http://box.lan:3000"),
+    ],
+)
+def test_the_announced_address_is_one_that_answers(monkeypatch: pytest.MonkeyPatch, host: str, address: str):
+    monkeypatch.setenv("HOST", host)
+    assert load().base_url == address
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://Sigma.example.com/", "https://sigma.example.com"),
+        ("https://sigma.example.com:443", "https://sigma.example.com"),
+        ("http://[fd00::1]:3000", "http://[fd00::1]:3000"),
+    ],
+)
+def test_the_public_address_is_written_as_browsers_write_an_origin(
+    monkeypatch: pytest.MonkeyPatch, given: str, origin: str
+):
+    monkeypatch.setenv("BASE_URL", given)
+    assert load().base_url == origin
+
+
+@pytest.mark.parametrize("more", ["/app", "/?a=b", "/#top", "?", "//"])
+def test_a_public_address_with_more_than_an_origin_is_refused(monkeypatch: pytest.MonkeyPatch, more: str):
+    monkeypatch.setenv("BASE_URL", f"https://sigma.example.com{more}")
+    assert refusal().startswith("BASE_URL: must be an address such as")
+    assert len(refusal().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DATABASE_URL", "postgres//owner:s3cret@host/sigma"),
+        ("DATABASE_LOGIN_URL", "mysql://owner:s3cret@host/sigma"),
+        ("VITE_SUPABASE_URL", "https://owner:s3cret@host:port"),
+        ("SUPABASE_URL", "https//owner:s3cret@host"),
+        ("BASE_URL", "https://owner:s3cret@sigma.example.com"),
+        ("STRIPE_SECRET_KEY", "sk_live_s3cret"),
+    ],
+)
+def test_a_refusal_names_the_variable_and_shows_no_secret(monkeypatch: pytest.MonkeyPatch, variable: str, value: str):
+    monkeypatch.setenv(variable, value)
+    assert refusal().startswith(variable.replace("SUPABASE_URL", "VITE_SUPABASE_URL").replace("VITE_VITE", "VITE"))
+    assert "s3cret" not in refusal()
+
+
+def test_a_refusal_shows_a_value_that_is_no_secret(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PORT", "abc")
+    assert "(is 'abc')" in refusal()
+
+
+def test_every_variable_that_may_hold_a_secret_is_known_as_one_by_its_name():
+    may_hold = [
+        name
+        for field, info in Settings.model_fields.items()
+        if info.annotation in (SecretStr | None, AnyHttpUrl | None)
+        for name in aliases(field)
+    ]
+    assert len(may_hold) >= 10
+    assert [name for name in may_hold if not name.endswith(settings._SECRET_ENDINGS)] == []
+
+
+def test_an_env_file_that_is_not_utf_8_is_one_line_that_names_it(tmp_path: Path):
+    (tmp_path / ".env").write_bytes("SIGMA_DATA_DIR=größe".encode("latin-1"))
+    assert refusal().startswith(".env: not UTF-8")
+    assert len(refusal().splitlines()) == 1
+
+
+def test_an_env_file_that_may_not_be_read_is_one_line_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / ".env"
+    file.write_text("PORT=3001")
+    file.chmod(0)
+    if os.access(file, os.R_OK):  # root may read everything
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied", str(file))
+
+        monkeypatch.setattr("dotenv.main.open", refuse, raising=False)
+    assert refusal() == f".env: {file}: Permission denied. Make it readable, or remove it."
