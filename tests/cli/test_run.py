@@ -170,7 +170,7 @@ def test_a_full_disk_is_one_line_that_says_so(tmp_path: Path):
                 os.write(filler, bytes(4096))
         os.close(filler)
         sigma = Sigma(mounted / "data")
-        assert_one_line(sigma.run("run"), str(mounted), "No space left")
+        assert_one_line(sigma.run("run"), str(mounted), "o space left")
         sigma.remove()
     finally:
         subprocess.run(["umount", mounted], check=True)
