@@ -7,7 +7,7 @@ either returns a frozen `Settings` or raises one `SettingsError` that names ever
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
             raise ValueError('must look like "10/hour" or "60/minute;600/hour"') from None
         return value
 
-    @property
+    @cached_property
     def base_url(self) -> str:
         """The address people use, without a slash at the end: an origin, as browsers write it."""
         return _origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"

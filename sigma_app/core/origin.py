@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,6 +53,7 @@ def client_address(scope: Mapping[str, Any], trusted_proxies: int) -> str:
     return client[0] if client else ""
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """The network an address is limited by: IPv4 by the address, IPv6 by its /64, anything else as one."""
     try:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import LiteralString
 from urllib.parse import parse_qsl, urlsplit
 
 from disposable_email_domains import blocklist
 from email_validator import EmailNotValidError, validate_email
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Identifier
 from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -94,7 +93,7 @@ def read_arrival(landing_url: str, referrer: str) -> Arrival:
     return {column: _bounded(column, found.get(column, "")) for column in ARRIVAL}
 
 
-def joining(address: Address, arrival: Arrival, consent_version: str) -> tuple[SQL, dict[str, str | None]]:
+def joining(address: Address, arrival: Arrival, consent_version: str) -> tuple[SQL, list[str]]:
     """The statement that puts `address` on the list with the consent it gave; one that is on it stays as it is.
 
     Runs as `anon`, who may insert a lead and read none.
@@ -104,7 +103,9 @@ def joining(address: Address, arrival: Arrival, consent_version: str) -> tuple[S
         arrival: from `read_arrival`.
         consent_version: which words the visitor agreed to, from consent.py.
     """
-    return _INSERT_LEAD, {"email": address.email, "consent_version": consent_version, **arrival}
+    known = {column: value for column, value in arrival.items() if value is not None}
+    lead = {"email": address.email, "consent_version": consent_version} | known
+    return _inserting(tuple(lead)), list(lead.values())
 
 
 def marking_disposable(address: Address) -> tuple[LiteralString, list[str]]:
@@ -128,15 +129,15 @@ def _split(url: str):
         return urlsplit("")
 
 
-def _compile_insert() -> SQL:
-    """The insert in SQL, made once from the model: no ORM work on the way of a visitor.
+@lru_cache(maxsize=256)
+def _inserting(columns: tuple[str, ...]) -> SQL:
+    """The insert of a lead into `columns` of the model: no ORM work on the way of a visitor, and no column without use.
 
     `ON CONFLICT DO NOTHING` names no target, because inferring one needs SELECT, which `anon` has not.
     """
-    columns = ["email", "consent_version", *ARRIVAL]
-    statement = insert(Lead).values(dict.fromkeys(columns)).on_conflict_do_nothing().inline()
-    text = str(statement.compile(dialect=PGDialect_psycopg(), column_keys=columns))
-    return SQL(text)  # pyright: ignore[reportArgumentType] - text of our own, made from the model
-
-
-_INSERT_LEAD = _compile_insert()
+    statement = SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING").format(
+        Identifier(str(Lead.__tablename__)),
+        SQL(", ").join(map(Identifier, columns)),
+        SQL(", ").join([SQL("%s")] * len(columns)),
+    )
+    return SQL(statement.as_string())  # pyright: ignore[reportArgumentType] - text of our own, made from the model
