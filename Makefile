@@ -45,12 +45,13 @@ clean: ## Remove what was built and installed; the database under .sigma/ stays
 # Installs the requirements file $(2) and counts along, for a person who waits. A pipe's exit code is that of its last
 # part, so a failure is noted in a file.
 install = rm -f .venv/failed; \
-	{ $(BIN)/python -m pip install --no-input --requirement $(2) 2> .venv/pip.log || touch .venv/failed; } | awk \
-	-v of="$$(grep -c == $(2))" '/^Collecting/ { printf "\r  Installing $(1): %d of %d", ++n, of; fflush() } END { if (n) print "" }'; \
+	{ $(BIN)/python -u -m pip install --no-input --requirement $(2) 2> .venv/pip.log || touch .venv/failed; } | awk \
+	-v of="$$(grep -c == $(2))" '/^Collecting/ { printf "\r  Installing $(1): %d of %d", ++n, of; fflush() } /^Installing collected/ { printf "\r  Installing $(1): unpacking …    "; fflush() } END { if (n) print "" }'; \
 	if [ -e .venv/failed ]; then cat .venv/pip.log >&2; echo "Some packages could not be installed; the lines above say why." >&2; exit 2; fi
 
 .venv/ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sigma needs Python 3.11 or newer; $(PYTHON) is older. Name another: make run PYTHON=python3.12" >&2; exit 2; }
+	@echo "  Making .venv with $(PYTHON) …"
 	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 2; }
 	@$(call install,Python packages,requirements.txt)
 	@touch $@

@@ -47,6 +47,10 @@ class Steps:
             yield Step(name, status, self._console)
         self._console.print(f"  [green]✓[/] {name:<10} [dim]{time.monotonic() - started:6.1f} s[/]")
 
+    def say(self, words: str) -> None:
+        """Show a line that is no step."""
+        self._console.print(f"  {escape(words)}")
+
     def block(self, title: str, parts: Iterable[tuple[str, str, str]], footer: str) -> None:
         """Show the result of a start: a title, a line for each part, and what to do next."""
         self._console.print(f"\n  [bold green]Σ[/] [bold]{escape(title)}[/]\n")

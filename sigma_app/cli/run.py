@@ -46,6 +46,7 @@ def command() -> None:
             server_file.announced(settings),
         ):
             serve(settings, listener, pages, *backend, announce=lambda: _announce(settings, steps))
+        steps.say("Stopped.")
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -81,4 +81,4 @@ def is_pooler(url: str) -> bool:
 
 def _last_line(error: psycopg.Error) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__
+    return lines[-1].rstrip(".?") if lines else type(error).__name__

@@ -126,7 +126,7 @@ def _export(report: Callable[[str], None]) -> None:
 def _phase(line: str) -> str | None:
     """What the export does now, read off a line of its output."""
     phases = {
-        "Initializing": "laying out the workshop",
+        "Initializing": "preparing the build",
         "Compiling production app": "compiling, and installing JavaScript packages where they are missing",
         "Creating Production Build": "bundling and prerendering",
     }

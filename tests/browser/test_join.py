@@ -52,6 +52,32 @@ def test_a_visitor_joins_with_the_mouse_and_the_row_is_there(page: Page, sigma: 
     assert lead["landing_path"] == "/"
 
 
+def test_where_a_visitor_came_from_survives_a_look_around(page: Page, sigma: Sigma, email: str):
+    page.goto("/?utm_source=podcast&ref=FRIEND7", referer="https://pod.example/episode")
+    page.get_by_role("link", name="Join the list").first.click()
+    form = page.locator("form[data-join=page]")
+    form.get_by_label("Your e-mail address").fill(email)
+    form.get_by_role("button").click()
+    expect(page.get_by_text(JOINED).first).to_be_visible()
+    [lead] = sigma.leads(email)
+    came = (lead["utm_source"], lead["referral_code"], lead["referrer"], lead["landing_path"])
+    assert came == ("podcast", "FRIEND7", "https://pod.example/episode", "/")
+
+
+def test_without_javascript_a_second_try_knows_where_the_first_came_from(
+    new_context: Callable[..., BrowserContext], sigma: Sigma, email: str
+):
+    page = new_context(java_script_enabled=False).new_page()
+    page.goto("/?utm_source=paper")
+    fill(page, "wrong")
+    press_join(page)
+    page.locator("form[data-join=page]").get_by_label("Your e-mail address").fill(email)
+    page.get_by_role("button", name="Join the waitlist").click()
+    expect(page).to_have_url(f"{sigma.base_url}/joined")
+    [lead] = sigma.leads(email)
+    assert lead["utm_source"] == "paper"
+
+
 def test_a_visitor_joins_with_the_keyboard_alone(page: Page, sigma: Sigma, email: str):
     hydrate(page)
     field = hero(page).get_by_label("Your e-mail address")
@@ -103,6 +129,7 @@ def test_a_wrong_address_gets_its_reason_beside_the_field_and_stays(page: Page, 
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_have_attribute("aria-describedby", re.compile("hero-status"))
     expect(field).to_have_value(typed)
+    expect(field).to_be_focused()
     expect(hero(page)).not_to_have_attribute("aria-busy", "true")
 
 

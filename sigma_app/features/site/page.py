@@ -53,9 +53,10 @@ PRIVACY: list[Clause] = [
     (
         "Cookies",
         [
-            "None for visitors. When a page talks to our server, your browser keeps one random token in "
-            "its session storage, so that the answer reaches the right tab. It names nobody, and goes "
-            "when the tab closes.",
+            "None for visitors. For as long as a tab is open, your browser keeps in its session storage where you "
+            "came in from, how far you had scrolled, and, once a page talks to our server, a random token, so that "
+            "the answer reaches the right tab. It may also keep the word \u201csystem\u201d, for the colour scheme. "
+            "None of it names you.",
         ],
     ),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
@@ -36,7 +37,7 @@ async def join(request: Request) -> Response:
     headers = {"cache-control": "no-store"}
     if answer.retry_after:
         headers["retry-after"] = str(answer.retry_after)
-    return HTMLResponse(_form_again(request, form.get("email", ""), answer.message), answer.status, headers)
+    return HTMLResponse(_form_again(request, form, answer.message), answer.status, headers)
 
 
 async def founders(_: Request) -> Response:
@@ -73,8 +74,8 @@ async def _read_form(request: Request) -> dict[str, str]:
     return fields
 
 
-def _form_again(request: Request, email: str, message: str) -> str:
-    """The exported /join page with the typed address and the reason filled in.
+def _form_again(request: Request, form: Mapping[str, str], message: str) -> str:
+    """The exported /join page with the typed address, where it came from, and the reason filled in.
 
     It hydrates nothing: React would take the filled-in words for a mistake and render the page anew without them.
     """
@@ -85,8 +86,9 @@ def _form_again(request: Request, email: str, message: str) -> str:
         lambda field: (
             field[0]
             .replace('aria-invalid="false"', "")
-            .replace("<input", f'<input value="{html.escape(email)}" aria-invalid="true"')
+            .replace("<input", f'<input value="{html.escape(form.get("email", ""))}" aria-invalid="true"')
         ),
         without_hydration(pages.text("/join")),
     )
+    page = page.replace('name="landing_url"', f'name="landing_url" value="{html.escape(form["landing_url"])}"', 1)
     return _MESSAGE_LINE.sub(lambda line: line[0] + html.escape(message), page)

@@ -95,6 +95,7 @@ async def _store(address: service.Address, form: Mapping[str, Any]) -> Answer:
     except (DatabaseUnavailable, psycopg.Error) as error:
         logger.error("A visitor could not join: %s", without_message(error))
         return UNAVAILABLE
+    _founder_count.expire()
     return JOINED
 
 
@@ -133,7 +134,7 @@ class FounderCount:
 
     def __init__(self):
         self._value: int | None = None
-        self._read_at = 0.0
+        self._read_at = float("-inf")
         self._reading = asyncio.Lock()
 
     async def get(self) -> int:
@@ -148,6 +149,10 @@ class FounderCount:
             if not self._is_fresh():
                 await self._read()
         return self._value or 0
+
+    def expire(self) -> None:
+        """Have the next one who asks see those who joined just now."""
+        self._read_at = float("-inf")
 
     def _is_fresh(self) -> bool:
         return self._value is not None and time.monotonic() - self._read_at < self.FRESH.total_seconds()

@@ -15,13 +15,26 @@
   const loadedAt = performance.now();
   const formOf = (event) => event.target.closest?.("form[data-join]");
 
+  // Where the visitor came in, for as long as the tab is open: a look at another page must not lose it.
+  const arrival = (() => {
+    const now = { page: location.href.slice(0, LONGEST_ADDRESS), referrer: document.referrer.slice(0, LONGEST_ADDRESS) };
+    try {
+      const known = JSON.parse(sessionStorage.getItem("sigma:arrival"));
+      if (known && !location.search) return known;
+      sessionStorage.setItem("sigma:arrival", JSON.stringify(now));
+    } catch {
+      // Storage is off: then this page is all there is to know.
+    }
+    return now;
+  })();
+
   const fill = (form) => {
     const set = (name, value) => {
       const field = form.elements.namedItem(name);
       if (field) field.value = value;
     };
-    set("landing_url", location.href.slice(0, LONGEST_ADDRESS));
-    set("referrer", document.referrer.slice(0, LONGEST_ADDRESS));
+    set("landing_url", arrival.page);
+    set("referrer", arrival.referrer);
     set("elapsed_ms", Math.round(performance.now() - loadedAt));
   };
 
@@ -92,6 +105,10 @@
       rest(target);
       const result = target.parentElement?.querySelector("[data-joined]");
       if (result?.textContent) result.focus();
+      else if (target.querySelector('[aria-invalid="true"]')) {
+        target.elements.namedItem("email").focus({ preventScroll: true });
+        target.querySelector('[role="status"]').scrollIntoView({ block: "nearest" });
+      }
     }
     count();
   }).observe(document.body, { subtree: true, attributeFilter: ["data-attempt"] });
@@ -110,7 +127,7 @@
     const places = document.querySelectorAll("[data-founders-text]");
     if (!places.length || document.hidden) return;
     try {
-      const answer = await fetch("/founders.json");
+      const answer = await fetch("/founders.json", { cache: "no-store" });
       if (!answer.ok) return;
       const { founders } = await answer.json();
       for (const place of places) place.textContent = words(founders);

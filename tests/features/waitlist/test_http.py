@@ -239,12 +239,15 @@ async def test_a_database_that_is_away_is_said_plainly_and_nothing_is_acknowledg
     assert "try again in a moment" in answer.text
 
 
-async def test_the_count_is_kept_for_a_few_seconds(client, owner, monkeypatch):
+async def test_the_count_is_kept_for_a_few_seconds_and_renewed_by_a_join(client, owner, monkeypatch):
+    assert (await client.get("/founders.json")).json() == {"founders": 0}
+    owner.execute("insert into leads (email) values ('elsewhere@example.com')")
     assert (await client.get("/founders.json")).json() == {"founders": 0}
     await client.post("/join", data={"email": "alice@example.com"})
-    assert (await client.get("/founders.json")).json() == {"founders": 0}
+    assert (await client.get("/founders.json")).json() == {"founders": 2}
+    owner.execute("delete from leads")
     monkeypatch.setattr(intake._founder_count, "_read_at", -1000.0)
-    assert (await client.get("/founders.json")).json() == {"founders": 1}
+    assert (await client.get("/founders.json")).json() == {"founders": 0}
 
 
 async def test_the_count_of_before_is_shown_while_the_database_is_away(client, client_without_database, monkeypatch):
