@@ -120,12 +120,20 @@ def server(embedded_server: Server) -> Server:
     return embedded_server
 
 
+def lay_template(server: Server) -> str:
+    """A migrated database to copy, made once on each server."""
+    with psycopg.connect(server.address("postgres")) as connection:
+        known = connection.execute("select from pg_database where datname = %s", [TEMPLATE]).fetchone()
+    if known is None:
+        server.run(f"create database {TEMPLATE}")
+    migrations.migrate(server.address(TEMPLATE))
+    return TEMPLATE
+
+
 @pytest.fixture(scope="session")
 def template(server: Server) -> str:
     """A migrated database, to copy."""
-    server.run(f"create database {TEMPLATE}")
-    migrations.migrate(server.address(TEMPLATE))
-    return TEMPLATE
+    return lay_template(server)
 
 
 @pytest.fixture

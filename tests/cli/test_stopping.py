@@ -74,7 +74,7 @@ def test_repeated_ctrl_c_stops_a_running_server_as_one_does(sigma: Sigma, times:
             process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 0
     assert servers_of(sigma) == []
-    assert sigma.log.read_text() == before
+    assert sigma.log.read_text() == before + "  Stopped.\n"
 
 
 def test_ctrl_c_while_it_stops_is_ignored(sigma: Sigma):

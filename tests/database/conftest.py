@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.conftest import lay_template
 from tests.database import leftovers
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -111,6 +112,12 @@ def server(version: str, embedded_server, start_server) -> Iterator:
     else:
         with start_server() as debian:
             yield debian
+
+
+@pytest.fixture(scope="session")
+def template(server) -> str:
+    """As for the other tests; anew here, since one that is made for a server stays with it."""
+    return lay_template(server)
 
 
 @pytest.fixture
