@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.applications import Starlette
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sigma_app.core.origin import is_same_site
@@ -25,8 +24,7 @@ class Site:
             base_url: the public address, without a slash at the end.
         """
         self._pages = pages
-        self._routes = Starlette(routes=routes)
-        self._routes.router.default = backend  # pyright: ignore[reportAttributeAccessIssue] - inferred too narrowly
+        self._routes = Router(routes, default=backend, redirect_slashes=False)
         self._backend = backend
         self._base_url = base_url
 

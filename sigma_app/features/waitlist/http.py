@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core.database import DatabaseUnavailable
@@ -24,11 +23,23 @@ _EMAIL_FIELD = re.compile(r'<input[^>]* data-template="email"[^>]*>')
 _MESSAGE_LINE = re.compile(r'<p[^>]* data-template="message"[^>]*>')
 
 
+class UnreadableForm(Exception):
+    """What was sent is no form of ours."""
+
+    def __init__(self, status: int, reason: str):
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
 async def join(request: Request) -> Response:
     """Join by a form's POST: 303 to the result page, or the form again with what was typed and the reason."""
     if not is_same_site(request.scope["headers"], get_settings().base_url):
-        raise HTTPException(403, "Please join from the waitlist page itself.")
-    form = await _read_form(request)
+        return PlainTextResponse("Please join from the waitlist page itself.", 403)
+    try:
+        form = await _read_form(request)
+    except UnreadableForm as unreadable:
+        return PlainTextResponse(unreadable.reason, unreadable.status)
     if not form.get("landing_url"):  # no script filled it in: the browser names the page it left
         form["landing_url"] = request.headers.get("referer", "")
     answer = await intake.accept(form, client_address(request.scope, get_settings().trusted_proxies))
@@ -59,15 +70,15 @@ async def _read_form(request: Request) -> dict[str, str]:
     """The fields of an urlencoded form; the first value of a name counts.
 
     Raises:
-        HTTPException: 415 for another media type, 413 for a body no form of ours can have.
+        UnreadableForm: another media type, or a body no form of ours can have.
     """
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise HTTPException(415, "Please send the form as application/x-www-form-urlencoded.")
+        raise UnreadableForm(415, "Please send the form as application/x-www-form-urlencoded.")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _LARGEST_FORM:
-            raise HTTPException(413, "That is more than the form holds.")
+            raise UnreadableForm(413, "That is more than the form holds.")
     fields: dict[str, str] = {}
     for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
         fields.setdefault(name, value)
