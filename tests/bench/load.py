@@ -210,7 +210,7 @@ class HttpVisitor(asyncio.Protocol, Visitor):
 
 
 def join_request(port: int, email: str) -> bytes:
-    """The form as assets/join.js sends it, with the headers of a browser."""
+    """The form as join.js sends it, with the headers of a browser."""
     body = urlencode(join_form(port, email))
     return (
         f"POST /join HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n{_BROWSER}"
