@@ -37,7 +37,11 @@ def install() -> None:
 
 
 def ignore() -> None:
-    """Ignore both for good: while Python shuts down it would restore what the system does, which is to kill."""
+    """Ignore both for good: while Python shuts down it would restore what the system does, which is to kill.
+
+    Blocked first: Python complains of a signal that comes while it has a handler and is looked at when it has none.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # returns when those that came before have been handled
     for signum in SIGNALS:
         signal.signal(signum, signal.SIG_IGN)
 
