@@ -19,6 +19,7 @@ import base64
 import hashlib
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from reflex.plugins import Plugin
@@ -155,6 +156,7 @@ def finish_page(html: str, directory: Path, name: str) -> str:
     return _MODULES.sub(lambda match: f"<script>{_start_modules(match, preloads)}</script>", html)
 
 
+@lru_cache(maxsize=4)  # the form's page is shown again at every refusal, and is the same each time
 def without_hydration(page: str) -> str:
     """A finished page that stays as the server wrote it: none of its modules start."""
     return _STARTER.sub("", page)
