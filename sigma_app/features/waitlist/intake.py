@@ -11,7 +11,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import psycopg
 
+from sigma_app.core.batches import Batches
 from sigma_app.core.database import ANONYMOUS, SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.limits import Limiter
@@ -87,16 +88,25 @@ async def founders() -> int:
 async def _store(address: service.Address, form: Mapping[str, Any]) -> Answer:
     arrival = service.read_arrival(_text(form, "landing_url"), _text(form, "referrer"))
     consent = agreed_version(_text(form, "consent_version"))
-    steps = [Step(ANONYMOUS, *service.joining(address, arrival, consent))]
-    if address.is_disposable:  # a visitor may not set the mark, nor choose to be without it
-        steps.append(Step(SERVICE, *service.marking_disposable(address)))
     try:
-        await get_database().run(*steps)
+        await _joins.add((service.new_lead(address, arrival, consent), address.is_disposable))
     except (DatabaseUnavailable, psycopg.Error) as error:
         logger.error("A visitor could not join: %s", without_message(error))
         return UNAVAILABLE
     _founder_count.expire()
     return JOINED
+
+
+async def _write(joins: Sequence[tuple[service.NewLead, bool]]) -> None:
+    """Store leads; each comes with whether its address is a disposable one."""
+    steps = [Step(ANONYMOUS, *service.joining([lead for lead, _ in joins]))]
+    # A visitor may not set the mark, nor choose to be without it
+    if disposable := [str(lead["email"]) for lead, is_disposable in joins if is_disposable]:
+        steps.append(Step(SERVICE, *service.marking_disposable(disposable)))
+    await get_database().run(*steps)
+
+
+_joins = Batches(_write)
 
 
 def _is_automated(form: Mapping[str, Any]) -> bool:

@@ -5,9 +5,10 @@ Knows nothing of Reflex, HTTP or commits: the caller gives a connection inside a
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import LiteralString
 from urllib.parse import parse_qsl, urlsplit
 
@@ -32,6 +33,9 @@ class InvalidAddress(Exception):
 
 Arrival = dict[str, str | None]
 """Where a visitor came from, as far as the browser told: for each of `ARRIVAL` a bounded text or None."""
+
+NewLead = dict[str, str | None]
+"""A lead that is not stored yet: a value for each column that a visitor may fill."""
 
 ARRIVAL = (
     *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"),
@@ -93,24 +97,31 @@ def read_arrival(landing_url: str, referrer: str) -> Arrival:
     return {column: _bounded(column, found.get(column, "")) for column in ARRIVAL}
 
 
-def joining(address: Address, arrival: Arrival, consent_version: str) -> tuple[SQL, list[str]]:
-    """The statement that puts `address` on the list with the consent it gave; one that is on it stays as it is.
-
-    Runs as `anon`, who may insert a lead and read none.
+def new_lead(address: Address, arrival: Arrival, consent_version: str) -> NewLead:
+    """What a visitor brings along, by column.
 
     Args:
         address: from `read_address`.
         arrival: from `read_arrival`.
         consent_version: which words the visitor agreed to, from consent.py.
     """
-    known = {column: value for column, value in arrival.items() if value is not None}
-    lead = {"email": address.email, "consent_version": consent_version} | known
-    return _inserting(tuple(lead)), list(lead.values())
+    return {"email": address.email, "consent_version": consent_version} | arrival
 
 
-def marking_disposable(address: Address) -> tuple[LiteralString, list[str]]:
-    """The statement that marks a lead's address as a throw-away one, for the operator to see; as `service_role`."""
-    return "UPDATE leads SET disposable = true WHERE lower(email) = lower(%s)", [address.email]
+def joining(leads: Sequence[NewLead]) -> tuple[SQL, list[str]]:
+    """The statement that puts leads on the list; those whose address is on it stay as they are.
+
+    Runs as `anon`, who may insert a lead and read none.
+    """
+    return _JOINING, [json.dumps(leads, ensure_ascii=False)]
+
+
+def marking_disposable(emails: Sequence[str]) -> tuple[LiteralString, list[list[str]]]:
+    """The statement that marks leads' addresses as throw-away ones, for the operator to see; as `service_role`."""
+    return (
+        "UPDATE leads SET disposable = true WHERE lower(email) IN (SELECT lower(unnest(%s::text[])))",
+        [list(emails)],
+    )
 
 
 async def count_founders(session: AsyncSession) -> int:
@@ -129,15 +140,17 @@ def _split(url: str):
         return urlsplit("")
 
 
-@lru_cache(maxsize=256)
-def _inserting(columns: tuple[str, ...]) -> SQL:
-    """The insert of a lead into `columns` of the model: no ORM work on the way of a visitor, and no column without use.
+def _inserting(columns: Sequence[str]) -> SQL:
+    """The insert of leads, given as one JSON array, into `columns` of the model: no ORM work on the way of a visitor.
 
     `ON CONFLICT DO NOTHING` names no target, because inferring one needs SELECT, which `anon` has not.
     """
-    statement = SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING").format(
-        Identifier(str(Lead.__tablename__)),
-        SQL(", ").join(map(Identifier, columns)),
-        SQL(", ").join([SQL("%s")] * len(columns)),
-    )
+    names = SQL(", ").join(map(Identifier, columns))
+    statement = SQL(
+        "INSERT INTO {table} ({names})"
+        " SELECT {names} FROM json_populate_recordset(null::{table}, %s) ON CONFLICT DO NOTHING"
+    ).format(table=Identifier(str(Lead.__tablename__)), names=names)
     return SQL(statement.as_string())  # pyright: ignore[reportArgumentType] - text of our own, made from the model
+
+
+_JOINING = _inserting(("email", "consent_version", *ARRIVAL))

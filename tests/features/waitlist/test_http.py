@@ -63,6 +63,18 @@ async def test_without_a_script_the_arrival_is_read_from_the_page_the_browser_le
     assert owner.execute("select utm_source, referral_code, referrer from leads").fetchone() == ("paper", "F7", None)
 
 
+async def test_visitors_who_join_at_once_are_all_kept_but_one_whom_the_database_refuses(client, owner):
+    owner.execute("alter table leads add constraint no_bobs check (email not like 'bob%')")
+    try:
+        names = ["alice", "bob", "carol", "dave"]
+        posts = [client.post("/join", data={"email": f"{name}@example.com"}) for name in names]
+        assert [answer.status_code for answer in await asyncio.gather(*posts)] == [303, 503, 303, 303]
+    finally:
+        owner.execute("alter table leads drop constraint no_bobs")
+    kept = owner.execute("select email from leads order by email").fetchall()
+    assert kept == [("alice@example.com",), ("carol@example.com",), ("dave@example.com",)]
+
+
 async def test_a_wrong_address_comes_back_with_its_reason_and_is_not_cached(client, owner):
     answer = await client.post("/join", data={"email": "nonsense"})
     assert answer.status_code == 422

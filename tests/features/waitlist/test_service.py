@@ -99,7 +99,8 @@ def test_throw_away_domains_are_known_by_themselves_and_below(address: str, disp
 
 
 async def join(database, email: str, arrival: service.Arrival = NOWHERE) -> None:
-    await database.run(Step(ANONYMOUS, *service.joining(service.read_address(email), arrival, CONSENT_VERSION)))
+    lead = service.new_lead(service.read_address(email), arrival, CONSENT_VERSION)
+    await database.run(Step(ANONYMOUS, *service.joining([lead])))
 
 
 @pytest.mark.anyio
@@ -123,7 +124,7 @@ async def test_joining_again_changes_nothing(database, owner):
 @pytest.mark.anyio
 async def test_a_throw_away_address_is_marked_for_the_operator(database, owner):
     await join(database, "Bob@mailinator.com")
-    await database.run(Step(SERVICE, *service.marking_disposable(service.read_address("bob@mailinator.com"))))
+    await database.run(Step(SERVICE, *service.marking_disposable(["bob@mailinator.com"])))
     assert owner.execute("select email, disposable from leads").fetchall() == [("Bob@mailinator.com", True)]
 
 
