@@ -6,13 +6,16 @@ whether a transaction pooler answers there.
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit, urlunsplit
+
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sigma_app.core.errors import StartError
 
 CONNECT_SECONDS = 5  # libpq's connect_timeout, for each address that the host name resolves to
-POOLER_PORT = "6543"  # Supabase's transaction mode; session mode and direct connections use 5432
+POOLER_PORT = "6543"  # Supabase's transaction mode
+SESSION_PORT = "5432"  # its session mode, and Postgres' own
 
 
 WAY_OUT = {  # by the variable that holds the address
@@ -77,6 +80,19 @@ def is_pooler(url: str) -> bool:
     """Whether a transaction pooler answers there, which keeps no prepared statements between transactions."""
     parameters = parse(url)
     return parameters.get("port") == POOLER_PORT or ".pooler." in parameters.get("host", "")
+
+
+def session_address(url: str) -> str:
+    """The address for a connection that keeps what it is told between transactions, LISTEN and SET above all.
+
+    Supabase's pooler has one on another port of the same host. Other transaction poolers are not told apart by their
+    address: a worker cannot work behind one (docs/operating.md).
+    """
+    parts = urlsplit(url)
+    if parts.port != int(POOLER_PORT) or ".pooler." not in (parts.hostname or ""):
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user}@{host.removesuffix(POOLER_PORT)}{SESSION_PORT}"))
 
 
 def _last_line(error: psycopg.Error) -> str:

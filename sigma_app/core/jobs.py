@@ -1,0 +1,205 @@
+"""Background jobs: queued in the transaction that causes them, run by a worker in this or another process.
+
+The queue is procrastinate's, in Postgres, in a schema of its own. A feature declares a job with
+`@job("feature:verb")` in its jobs.py, and queues it with `queueing` or `queue_job` (SQL: `sigma.queue_job`) in the
+transaction that makes it necessary: it commits with its cause or not at all. A job may run more than once, since a
+worker can die between doing its work and saying so: each is written so that the second time changes nothing.
+
+A job that fails is tried again, later and later; one that fails for good stays, with its errors, for the operator
+(`python -m sigma_app jobs`). One that succeeds is deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, LiteralString
+
+import psycopg
+from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+from procrastinate.exceptions import ConnectorException
+from procrastinate.job_context import JobContext
+from procrastinate.jobs import Job
+from psycopg import AsyncConnection
+from sqlalchemy import cast, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.connecting import CONNECT_SECONDS, session_address
+from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.errors import SigmaError, without_message
+
+CONCURRENCY = 10  # jobs at a time in one worker; they wait for other services most of the time
+HEARTBEAT = timedelta(seconds=5)
+SILENCE = timedelta(seconds=20)  # a worker that was not heard of for so long is dead, and its jobs run again
+GRACE = timedelta(seconds=5)  # for jobs in hand when the worker is told to stop; then they go back into the queue
+LONGEST = timedelta(minutes=10)  # a job under way for longer has ended, and its worker could not say so
+POLL = timedelta(seconds=1)  # when jobs that were to wait are looked for; new ones announce themselves
+RECONNECT = timedelta(seconds=2)
+
+logger = logging.getLogger(__name__)
+# It repeats the error's message, which may hold what people typed; the failures are ours to log, below.
+logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+
+queue = App(connector=PsycopgConnector())
+
+
+class JobError(SigmaError):
+    """A job could not do its work."""
+
+    retry = True
+    """Whether trying again can help."""
+    retry_after: timedelta | None = None
+    """How long the service that refused asks us to wait."""
+
+
+class Backoff(BaseRetryStrategy):
+    """Tries again after 5 s, 15 s, 45 s and so on up to six hours, each a quarter more or less; ten times.
+
+    That is 16 hours, 21 at the most: less than the 24 for which Resend knows the idempotency key of a mail.
+    """
+
+    TRIES = 10
+    FIRST = timedelta(seconds=5)
+    FACTOR = 3
+    LONGEST = timedelta(hours=6)
+    JITTER = 0.25
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """When to run `job` again after `exception`, or None for never."""
+        if isinstance(exception, asyncio.CancelledError):  # the worker stops: somebody else's turn, at once
+            return RetryDecision(retry_in={"seconds": 0})
+        if job.attempts >= self.TRIES or (isinstance(exception, JobError) and not exception.retry):
+            return None
+        wait = min(self.FIRST * self.FACTOR**job.attempts, self.LONGEST)
+        wait *= random.uniform(1 - self.JITTER, 1 + self.JITTER)  # noqa: S311 - spreads the load, guards nothing
+        if isinstance(exception, JobError) and exception.retry_after:
+            wait = max(wait, exception.retry_after)
+        return RetryDecision(retry_in={"seconds": wait.total_seconds()})  # pyright: ignore[reportArgumentType]
+
+
+def job(name: str, **options: Any) -> Callable:
+    """Declare the async function below as what the job `name` does; retried as `Backoff` says."""
+    return queue.task(name=name, retry=Backoff(), **options)
+
+
+def queueing(name: str, **arguments: Any) -> tuple[LiteralString, list[str]]:
+    """The statement that queues a job, for a Step of `Database.run` as SERVICE.
+
+    Args:
+        name: as declared with `job`.
+        arguments: what JSON can hold; ids rather than addresses, since failed jobs stay.
+    """
+    return "SELECT sigma.queue_job(%s, %s)", [name, json.dumps(arguments)]
+
+
+async def queue_job(session: AsyncSession, name: str, **arguments: Any) -> None:
+    """Queue a job in the transaction of `session`, which is one of SERVICE; see `queueing`."""
+    await session.exec(select(func.sigma.queue_job(name, cast(arguments, JSONB))))
+
+
+@asynccontextmanager
+async def working(login_url: str) -> AsyncIterator[None]:
+    """Run jobs inside the block; at its end those in hand are finished, or go back into the queue."""
+    worker = asyncio.create_task(_work_for_ever(login_url), name="worker")
+    try:
+        yield
+    finally:
+        worker.cancel()
+        with suppress(asyncio.CancelledError):
+            await worker
+
+
+async def work(login_url: str, *, until_idle: bool = False) -> None:
+    """Run jobs until cancelled, or, with `until_idle`, until none is due.
+
+    Raises:
+        ConnectorException: the database went away; jobs in hand are taken up again by whoever comes next.
+    """
+    connector = PsycopgConnector(
+        conninfo=session_address(login_url),
+        configure=_become_worker,
+        min_size=1,
+        max_size=3,
+        timeout=CONNECT_SECONDS,
+        kwargs={"connect_timeout": CONNECT_SECONDS},
+    )
+    with queue.replace_connector(connector):
+        try:
+            await connector.open_async()
+            await retry_stalled_jobs()
+            await queue.run_worker_async(
+                concurrency=CONCURRENCY,
+                wait=not until_idle,
+                listen_notify=not until_idle,
+                fetch_job_polling_interval=POLL.total_seconds(),
+                delete_jobs="successful",
+                update_heartbeat_interval=HEARTBEAT.total_seconds(),
+                stalled_worker_timeout=SILENCE.total_seconds(),
+                shutdown_graceful_timeout=GRACE.total_seconds(),
+                install_signal_handlers=False,
+                task_middleware=[_keep_error],
+            )
+        finally:
+            await connector.close_async()
+
+
+async def retry_stalled_jobs() -> None:
+    """Put back into the queue what nobody works on any more: jobs of workers that died, and those that never ended."""
+    manager = queue.job_manager
+    silent = await manager.get_stalled_jobs(seconds_since_heartbeat=SILENCE.total_seconds())
+    endless = await queue.connector.execute_query_all_async(_ENDLESS, seconds=LONGEST.total_seconds())
+    for stalled in {one.id for one in silent if one.id} | {row["id"] for row in endless}:
+        with suppress(ConnectorException):  # another worker was first
+            await manager.retry_job_by_id_async(stalled, datetime.now(UTC))
+
+
+_ENDLESS = (
+    "SELECT job.id FROM procrastinate_jobs AS job JOIN procrastinate_events AS event ON event.job_id = job.id"
+    " WHERE job.status = 'doing' AND event.type = 'started'"
+    " GROUP BY job.id HAVING max(event.at) < now() - make_interval(secs => %(seconds)s)"
+)
+
+
+# Without retry: the next minute does it again anyhow, and a retry would meet the lock of that one.
+@queue.periodic(cron="* * * * *")
+@queue.task(name="core:retry_stalled_jobs", queueing_lock="core:retry_stalled_jobs")
+async def retry_stalled_jobs_regularly(timestamp: int) -> None:
+    """Once a minute, however many workers there are."""
+    await retry_stalled_jobs()
+
+
+async def _work_for_ever(login_url: str) -> None:
+    while True:
+        try:
+            await work(login_url)
+        except (ConnectorException, psycopg.Error) as error:
+            logger.warning("The worker lost the database and tries again: %s", type(error).__name__)
+        await asyncio.sleep(RECONNECT.total_seconds())
+
+
+async def _become_worker(connection: AsyncConnection) -> None:
+    """For the session, which is the worker's own: the service's rights, and the schema that its queries leave out."""
+    await connection.set_autocommit(True)
+    await connection.execute("set role service_role")
+    await connection.execute("set search_path = procrastinate")
+
+
+async def _keep_error(call_next: Callable, context: JobContext, _: Any) -> Any:
+    """Keep why a try failed; the queue itself only knows that it did."""
+    try:
+        return await call_next()
+    except Exception as error:
+        known = isinstance(error, SigmaError)  # its message is ours, others may repeat what people typed
+        logger.warning("Job %s failed: %s", context.job.task_name, error if known else without_message(error))
+        kept = f"{type(error).__name__}: {error}" if known else without_message(error)
+        await get_database().run(
+            Step(SERVICE, "INSERT INTO sigma.job_errors (job_id, error) VALUES (%s, %s)", [context.job.id, kept])
+        )
+        raise

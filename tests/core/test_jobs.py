@@ -1,0 +1,285 @@
+"""The job queue, on a real database: with its cause or not at all, again when it fails, kept when it fails for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from procrastinate.jobs import Job
+
+from sigma_app.core import jobs
+from sigma_app.core.connecting import session_address
+from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, serve_requests_from
+from sigma_app.core.jobs import Backoff, JobError, queue_job, queueing, work, working
+
+pytestmark = pytest.mark.anyio
+
+
+class Refused(JobError):
+    """The other side says no."""
+
+    retry = False
+
+
+class Busy(JobError):
+    """The other side asks to wait."""
+
+    retry_after = timedelta(hours=1)
+
+
+@pytest.fixture
+def declare() -> Iterator[Callable]:
+    """Declare a job for the length of a test."""
+    declared: list[str] = []
+
+    def add(name: str, function: Callable) -> None:
+        jobs.job(name)(function)
+        declared.append(name)
+
+    yield add
+    for name in declared:
+        del jobs.queue.tasks[name]
+
+
+@pytest.fixture
+async def database(database: Database):
+    """As everywhere, and the one that this process uses."""
+    with serve_requests_from(database):
+        yield database
+
+
+@pytest.fixture
+def ran(declare) -> list[str]:
+    """What the job `test:note` was given, in the order in which it ran."""
+    given: list[str] = []
+
+    async def note(word: str) -> None:
+        given.append(word)
+
+    declare("test:note", note)
+    return given
+
+
+def waiting(owner: psycopg.Connection) -> list[tuple]:
+    return owner.execute(
+        "select task_name, status::text, attempts, scheduled_at from procrastinate.procrastinate_jobs"
+        " where task_name like 'test:%' order by id"
+    ).fetchall()
+
+
+async def test_a_job_runs_once_and_leaves_nothing_behind(database, login_url, owner, ran):
+    await database.run(Step(SERVICE, *queueing("test:note", word="it's \\ 100%s")))
+    await work(login_url, until_idle=True)
+    await work(login_url, until_idle=True)
+    assert ran == ["it's \\ 100%s"]
+    assert waiting(owner) == []
+
+
+async def test_a_job_is_there_if_its_cause_commits_and_only_then(database, login_url, ran):
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await database.run(Step(SERVICE, *queueing("test:note", word="lost")), Step(SERVICE, "select 1/0"))
+    async with database.transaction(SERVICE) as session:
+        await queue_job(session, "test:note", word="kept")
+    await work(login_url, until_idle=True)
+    assert ran == ["kept"]
+
+
+async def test_visitors_queue_nothing(database):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        await database.run(Step(ANONYMOUS, *queueing("test:note", word="mischief")))
+
+
+async def test_a_failure_is_kept_and_tried_again_later(database, login_url, owner, declare):
+    async def fail() -> None:
+        raise JobError("The other side is away.")
+
+    declare("test:fail", fail)
+    await database.run(Step(SERVICE, *queueing("test:fail")))
+    before = datetime.now(UTC)
+    await work(login_url, until_idle=True)
+    ((name, status, attempts, at),) = waiting(owner)
+    assert (name, status, attempts) == ("test:fail", "todo", 1)
+    assert timedelta(seconds=3) < at - before < timedelta(seconds=20)
+    assert owner.execute("select error from sigma.job_errors").fetchall() == [("JobError: The other side is away.",)]
+
+
+async def test_what_can_never_work_is_a_dead_letter_with_its_reason(database, login_url, owner, declare):
+    async def refuse() -> None:
+        raise Refused
+
+    declare("test:refuse", refuse)
+    await database.run(Step(SERVICE, *queueing("test:refuse")))
+    await work(login_url, until_idle=True)
+    assert [row[:3] for row in waiting(owner)] == [("test:refuse", "failed", 1)]
+    assert owner.execute("select error from sigma.job_errors").fetchall() == [("Refused: The other side says no.",)]
+
+
+async def test_an_unexpected_error_is_kept_without_the_values_in_its_message(database, login_url, owner, declare):
+    typed = "alice@example.com"
+
+    async def break_down() -> None:
+        raise ValueError(typed)
+
+    declare("test:break_down", break_down)
+    await database.run(Step(SERVICE, *queueing("test:break_down")))
+    await work(login_url, until_idle=True)
+    ((error,),) = owner.execute("select error from sigma.job_errors").fetchall()
+    assert error.startswith("ValueError")
+    assert "break_down" in error  # where it came from
+    assert "alice" not in error
+
+
+def tried(attempts: int) -> Job:
+    return Job(id=1, queue="default", lock=None, queueing_lock=None, task_name="test:any", attempts=attempts)
+
+
+def wait_after(attempts: int, error: BaseException) -> timedelta | None:
+    decision = Backoff().get_retry_decision(exception=error, job=tried(attempts))
+    if decision is None:
+        return None
+    assert decision.retry_at
+    return decision.retry_at - datetime.now(UTC)
+
+
+def test_each_try_waits_longer_with_a_bound_and_with_jitter():
+    waits = [wait_after(attempts, JobError()) for attempts in range(Backoff.TRIES)]
+    expected = [5 * 3**attempts for attempts in range(8)] + [6 * 3600] * 2
+    for wait, seconds in zip(waits, expected, strict=True):
+        assert wait is not None
+        assert 0.7 * seconds <= wait.total_seconds() <= 1.3 * seconds
+    assert len({round(wait_after(5, JobError()).total_seconds()) for _ in range(20)}) > 1  # pyright: ignore[reportOptionalMemberAccess]
+    assert wait_after(Backoff.TRIES, JobError()) is None
+
+
+def test_a_service_that_asks_for_more_time_gets_it():
+    wait = wait_after(0, Busy())
+    assert wait
+    assert wait > timedelta(minutes=59)
+
+
+async def ended_between_jobs(owner: psycopg.Connection) -> None:
+    """End all connections of the worker while it has no job in hand, nor can take one."""
+    while True:
+        with owner.transaction():
+            owner.execute("lock table procrastinate.procrastinate_jobs in exclusive mode")
+            if not owner.execute("select from procrastinate.procrastinate_jobs").fetchall():
+                owner.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'authenticator'")
+                return
+        await asyncio.sleep(0.01)
+
+
+async def test_two_workers_share_the_queue_and_run_each_job_once(database, login_url, ran):
+    for number in range(20):
+        await database.run(Step(SERVICE, *queueing("test:note", word=str(number))))
+    # One queue object carries one connector, so the second worker is a bare one
+    await asyncio.gather(work(login_url, until_idle=True), second_worker(login_url))
+    assert sorted(ran, key=int) == [str(number) for number in range(20)]
+
+
+async def second_worker(login_url: str) -> None:
+    app = jobs.App(
+        connector=jobs.PsycopgConnector(conninfo=login_url, configure=jobs._become_worker, min_size=1, max_size=2)
+    )
+    app.tasks = jobs.queue.tasks
+    async with app.open_async():
+        await app.run_worker_async(wait=False, listen_notify=False, install_signal_handlers=False)
+
+
+async def test_a_running_worker_takes_a_new_job_up_at_once(database, login_url, declare):
+    done = asyncio.Event()
+
+    async def finish() -> None:
+        done.set()
+
+    declare("test:finish", finish)
+    async with working(login_url):
+        await database.run(Step(SERVICE, *queueing("test:finish")))
+        await asyncio.wait_for(done.wait(), 10)
+
+
+async def test_a_worker_that_stops_finishes_the_job_in_hand(database, login_url, owner, declare):
+    started, finished = asyncio.Event(), []
+
+    async def take_a_while() -> None:
+        started.set()
+        await asyncio.sleep(0.2)
+        finished.append(True)
+
+    declare("test:take_a_while", take_a_while)
+    await database.run(Step(SERVICE, *queueing("test:take_a_while")))
+    async with working(login_url):
+        await asyncio.wait_for(started.wait(), 10)
+    assert finished
+    assert waiting(owner) == []
+
+
+async def test_a_job_too_long_for_the_grace_goes_back_into_the_queue(
+    database, login_url, owner, declare, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(jobs, "GRACE", timedelta(milliseconds=50))
+    started = asyncio.Event()
+
+    async def take_for_ever() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    declare("test:take_for_ever", take_for_ever)
+    await database.run(Step(SERVICE, *queueing("test:take_for_ever")))
+    async with working(login_url):
+        await asyncio.wait_for(started.wait(), 10)
+    assert [row[:2] for row in waiting(owner)] == [("test:take_for_ever", "todo")]
+
+
+async def test_the_jobs_of_a_worker_that_died_run_again(database, login_url, owner, ran):
+    await database.run(Step(SERVICE, *queueing("test:note", word="again")))
+    owner.execute("set search_path = procrastinate")
+    (dead,) = owner.execute("select worker_id from procrastinate_register_worker_v1()").fetchone() or (None,)
+    owner.execute("select procrastinate_fetch_job_v2(null, %s)", [dead])
+    await work(login_url, until_idle=True)
+    assert ran == []  # it may be alive
+    owner.execute("update procrastinate_workers set last_heartbeat = now() - interval '1 minute' where id = %s", [dead])
+    await work(login_url, until_idle=True)
+    assert ran == ["again"]
+
+
+async def test_a_worker_survives_the_loss_of_its_connections(database, login_url, owner, declare, monkeypatch):
+    monkeypatch.setattr(jobs, "RECONNECT", timedelta(milliseconds=50))
+    monkeypatch.setattr(jobs, "HEARTBEAT", timedelta(milliseconds=50))
+    first, second = asyncio.Event(), asyncio.Event()
+
+    async def tell(which: int) -> None:
+        (first if which == 1 else second).set()
+
+    declare("test:tell", tell)
+    async with working(login_url):
+        await database.run(Step(SERVICE, *queueing("test:tell", which=1)))
+        await asyncio.wait_for(first.wait(), 10)
+        await asyncio.wait_for(ended_between_jobs(owner), 10)
+        owner.execute("select sigma.queue_job('test:tell', '{\"which\": 2}')")
+        await asyncio.wait_for(second.wait(), 30)
+
+
+async def test_a_job_whose_end_was_never_told_runs_again(database, login_url, owner, ran):
+    await database.run(Step(SERVICE, *queueing("test:note", word="again")))
+    owner.execute("set search_path = procrastinate")
+    (alive,) = owner.execute("select worker_id from procrastinate_register_worker_v1()").fetchone() or (None,)
+    owner.execute("select procrastinate_fetch_job_v2(null, %s)", [alive])
+    owner.execute("update procrastinate_events set at = at - interval '11 minutes' where type = 'started'")
+    await work(login_url, until_idle=True)
+    assert ran == ["again"]
+
+
+@pytest.mark.parametrize(
+    ("given", "session"),
+    [
+        ("postgresql://u:p@aws.pooler.supabase.com:6543/postgres", "postgresql://u:p@aws.pooler.supabase.com:5432/postgres"),
+        ("postgresql://u:6543@h.pooler.supabase.com:6543/d?x=1", "postgresql://u:6543@h.pooler.supabase.com:5432/d?x=1"),
+        ("postgresql://u:p@db.example.com:6543/postgres", "postgresql://u:p@db.example.com:6543/postgres"),
+        ("postgresql://u@/d?host=%2Ftmp%2Fs", "postgresql://u@/d?host=%2Ftmp%2Fs"),
+    ],
+)  # fmt: skip
+def test_supabases_pooler_has_sessions_on_another_port(given: str, session: str):
+    assert session_address(given) == session
