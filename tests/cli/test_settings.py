@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_settings_are_read_once_and_cannot_be_changed(monkeypatch: pytest.Monkey
     assert first.port == 3210
     with pytest.raises(Exception, match="frozen"):
         first.port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_another_programs_variable_is_not_taken_for_one_of_ours(monkeypatch: pytest.MonkeyPatch):
+    names = {name.upper() for name in Settings.model_fields} - set(chain(*map(aliases, Settings.model_fields)))
+    assert {"ENV", "REDIS_URL", "PUBLIC_URL", "DATA_DIR"} <= names
+    for name in names:
+        monkeypatch.setenv(name, "another program's")
+    assert load().env == "development"
 
 
 @pytest.mark.parametrize(
