@@ -17,6 +17,7 @@ from functools import cache, cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -128,6 +129,15 @@ class Settings(BaseSettings):
         return _origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether the address that people use leads nowhere but to the machine that they sit at."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    @property
     def _reached_at(self) -> str:
         """The name by which a browser on this machine reaches what listens on HOST."""
         try:
@@ -235,5 +245,10 @@ def _refuse_contradictions(settings: Settings) -> None:
             for part in PARTS
             if not settings.is_hosted(part) and part not in settings.allow_local
         ]
+        if settings.public_url is None or (settings.public_url.scheme != "https" and not settings.is_loopback):
+            problems.append(
+                "BASE_URL: production needs the public address, an https one, because pages and mails link to it:"
+                " BASE_URL=https://sigma.example.com"
+            )
     if problems:
         raise SettingsError("\n".join(problems))

@@ -152,7 +152,7 @@ def test_production_refuses_every_stand_in_by_name_and_starts_when_they_are_allo
     done = sigma.run("run")
     assert done.returncode == 2
     assert [word in done.stderr for word in ("database", "auth", "payments", "mail")] == [True] * 4
-    sigma.variables["SIGMA_ALLOW_LOCAL"] = "database, auth, payments, mail"
+    sigma.variables |= {"SIGMA_ALLOW_LOCAL": "database, auth, payments, mail", "BASE_URL": sigma.base_url}
     sigma.start()
 
 

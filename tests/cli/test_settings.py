@@ -81,6 +81,32 @@ def test_the_public_address_is_written_as_browsers_write_an_origin(
     assert load().base_url == origin
 
 
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ("https://sigma.example.com", True),
+        ("http://localhost:3000", True),
+        ("http://127.0.0.2:3000", True),
+        ("http://[::1]:3000", True),
+        ("http://sigma.example.com", False),
+        ("http://localhost.example.com", False),
+        ("http://192.168.1.4:3000", False),
+        ("", False),
+    ],
+)
+def test_production_insists_on_a_public_address_that_links_can_carry(
+    monkeypatch: pytest.MonkeyPatch, given: str, accepted: bool
+):
+    monkeypatch.setenv("BASE_URL", given)
+    assert load().env == "development"
+    monkeypatch.setenv("SIGMA_ENV", "production")
+    monkeypatch.setenv("SIGMA_ALLOW_LOCAL", ",".join(settings.PARTS))
+    if accepted:
+        assert load().env == "production"
+    else:
+        assert refusal().startswith("BASE_URL: production needs the public address, an https one")
+
+
 @pytest.mark.parametrize("more", ["/app", "/?a=b", "/#top", "?", "//"])
 def test_a_public_address_with_more_than_an_origin_is_refused(monkeypatch: pytest.MonkeyPatch, more: str):
     monkeypatch.setenv("BASE_URL", f"https://sigma.example.com{more}")
