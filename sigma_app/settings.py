@@ -2,21 +2,31 @@
 
 Every variable that Sigma understands is a field here, with its default, its unit and its meaning; `.env.example`
 repeats them for people. `load()` reads the process environment and a `.env` file beside the Makefile, and
-either returns a frozen `Settings` or raises one `SettingsError` that names every variable at fault at once.
+either returns a frozen `Settings` or raises one `SettingsError` that names every variable at fault at once. A name in
+`.env` that is no variable of Sigma's is at fault too; in the process environment, which belongs to other programs as
+well, one that is nearly a variable of Sigma's is worth a warning.
 """
 
 from __future__ import annotations
 
+import difflib
+import logging
+import os
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
+
+logger = logging.getLogger(__name__)
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,9 +35,16 @@ PARTS: tuple[Part, ...] = ("database", "auth", "payments", "mail")
 
 _SECRET_ENDINGS = ("_KEY", "_SECRET", "_URL")  # of variables whose value is never shown: an address may hold a password
 
+# Where Sigma's variables begin that other programs hardly have a like of; PORT and HOST are like a good many.
+_PREFIXES = ("SIGMA_", "DATABASE_", "VITE_SUPABASE_", "SUPABASE_", "STRIPE_", "RESEND_", "JOIN_LIMIT_")
+# How alike two names are (difflib's ratio): STRIPE_SECRETKEY and STRIPE_SECRET_KEY 0.97, SUPABASE_SERVICE_KEY and
+# SUPABASE_SERVICE_ROLE_KEY 0.89, DATABASE_USER and DATABASE_URL 0.88, STRIPE_API_KEY and STRIPE_SECRET_KEY 0.71.
+_HARDLY_ANOTHER = 0.9
+_PERHAPS_MEANT = 0.75
+
 
 class SettingsError(Exception):
-    """A variable is missing, malformed or contradicts another; the message has one line for each."""
+    """A variable is unknown, missing, malformed or contradicts another; the message has one line for each."""
 
 
 class Settings(BaseSettings):
@@ -36,9 +53,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=PROJECT_ROOT / ".env",
         env_ignore_empty=True,
-        extra="ignore",
+        extra="forbid",
         frozen=True,
-        populate_by_name=True,
     )
 
     # Where and as what it runs
@@ -113,6 +129,15 @@ class Settings(BaseSettings):
         return _origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether the address that people use leads nowhere but to the machine that they sit at."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    @property
     def _reached_at(self) -> str:
         """The name by which a browser on this machine reaches what listens on HOST."""
         try:
@@ -140,6 +165,8 @@ def load() -> Settings:
     Raises:
         SettingsError: one line for each variable at fault, never with a secret's value in it.
     """
+    for name, meant in misspelt(os.environ):  # first: it may be why something else is missing
+        logger.warning("%s: not a variable that Sigma knows. Did you mean %s?", name, meant)
     try:
         settings = Settings()  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
@@ -158,6 +185,26 @@ def get_settings() -> Settings:
     return load()
 
 
+def known_names() -> Iterator[str]:
+    """Every variable that Sigma reads."""
+    for field in Settings.model_fields.values():
+        yield from _names(field)
+
+
+def misspelt(environment: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each name that can hardly be anything but a misspelt variable of Sigma's, with the one it is like."""
+    known = set(known_names())
+    for name in environment:
+        if name.upper() not in known and name.upper().startswith(_PREFIXES):
+            for meant in difflib.get_close_matches(name.upper(), known, 1, _HARDLY_ANOTHER):
+                yield name, meant
+
+
+def _names(field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+
+
 def _origin_of(url: AnyHttpUrl) -> str:
     """Scheme, host and port, the last only where it is not the scheme's own."""
     port = "" if url.port == {"http": 80, "https": 443}[url.scheme] else f":{url.port}"
@@ -167,9 +214,17 @@ def _origin_of(url: AnyHttpUrl) -> str:
 def _explain(error: ErrorDetails) -> str:
     """One pydantic error as a sentence that starts with the variable's name, the alias that pydantic knows it by."""
     name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return _explain_unknown(name.upper())  # pydantic-settings has it in small letters
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     shown = "" if name.endswith(_SECRET_ENDINGS) else f" (is {error['input']!r})"
     return f"{name}: {reason}{shown}. Correct or remove it in the environment or in .env."
+
+
+def _explain_unknown(name: str) -> str:
+    meant = difflib.get_close_matches(name, known_names(), 1, _PERHAPS_MEANT)
+    way_out = f"Did you mean {meant[0]}?" if meant else "Remove it from .env, or turn it into a comment."
+    return f"{name}: not a variable that Sigma knows. {way_out}"
 
 
 def _refuse_contradictions(settings: Settings) -> None:
@@ -190,5 +245,10 @@ def _refuse_contradictions(settings: Settings) -> None:
             for part in PARTS
             if not settings.is_hosted(part) and part not in settings.allow_local
         ]
+        if settings.public_url is None or (settings.public_url.scheme != "https" and not settings.is_loopback):
+            problems.append(
+                "BASE_URL: production needs the public address, an https one, because pages and mails link to it:"
+                " BASE_URL=https://sigma.example.com"
+            )
     if problems:
         raise SettingsError("\n".join(problems))

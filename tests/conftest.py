@@ -65,9 +65,9 @@ class Person:
         return user_actor(self.id, self.email)
 
 
-def settings_for(data_dir: Path, **values) -> Settings:
-    """The settings of a checkout with this data directory and nothing else configured."""
-    return Settings(_env_file=None, data_dir=data_dir, **values)  # pyright: ignore[reportCallIssue]
+def settings_for(data_dir: Path, **variables) -> Settings:
+    """The settings of a checkout with this data directory and no other variables than these."""
+    return Settings(_env_file=None, SIGMA_DATA_DIR=data_dir, **variables)  # pyright: ignore[reportCallIssue]
 
 
 def remove(cluster: postgres.Cluster) -> None:

@@ -104,7 +104,8 @@ class Sigma:
         """Stop whatever still runs, and take away the files that root keeps outside of the data directory."""
         if self.process and self.process.poll() is None:
             self.stop()
-        cluster = postgres.locate(Settings(_env_file=None, data_dir=self.data_dir))  # pyright: ignore[reportCallIssue]
+        settings = Settings(_env_file=None, SIGMA_DATA_DIR=self.data_dir)  # pyright: ignore[reportCallIssue]
+        cluster = postgres.locate(settings)
         cluster.stop()
         if os.geteuid() == 0:
             shutil.rmtree(cluster.layout.home, ignore_errors=True)

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from sigma_app.settings import PROJECT_ROOT, SettingsError, get_settings
+from sigma_app.settings import PROJECT_ROOT, get_settings
 
 _BUILT = PROJECT_ROOT / ".sigma"
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -39,10 +39,7 @@ def _concerns(where: Path, place: Path) -> bool:
 
 
 def _data_dir() -> Path:
-    try:
-        return get_settings().data_dir
-    except SettingsError:  # `build` needs none, and must not fail over them here
-        return _BUILT
+    return get_settings().data_dir
 
 
 def _full_places() -> list[Path]:

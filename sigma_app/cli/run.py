@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -152,4 +153,31 @@ def _port_refused(settings: Settings, error: OSError) -> str:
 
 
 def _announce(settings: Settings, steps: Steps) -> None:
-    steps.block(f"Sigma is at {settings.base_url}", describe_parts(settings), "Ctrl-C stops it.")
+    title = f"Sigma is at {settings.base_url}"
+    if elsewhere := _address_in_the_network(settings):
+        title += f", and for other machines on the network at http://{elsewhere}:{settings.port}"
+    steps.block(title, describe_parts(settings), "Ctrl-C stops it.")
+
+
+def _address_in_the_network(settings: Settings) -> str | None:
+    """Where other machines find this one, if Sigma listens on every network and no BASE_URL says otherwise.
+
+    It is the address that the system would send from to one of those that RFC 5737 and 3849 keep for documentation.
+    Connecting a UDP socket asks for the route and sends nothing.
+    """
+    try:
+        listens_on = ip_address(settings.host)
+    except ValueError:  # a name
+        return None
+    if settings.public_url is not None or not listens_on.is_unspecified:
+        return None
+    family, far_away = {4: (socket.AF_INET, "192.0.2.1"), 6: (socket.AF_INET6, "2001:db8::1")}[listens_on.version]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far_away, 9))
+            found = ip_address(probe.getsockname()[0])
+    except OSError:  # no network
+        return None
+    if found.is_loopback or found.is_link_local:
+        return None
+    return f"[{found}]" if found.version == 6 else str(found)

@@ -21,6 +21,7 @@ from sigma_app.core.errors import StartError
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 from sigma_app.frontend import toolchain
 from sigma_app.frontend.finish import without_hydration
+from sigma_app.frontend.static import ADDRESSED
 from sigma_app.settings import PROJECT_ROOT
 
 BUILDS = PROJECT_ROOT / ".sigma" / "frontend"
@@ -134,10 +135,14 @@ def _phase(line: str) -> str | None:
 
 
 def _keep(finished: Path) -> None:
-    """Put the export in its place in one step, and drop the builds of older sources."""
+    """Put the export in its place in one step, and drop the builds of older sources.
+
+    Reflex compresses every file or none, the pages before they are finished; static.py compresses those when it has
+    filled in their address, so the build's are left behind.
+    """
     draft = finished.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
-    shutil.copytree(_EXPORTED, draft)
+    shutil.copytree(_EXPORTED, draft, ignore=shutil.ignore_patterns(*(f"*{suffix}.*" for suffix in ADDRESSED)))
     _prerender_404(draft)
     for old in BUILDS.iterdir():
         if old.is_dir() and old != draft:

@@ -28,8 +28,8 @@ _IMMUTABLE = b"public, max-age=31536000, immutable"
 _LONG = b"public, max-age=604800"  # a week; typefaces change by another file name
 _REVALIDATED = b"no-cache"
 _CACHING = {"assets": _IMMUTABLE, "fonts": _LONG}
-_ADDRESSED = {".html", ".xml", ".txt", ".webmanifest"}
-_COMPRESSIBLE = _ADDRESSED | {".js", ".css", ".svg", ".json", ".ico"}
+ADDRESSED = {".html", ".xml", ".txt", ".webmanifest"}  # may name the public address
+_COMPRESSIBLE = ADDRESSED | {".js", ".css", ".svg", ".json", ".ico"}
 _NEVER_SERVED = {INLINE_SCRIPTS, "__spa-fallback.html"}
 
 _BROTLI_QUALITY = 5  # the best quality saves a tenth more and costs each start a quarter of a second
@@ -116,7 +116,7 @@ def _request_path(relative: Path) -> str:
 
 def _load(path: Path, relative: Path, origin: str) -> MemoryFile:
     body = path.read_bytes()
-    if path.suffix in _ADDRESSED:
+    if path.suffix in ADDRESSED:
         body = body.replace(PLACEHOLDER_ORIGIN.encode(), origin.encode())
     caching = _CACHING.get(relative.parts[0], _REVALIDATED)
     bodies = {"": body, **(_compressed(path, body) if path.suffix in _COMPRESSIBLE else {})}
@@ -149,7 +149,7 @@ def _media_type(path: Path) -> bytes:
 def _compressed(path: Path, body: bytes) -> dict[str, bytes]:
     """`body` compressed: taken from the build where it is the same, made now where the address was filled in."""
     built = {"br": path.with_name(path.name + ".br"), "gzip": path.with_name(path.name + ".gz")}
-    if path.suffix not in _ADDRESSED and all(sidecar.is_file() for sidecar in built.values()):
+    if path.suffix not in ADDRESSED and all(sidecar.is_file() for sidecar in built.values()):
         found = {encoding: sidecar.read_bytes() for encoding, sidecar in built.items()}
     else:
         found = {

@@ -62,6 +62,18 @@ def test_an_env_file_that_is_not_utf_8_is_one_line(tmp_path: Path):
     assert_one_line(Sigma(tmp_path / "data", root=root).run("run"), ".env", "UTF-8")
 
 
+def test_a_build_for_production_says_what_is_missing_before_it_starts(sigma: Sigma):
+    sigma.variables = {"SIGMA_ENV": "production", "SIGMA_ALLOW_LOCAL": "database,auth,payments,mail"}
+    assert_one_line(sigma.run("build"), "BASE_URL")
+
+
+def test_a_misspelt_variable_is_said_and_does_not_stop_a_command(sigma: Sigma):
+    sigma.variables = {"STRIPE_SECRETKEY": "sk_s3cret"}
+    done = sigma.run("status", "--env")
+    assert done.returncode == 0
+    assert done.stderr == "STRIPE_SECRETKEY: not a variable that Sigma knows. Did you mean STRIPE_SECRET_KEY?\n"
+
+
 @pytest.mark.parametrize("command", ["run", "dev"])
 @pytest.mark.parametrize("wrong", ["unreachable", "refused", "malformed"])
 def test_a_wrong_login_address_is_one_line_and_comes_before_any_request(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +17,8 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
+from sigma_app.cli import run
+from tests.conftest import settings_for
 from tests.sigma import PROJECT_ROOT, Sigma, clean_environment, free_port
 
 
@@ -67,6 +71,40 @@ def test_the_start_shows_its_steps_and_says_where_everything_is(sigma: Sigma):
     assert f"http://localhost:{sigma.port}" in shown
     for part in ("database", "auth", "payments", "mail"):
         assert any(line.split()[:2] == [part, "local"] for line in shown.splitlines())
+
+
+def test_listening_on_every_network_it_says_where_other_machines_find_it(sigma: Sigma):
+    addresses = {
+        address.address
+        for name, interface in psutil.net_if_addrs().items()
+        for address in interface
+        if address.family == socket.AF_INET and name != "lo"
+    }
+    if not addresses:
+        pytest.skip("this machine is on no network")
+    sigma.variables = {"HOST": "0.0.0.0"}  # noqa: S104 - a wildcard is what is tested
+    sigma.start()
+    shown = re.search(rf"Sigma is at http://localhost:{sigma.port}, .* http://(.+):{sigma.port}$", sigma.log.read_text(), re.M)
+    assert shown is not None
+    assert shown[1] in addresses
+    with urlopen(f"http://{shown[1]}:{sigma.port}/", timeout=10) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{}, {"HOST": "localhost"}, {"HOST": "0.0.0.0", "BASE_URL": "https://sigma.example.com"}],  # noqa: S104
+)
+def test_it_names_no_other_address_where_there_is_none_or_a_public_one(tmp_path: Path, variables: dict):
+    assert run._address_in_the_network(settings_for(tmp_path, **variables)) is None
+
+
+def test_without_a_network_it_names_no_other_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def unreachable(*_: object) -> None:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(run.socket.socket, "connect", unreachable)
+    assert run._address_in_the_network(settings_for(tmp_path, HOST="0.0.0.0")) is None  # noqa: S104
 
 
 def test_killing_the_server_loses_no_acknowledged_row(sigma: Sigma):
@@ -152,7 +190,7 @@ def test_production_refuses_every_stand_in_by_name_and_starts_when_they_are_allo
     done = sigma.run("run")
     assert done.returncode == 2
     assert [word in done.stderr for word in ("database", "auth", "payments", "mail")] == [True] * 4
-    sigma.variables["SIGMA_ALLOW_LOCAL"] = "database, auth, payments, mail"
+    sigma.variables |= {"SIGMA_ALLOW_LOCAL": "database, auth, payments, mail", "BASE_URL": sigma.base_url}
     sigma.start()
 
 

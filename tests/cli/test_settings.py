@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import AliasChoices, AnyHttpUrl, SecretStr
+from pydantic import AnyHttpUrl, SecretStr
 
 from sigma_app import settings
-from sigma_app.settings import Settings, SettingsError, get_settings, load
+from sigma_app.settings import PROJECT_ROOT, Settings, SettingsError, get_settings, known_names, load
 
 
 @pytest.fixture(autouse=True)
 def unset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Nothing is set, and .env is one of the test's own."""
-    for names in map(aliases, Settings.model_fields):
-        for name in names:
-            monkeypatch.delenv(name, raising=False)
+    for name in known_names():
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()
-
-
-def aliases(field: str) -> list[str]:
-    alias = Settings.model_fields[field].validation_alias
-    return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
 
 
 def refusal() -> str:
@@ -44,6 +39,14 @@ def test_settings_are_read_once_and_cannot_be_changed(monkeypatch: pytest.Monkey
     assert first.port == 3210
     with pytest.raises(Exception, match="frozen"):
         first.port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_another_programs_variable_is_not_taken_for_one_of_ours(monkeypatch: pytest.MonkeyPatch):
+    names = {name.upper() for name in Settings.model_fields} - set(known_names())
+    assert {"ENV", "REDIS_URL", "PUBLIC_URL", "DATA_DIR"} <= names
+    for name in names:
+        monkeypatch.setenv(name, "another program's")
+    assert load().env == "development"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +81,32 @@ def test_the_public_address_is_written_as_browsers_write_an_origin(
     assert load().base_url == origin
 
 
+@pytest.mark.parametrize(
+    ("given", "accepted"),
+    [
+        ("https://sigma.example.com", True),
+        ("http://localhost:3000", True),
+        ("http://127.0.0.2:3000", True),
+        ("http://[::1]:3000", True),
+        ("http://sigma.example.com", False),
+        ("http://localhost.example.com", False),
+        ("http://192.168.1.4:3000", False),
+        ("", False),
+    ],
+)
+def test_production_insists_on_a_public_address_that_links_can_carry(
+    monkeypatch: pytest.MonkeyPatch, given: str, accepted: bool
+):
+    monkeypatch.setenv("BASE_URL", given)
+    assert load().env == "development"
+    monkeypatch.setenv("SIGMA_ENV", "production")
+    monkeypatch.setenv("SIGMA_ALLOW_LOCAL", ",".join(settings.PARTS))
+    if accepted:
+        assert load().env == "production"
+    else:
+        assert refusal().startswith("BASE_URL: production needs the public address, an https one")
+
+
 @pytest.mark.parametrize("more", ["/app", "/?a=b", "/#top", "?", "//"])
 def test_a_public_address_with_more_than_an_origin_is_refused(monkeypatch: pytest.MonkeyPatch, more: str):
     monkeypatch.setenv("BASE_URL", f"https://sigma.example.com{more}")
@@ -110,12 +139,72 @@ def test_a_refusal_shows_a_value_that_is_no_secret(monkeypatch: pytest.MonkeyPat
 def test_every_variable_that_may_hold_a_secret_is_known_as_one_by_its_name():
     may_hold = [
         name
-        for field, info in Settings.model_fields.items()
+        for info in Settings.model_fields.values()
         if info.annotation in (SecretStr | None, AnyHttpUrl | None)
-        for name in aliases(field)
+        for name in settings._names(info)
     ]
     assert len(may_hold) >= 10
     assert [name for name in may_hold if not name.endswith(settings._SECRET_ENDINGS)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("RESEND_APIKEY", "Did you mean RESEND_API_KEY?"),
+        ("STRIPE_SECRETKEY", "Did you mean STRIPE_SECRET_KEY?"),
+        ("base_ulr", "Did you mean BASE_URL?"),
+        ("SIGMA_ALLOW_LOCALS", "Did you mean SIGMA_ALLOW_LOCAL?"),
+        ("STRIPE_API_KEY", "Remove it from .env, or turn it into a comment."),
+        ("SOMETHING", "Remove it from .env, or turn it into a comment."),
+    ],
+)
+def test_a_name_in_the_env_file_that_sigma_does_not_know_is_refused(tmp_path: Path, name: str, rest: str):
+    (tmp_path / ".env").write_text(f"{name}=s3cret\n")
+    assert refusal() == f"{name.upper()}: not a variable that Sigma knows. {rest}"
+
+
+def test_every_unknown_name_is_named_at_once_beside_the_malformed_values(tmp_path: Path):
+    (tmp_path / ".env").write_text("PROT=3001\nPORT=abc\nexport RESEND_APIKEY=s3cret\n")
+    assert sorted(line.split(":")[0] for line in refusal().splitlines()) == ["PORT", "PROT", "RESEND_APIKEY"]
+
+
+def test_the_example_has_every_variable_and_no_other():
+    example = (PROJECT_ROOT / ".env.example").read_text()
+    named = re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)
+    assert set(named) | {"SUPABASE_URL", "SUPABASE_ANON_KEY"} == set(known_names())
+    assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RESEND_APIKEY", "RESEND_API_KEY"),
+        ("STRIPE_SECRETKEY", "STRIPE_SECRET_KEY"),
+        ("DATABASE_ULR", "DATABASE_URL"),
+        ("VITE_SUPABASE_ANONKEY", "VITE_SUPABASE_ANON_KEY"),
+        ("SIGMA_ALOW_LOCAL", "SIGMA_ALLOW_LOCAL"),
+        ("JOIN_LIMIT_PER_ADRESS", "JOIN_LIMIT_PER_ADDRESS"),
+    ],
+)
+def test_a_misspelt_name_in_the_environment_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, meant: str
+):
+    monkeypatch.setenv(name, "s3cret")
+    load()
+    assert caplog.messages == [f"{name}: not a variable that Sigma knows. Did you mean {meant}?"]
+
+
+def test_other_programs_variables_raise_no_alarm(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    others = """
+        SUPABASE_ACCESS_TOKEN SUPABASE_DB_PASSWORD SUPABASE_DB_URL SUPABASE_SERVICE_KEY SUPABASE_JWT_SECRET
+        STRIPE_API_KEY STRIPE_PUBLISHABLE_KEY STRIPE_ACCOUNT RESEND_FROM VITE_SUPABASE_PUBLISHABLE_KEY
+        DATABASE_HOST DATABASE_PORT DATABASE_USER DATABASE_NAME DATABASE_PASSWORD DATABASE_DIRECT_URL
+        TEST_DATABASE_URL SIGMA_VERSION PORTS HOSTS BASEURL REFLEX_REDIS_URLS
+    """.split()
+    for name in others:
+        monkeypatch.setenv(name, "another program's")
+    load()
+    assert caplog.messages == []
 
 
 def test_an_env_file_that_is_not_utf_8_is_one_line_that_names_it(tmp_path: Path):

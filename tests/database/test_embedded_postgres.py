@@ -25,7 +25,8 @@ from sigma_app.core.login import login_url
 from sigma_app.core.migrations import migrate
 from sigma_app.embedded import postgres, postgres_layout
 from sigma_app.embedded.postgres_layout import ClusterError
-from sigma_app.settings import PROJECT_ROOT, Settings
+from sigma_app.settings import PROJECT_ROOT
+from tests.conftest import settings_for
 
 ROOT = os.geteuid() == 0
 
@@ -37,7 +38,7 @@ def settings(tmp_path):
 
 
 def checkout(data_dir: Path):
-    made = Settings(_env_file=None, data_dir=data_dir)  # pyright: ignore[reportCallIssue]
+    made = settings_for(data_dir)
     yield made
     cluster = postgres.locate(made)
     cluster.stop()
@@ -235,7 +236,7 @@ class TestIdentity:
         if stopped:
             cluster.stop()
         shutil.copytree(settings.data_dir, tmp_path / "copy")
-        copy = Settings(_env_file=None, data_dir=tmp_path / "copy")  # pyright: ignore[reportCallIssue]
+        copy = settings_for(tmp_path / "copy")
         for attempt in (postgres.locate, postgres.start):
             with pytest.raises(
                 ClusterError, match=f"is a copy of {settings.data_dir}, .* Remove .*/copy/postgres.id"
@@ -333,7 +334,7 @@ class TestPlaces:
 class TestSayingWhy:
     def test_a_data_directory_that_cannot_be_made(self, tmp_path):
         (tmp_path / "file").touch()
-        settings = Settings(_env_file=None, data_dir=tmp_path / "file" / ".sigma")  # pyright: ignore[reportCallIssue]
+        settings = settings_for(tmp_path / "file" / ".sigma")
         with pytest.raises(ClusterError, match="set SIGMA_DATA_DIR") as refused:
             postgres.start(settings)
         assert "\n" not in str(refused.value)
@@ -421,12 +422,12 @@ def _python_for(who: dict) -> str:
 _START_AND_PRINT = """
 import sys; from pathlib import Path
 from sigma_app.embedded import postgres; from sigma_app.settings import Settings
-print(postgres.start(Settings(_env_file=None, data_dir=Path(sys.argv[1]))).pid)
+print(postgres.start(Settings(_env_file=None, SIGMA_DATA_DIR=Path(sys.argv[1]))).pid)
 """
 _START_AND_STOP = """
 import sys; from pathlib import Path
 from sigma_app.embedded import postgres; from sigma_app.settings import Settings
-cluster = postgres.start(Settings(_env_file=None, data_dir=Path(sys.argv[1])))
+cluster = postgres.start(Settings(_env_file=None, SIGMA_DATA_DIR=Path(sys.argv[1])))
 print(cluster.layout.sockets)
 print(oct(cluster.layout.sockets.stat().st_mode & 0o777))
 print(cluster.running)
@@ -438,7 +439,7 @@ if cluster.layout.sockets.parent != cluster.layout.home:
 
 
 def _start_and_die(data_dir: Path) -> None:
-    write(postgres.start(Settings(_env_file=None, data_dir=data_dir)))  # pyright: ignore[reportCallIssue]
+    write(postgres.start(settings_for(data_dir)))
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -26,8 +26,11 @@ def build(tmp_path: Path) -> Path:
     (tmp_path / "assets" / "app-1a2b.js").write_text("let a=1;" * 200)
     (tmp_path / "assets" / "app-1a2b.js.br").write_bytes(brotli.compress(b"let a=1;" * 200))
     (tmp_path / "assets" / "app-1a2b.js.gz").write_bytes(gzip.compress(b"let a=1;" * 200))
-    (tmp_path / "index.html").write_text(HTML)
-    (tmp_path / "join" / "index.html").write_text(HTML)
+    for page in (tmp_path / "index.html", tmp_path / "join" / "index.html"):
+        page.write_text(HTML)
+        # As Reflex leaves them: compressed before the address was filled in.
+        page.with_name("index.html.br").write_bytes(brotli.compress(HTML.encode()))
+        page.with_name("index.html.gz").write_bytes(gzip.compress(HTML.encode()))
     (tmp_path / "og.png").write_bytes(b"\x89PNG")
     (tmp_path / "inline-scripts.json").write_text("[]")
     return tmp_path
