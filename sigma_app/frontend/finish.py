@@ -62,13 +62,21 @@ _RUNTIME = {
 
 # The page decides when hydration starts: a second after everything has loaded, when the browser is idle and even a slow
 # phone has painted, or at once when the visitor touches the page. The forms work before. The preloads then fetch the
-# whole module graph in parallel instead of level by level.
+# whole module graph in parallel instead of level by level. Where a browser lets pages store nothing, Reflex's runtime
+# would end in an error page, and so does not start.
 _START_MODULES = """\
 (() => {
   let started = false;
   const events = ["pointerdown", "keydown", "focusin", "touchstart"];
+  const storing = () => {
+    try {
+      return localStorage && sessionStorage;
+    } catch {
+      return false;
+    }
+  };
   const start = () => {
-    if (started) return;
+    if (started || !storing()) return;
     started = true;
     for (const event of events) removeEventListener(event, start);
     for (const href of PRELOADS) {

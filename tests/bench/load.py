@@ -222,7 +222,7 @@ def join_request(port: int, email: str) -> bytes:
 def join_form(port: int, email: str) -> dict[str, str]:
     """The fields of a visitor who came from another site, took five seconds and is no robot."""
     landing_url = f"http://127.0.0.1:{port}{LANDING_PATH}"
-    named = {"email": email, "form": "hero", "landing_url": landing_url, "referrer": REFERRER}
+    named = {"email": email, "attempt": "hero-1767225600000", "landing_url": landing_url, "referrer": REFERRER}
     return named | {"elapsed_ms": "5200", "company_website": ""}
 
 

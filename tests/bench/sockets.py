@@ -1,7 +1,7 @@
 """A visitor on Sigma's websocket, speaking as the page's own client does (.web/utils/state.js).
 
 Engine.IO 4 carries Socket.IO 5 carries Reflex's events. The CONNECT packet brings the event that hydrates the page
-along; a join is an `event` message, and its answer the update that counts the visitor's attempts up.
+along; a join is an `event` message, and its answer the update that names the same attempt.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class SocketVisitor:
         while time.perf_counter() < self._tally.deadline:
             self._attempts += 1
             address = f"{self._job.marker}-{self._number}-{self._attempts}@example.com"
-            entries = [list(field) for field in join_form(self._job.port, address).items()]
+            form = join_form(self._job.port, address) | {"attempt": str(self._attempts)}
+            entries = [list(field) for field in form.items()]
             payload = {"form_data": {"__reflex_form_data__": entries}}
             message = f"{_EVENT}{_NAMESPACE}{json.dumps(['event', _event(self._job.event, payload)])}"
             asked_at = time.perf_counter()
@@ -69,7 +70,7 @@ class SocketVisitor:
         """What the update says that answers the latest attempt."""
         while True:
             values = await self._changes(state)
-            if values.get("attempt") == self._attempts:
+            if values.get("attempt") == str(self._attempts):
                 return values.get("outcome", "joined as before" if self._attempts > 1 else "no outcome")
 
     async def _changes(self, state: str) -> dict[str, Any]:

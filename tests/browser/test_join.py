@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ from tests.sigma import Sigma
 
 pytestmark = pytest.mark.browser
 
+NO_AT = "The @ is missing, as in you@example.com."
 JOINED = "You're on the list. Your place is in your inbox."
 
 
@@ -31,6 +33,11 @@ def hero(page: Page):
     return page.locator("form[data-join=hero]")
 
 
+def panel(page: Page, form: str):
+    """What takes the place of the form named `form` once somebody has joined."""
+    return page.locator(f"[data-joined={form}]").filter(has_text=JOINED)
+
+
 def fill(page: Page, email: str) -> None:
     hero(page).get_by_label("Your e-mail address").fill(email)
 
@@ -44,7 +51,7 @@ def test_a_visitor_joins_with_the_mouse_and_the_row_is_there(page: Page, sigma: 
     hydrated(page)
     fill(page, email)
     press_join(page)
-    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    expect(panel(page, "hero")).to_be_visible()
     [lead] = sigma.leads(email)
     assert (lead["utm_source"], lead["utm_campaign"], lead["referral_code"]) == ("hn", "launch", "FRIEND7")
     assert lead["consent_version"]
@@ -87,8 +94,8 @@ def test_a_visitor_joins_with_the_keyboard_alone(page: Page, sigma: Sigma, email
             break
     page.keyboard.type(email)
     page.keyboard.press("Enter")
-    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
-    expect(page.locator("[data-joined=hero]")).to_be_focused()
+    expect(panel(page, "hero")).to_be_visible()
+    expect(panel(page, "hero")).to_be_focused()
     assert len(sigma.leads(email)) == 1
 
 
@@ -97,8 +104,8 @@ def test_the_second_form_answers_where_it_was_sent(page: Page, sigma: Sigma, ema
     form = page.locator("form[data-join=closing]")
     form.get_by_label("Your e-mail address").fill(email)
     form.get_by_role("button").click()
-    expect(page.locator("[data-joined=closing]")).to_contain_text(JOINED)
-    expect(page.locator("[data-joined=hero]")).not_to_contain_text(JOINED)
+    expect(panel(page, "closing")).to_be_visible()
+    expect(panel(page, "closing")).to_be_focused()
     assert len(sigma.leads(email)) == 1
 
 
@@ -111,8 +118,8 @@ def test_joining_again_in_another_case_looks_exactly_like_joining(
         hydrate(page)
         fill(page, spelling)
         press_join(page)
-        expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
-        seen.append(page.locator("[data-joined=hero]").inner_text())
+        expect(panel(page, "hero")).to_be_visible()
+        seen.append(panel(page, "hero").inner_text())
     assert seen[0] == seen[1]
     assert len(sigma.leads(email)) == 1
 
@@ -140,14 +147,138 @@ def test_a_corrected_address_joins(page: Page, sigma: Sigma, email: str):
     expect(page.locator("#hero-status")).not_to_be_empty()
     fill(page, f"  {email} ")
     press_join(page)
-    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    expect(panel(page, "hero")).to_be_visible()
     assert len(sigma.leads(email)) == 1
+
+
+def test_the_reason_goes_at_the_first_correction_and_comes_back_with_the_same_mistake(page: Page):
+    hydrate(page)
+    field = hero(page).get_by_label("Your e-mail address")
+    status = page.locator("#hero-status")
+    said = "document.said = []; new MutationObserver(() => document.said.push(document.querySelector('#hero-status')"
+    page.evaluate(said + ".textContent)).observe(document.querySelector('#hero-status'), { childList: true })")
+    fill(page, "oops")
+    for _ in range(2):
+        press_join(page)
+        expect(status).to_have_text(NO_AT)
+        expect(field).to_have_attribute("aria-invalid", "true")
+        field.press("s")
+        expect(status).to_be_empty()
+        expect(field).to_have_attribute("aria-invalid", "false")
+        expect(hero(page).locator(".founders")).to_be_visible()
+    for _ in range(2):  # nothing corrected: said again all the same
+        press_join(page)
+        expect(status).to_have_text(NO_AT)
+        page.wait_for_function("document.said.at(-1)")
+    assert page.evaluate("document.said") == [NO_AT, "", NO_AT, "", NO_AT, "", NO_AT]
+
+
+def test_the_reason_on_a_page_from_the_server_goes_at_the_first_correction(page: Page):
+    page.route("**/assets/*.js", lambda route: route.abort())  # no hydration
+    page.goto("/")
+    fill(page, "oops")
+    press_join(page)
+    field = page.locator("form[data-join=page]").get_by_label("Your e-mail address")
+    expect(page.locator("#page-status")).to_have_text(NO_AT)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.press("s")
+    expect(page.locator("#page-status")).to_be_empty()
+    expect(field).to_have_attribute("aria-invalid", "false")
+
+
+def test_a_reason_said_before_the_page_hydrates_survives_it(page: Page, console_errors: list[str]):
+    page.add_init_script("Object.defineProperty(navigator, 'onLine', { get: () => false })")
+    page.goto("/")
+    hero(page).evaluate("(form) => form.requestSubmit()")
+    expect(page.locator("#hero-status")).to_contain_text("offline")
+    hydrated(page)
+    expect(page.locator("#hero-status")).to_contain_text("offline")
+    assert console_errors == []
 
 
 def test_an_empty_field_is_told_apart_from_a_wrong_one(page: Page):
     hydrate(page)
     press_join(page)
     expect(page.locator("#hero-status")).to_have_text("Please type your e-mail address.")
+
+
+def test_whoever_has_joined_is_asked_by_no_form_even_after_a_reload(page: Page, email: str, console_errors: list[str]):
+    hydrate(page)
+    fill(page, email)
+    press_join(page)
+    for _ in range(2):
+        for form in ("hero", "closing"):
+            expect(panel(page, form)).to_be_visible()
+            expect(page.locator(f"form[data-join={form}]")).to_be_hidden()
+        page.reload()
+        hydrated(page)
+    page.goto("/join")
+    expect(panel(page, "page")).to_be_visible()
+    assert email not in json.dumps(page.evaluate("[localStorage, sessionStorage, document.cookie]"))
+    assert console_errors == []
+
+
+def test_the_form_is_not_painted_first_for_whoever_has_joined(page: Page, email: str):
+    page.goto("/joined")
+    painted = "requestAnimationFrame(function look() { const form = document.querySelector('form');"
+    look = "if (form) window.seen = [...(window.seen ?? []), getComputedStyle(form).visibility];"
+    page.add_init_script(painted + look + "requestAnimationFrame(look); })")
+    page.goto("/")
+    page.wait_for_function("window.seen?.length > 3")
+    assert set(page.evaluate("window.seen")) == {"hidden"}
+
+
+@pytest.mark.parametrize("hydrates", [True, False], ids=["hydrated", "before-hydration"])
+def test_another_address_can_join_from_the_same_browser(page: Page, sigma: Sigma, email: str, hydrates: bool):
+    another = email.replace("test", "second", 1)
+    hydrate(page)
+    fill(page, email)
+    press_join(page)
+    expect(panel(page, "hero")).to_be_visible()
+    if not hydrates:
+        page.route("**/assets/*.js", lambda route: route.abort())
+    page.reload()
+    if hydrates:
+        hydrated(page)
+    panel(page, "hero").get_by_role("button", name="Use another address").click()
+    field = hero(page).get_by_label("Your e-mail address")
+    expect(field).to_be_focused()
+    expect(field).to_have_value("")
+    expect(page.locator("form[data-join=closing]")).to_be_visible()
+    fill(page, "oops")
+    press_join(page)
+    form = "hero" if hydrates else "page"
+    expect(page.locator(f"#{form}-status")).to_have_text(NO_AT)  # and no answer to the address before
+    expect(panel(page, form)).to_be_hidden()
+    page.locator(f"form[data-join={form}]").get_by_label("Your e-mail address").fill(another)
+    page.locator(f"form[data-join={form}]").get_by_role("button").click()
+    expect(page.get_by_text(JOINED).first).to_be_visible()
+    assert len(sigma.leads(another)) == 1
+
+
+def test_a_plain_post_is_remembered_and_its_result_page_leads_to_the_form(page: Page, email: str):
+    page.route("**/assets/*.js", lambda route: route.abort())  # no hydration
+    page.goto("/")
+    fill(page, email)
+    press_join(page)
+    page.get_by_role("link", name="Back to the start").click()
+    expect(panel(page, "hero")).to_be_visible()
+    page.goto("/joined")
+    page.get_by_role("link", name="join again").click()
+    expect(page.locator("form[data-join=page]")).to_be_visible()
+
+
+def test_a_browser_that_stores_nothing_joins_too(page: Page, sigma: Sigma, email: str, console_errors: list[str]):
+    page.add_init_script(
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError'); } })"
+    )
+    page.goto("/")
+    fill(page, email)
+    press_join(page)
+    expect(page.get_by_text(JOINED).first).to_be_visible()
+    assert len(sigma.leads(email)) == 1
+    page.goto("/")
+    expect(hero(page)).to_be_visible()
 
 
 def test_joining_without_javascript_ends_on_a_result_page(
@@ -197,7 +328,7 @@ def test_a_double_click_and_a_second_enter_make_one_row(page: Page, sigma: Sigma
     fill(page, email)
     hero(page).get_by_role("button").dblclick()
     hero(page).get_by_label("Your e-mail address").press("Enter")
-    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    expect(panel(page, "hero")).to_be_visible()
     assert len([frame for frame in sent if "waitlist_state.join" in frame]) == 1
     assert len(sigma.leads(email)) == 1
 
@@ -216,7 +347,7 @@ def test_a_slow_network_shows_that_something_happens_and_joins_once(page: Page, 
     expect(hero(page)).to_have_attribute("aria-busy", "true")
     expect(hero(page).get_by_text("Joining…")).to_be_visible()
     hero(page).evaluate("(form) => form.requestSubmit()")
-    while not page.locator("[data-joined=hero]").get_by_text(JOINED).count():
+    while not panel(page, "hero").is_visible():
         while on_the_way:
             on_the_way.pop(0)()
         page.wait_for_timeout(20)
@@ -293,7 +424,7 @@ def test_a_phone_with_a_small_screen_joins(new_context: Callable[..., BrowserCon
     hydrate(page)
     fill(page, email)
     hero(page).get_by_role("button").tap()
-    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    expect(panel(page, "hero")).to_be_visible()
     assert len(sigma.leads(email)) == 1
 
 
@@ -317,7 +448,7 @@ def test_the_page_opens_no_websocket_until_somebody_acts(page: Page, email: str)
     assert sockets == []
     fill(page, email)
     press_join(page)
-    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    expect(panel(page, "hero")).to_be_visible()
     assert len(sockets) == 1
 
 
@@ -330,7 +461,7 @@ def test_the_count_of_founders_is_live(new_context: Callable[..., BrowserContext
     hydrate(page)
     fill(page, email)
     press_join(page)
-    expect(page.locator("[data-joined=hero]")).to_contain_text(JOINED)
+    expect(panel(page, "hero")).to_be_visible()
     other = new_context().new_page()
     with sigma.database() as connection:
         [count] = connection.execute("select count(*) from leads").fetchone() or [0]

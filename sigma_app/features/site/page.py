@@ -55,8 +55,9 @@ PRIVACY: list[Clause] = [
         [
             "None for visitors. For as long as a tab is open, your browser keeps in its session storage where you "
             "came in from, how far you had scrolled, and, once a page talks to our server, a random token, so that "
-            "the answer reaches the right tab. It may also keep the word \u201csystem\u201d, for the colour scheme. "
-            "None of it names you.",
+            "the answer reaches the right tab. Once you have joined, it remembers that somebody did, until you press "
+            "\u201cUse another address\u201d or clear it. It may also keep the word \u201csystem\u201d, for the "
+            "colour scheme. None of it names you.",
         ],
     ),
     (

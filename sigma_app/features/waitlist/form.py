@@ -2,8 +2,12 @@
 
 It works in three ways, all into the same service: as a plain POST to /join, through join.js before the page
 is hydrated, and through `WaitlistState.join` after.
+
+What becomes of a try is shown by join.js alone: React hands it over in the form's `data-` attributes, and so never
+writes what the script has written. Both panels, the form and the joined one, are on the page from the start.
 """
 
+import re
 from pathlib import Path
 
 import reflex as rx
@@ -26,47 +30,61 @@ def join_form(form: str, *, template: bool = False) -> rx.Component:
         form: its name on the page, which the answer is addressed to.
         template: mark the field and the status line for the server, which fills them where no script runs.
     """
-    answered_here = rx.Var.create(WaitlistState.form == form)
-    joined = answered_here & (WaitlistState.outcome == "joined")
     return rx.el.div(
         rx.el.form(
             rx.el.label("Your e-mail address", html_for=f"{form}-email", class_name="join-label"),
             rx.el.div(
-                _email_field(form, answered_here, template),
+                _email_field(form, template),
                 _submit_button(),
                 class_name="join-row",
             ),
-            _status_line(form, answered_here, template),
+            _status_line(form, template),
             rx.el.p(
                 CONSENT_TEXT + " ",
                 link("Privacy", href="/privacy"),
                 class_name="fine-print",
                 custom_attrs={"id": f"{form}-consent"},
             ),
-            *_hidden_fields(form),
+            *_hidden_fields(),
             action="/join",
             method="post",
             no_validate=True,  # the server's reason stands beside the field; the browser's would hide it
             on_submit=WaitlistState.join,
             class_name="join-form",
-            custom_attrs={"data-join": form, "data-attempt": WaitlistState.attempt},
+            custom_attrs={
+                "data-join": form,
+                "data-attempt": WaitlistState.attempt,
+                "data-outcome": WaitlistState.outcome,
+                "data-message": WaitlistState.message,
+            },
         ),
         rx.el.div(
-            rx.cond(joined, rx.el.div(*joined_words(), class_name="joined"), ""),
-            role="status",
+            rx.el.div(
+                *joined_words(),
+                rx.el.button(
+                    "Use another address",
+                    type="button",
+                    class_name="joined-another",
+                    custom_attrs={"data-another": ""},
+                ),
+                class_name="joined",
+            ),
+            role="group",
+            aria_label=JOINED_TITLE,  # read when the focus comes here
             tab_index=-1,
             class_name="join-result",
             custom_attrs={"data-joined": form},
         ),
-        class_name=rx.cond(joined, "join is-joined", "join"),
+        class_name="join",
     )
 
 
 def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, ...]:
     """What somebody reads who has joined, for the first time or again."""
+    on_the_list, place = re.split(r"(?<=\.) ", JOINED_TITLE)
     return (
         check_mark("joined-check"),
-        heading.create(JOINED_TITLE, class_name="joined-title"),
+        heading.create(rx.el.span(on_the_list), " ", rx.el.span(place), class_name="joined-title"),
         rx.el.p(JOINED_NOTE, class_name="joined-note"),
     )
 
@@ -74,16 +92,16 @@ def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, .
 def join_script() -> rx.Component:
     """The small script that fills the hidden fields and follows an attempt; the page reads and posts without it.
 
-    It is part of the page: a file of its own would be one more request before the first paint.
+    It is part of the page: a file of its own would be one more request before the first paint. It stands before the
+    forms, so that whoever has joined already sees none of them flash.
     """
     lines = (Path(__file__).parent / "join.js").read_text(encoding="utf-8").splitlines()
     code = "\n".join(stripped for line in lines if (stripped := line.strip()) and not stripped.startswith("//"))
     return rx.el.script(custom_attrs={"dangerouslySetInnerHTML": {"__html": code}})
 
 
-def _email_field(form: str, answered_here: rx.Var[bool] | bool, template: bool) -> rx.Component:
+def _email_field(form: str, template: bool) -> rx.Component:
     marks = {"data-template": "email"} if template else {}
-    invalid = answered_here & (WaitlistState.outcome == "invalid")
     return rx.el.input(
         name="email",
         type="email",
@@ -94,7 +112,7 @@ def _email_field(form: str, answered_here: rx.Var[bool] | bool, template: bool) 
         max_length=320,
         auto_capitalize="none",
         spell_check=False,
-        aria_invalid=rx.cond(invalid, "true", "false"),
+        aria_invalid="false",
         aria_describedby=f"{form}-status {form}-consent",
         class_name="join-field",
         custom_attrs={"id": f"{form}-email", **marks},
@@ -110,16 +128,15 @@ def _submit_button() -> rx.Component:
     )
 
 
-def _status_line(form: str, answered_here: rx.Var[bool] | bool, template: bool) -> rx.Component:
+def _status_line(form: str, template: bool) -> rx.Component:
     """The reason a try failed, in the place where the count of founders stands otherwise."""
     marks = {"data-template": "message"} if template else {}
-    failed = answered_here & (WaitlistState.outcome != "joined")
     return rx.el.div(
         rx.el.p(
-            rx.cond(failed, WaitlistState.message, ""),
             role="status",
             class_name="join-status",
-            custom_attrs={"id": f"{form}-status", **marks},
+            # As HTML, so that React looks for no text of its own where join.js has written before it came
+            custom_attrs={"id": f"{form}-status", "dangerouslySetInnerHTML": {"__html": ""}, **marks},
         ),
         rx.el.p(
             rx.el.span(
@@ -133,14 +150,13 @@ def _status_line(form: str, answered_here: rx.Var[bool] | bool, template: bool) 
     )
 
 
-def _hidden_fields(form: str) -> tuple[rx.Component, ...]:
-    """The form's name, what join.js fills in, and a field that only a machine would see and fill."""
+def _hidden_fields() -> tuple[rx.Component, ...]:
+    """What join.js fills in, and a field that only a machine would see and fill."""
     return (
-        rx.el.input(type="hidden", name="form", default_value=form),
         rx.el.input(type="hidden", name="consent_version", default_value=CONSENT_VERSION),
         *(
             rx.el.input(type="hidden", name=name)  # a default value would undo join.js when React hydrates
-            for name in ("landing_url", "referrer", "elapsed_ms")
+            for name in ("landing_url", "referrer", "elapsed_ms", "attempt")
         ),
         rx.el.div(
             rx.el.label(

@@ -119,7 +119,8 @@ def _is_automated(form: Mapping[str, Any]) -> bool:
 def _limited(wait: int) -> Answer:
     minutes = math.ceil(wait / 60)
     when = "a minute" if minutes == 1 else f"{minutes} minutes"
-    return Answer("limited", f"That was a lot of tries. Please wait {when} and try again.", 429, wait)
+    message = f"That was a lot of tries. Please wait {when}. If you have joined already, your place is kept."
+    return Answer("limited", message, 429, wait)
 
 
 def _text(form: Mapping[str, Any], name: str) -> str:

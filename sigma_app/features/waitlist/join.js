@@ -1,8 +1,8 @@
 // What the waitlist's forms do in the browser before, beside and without React.
 //
 // The forms work with no script at all. This one fills in where the visitor came from, keeps a second click from
-// sending twice, shows that an answer is on its way, sends the form the plain way when the websocket gives no answer,
-// and keeps the founder count live.
+// sending twice, shows that an answer is on its way and then what it is, sends the form the plain way when the websocket
+// gives no answer, remembers that somebody joined here, and keeps the founder count live.
 (() => {
   const MINIMUM_FILL_MS = 1100; // just over intake.MINIMUM_FILL
   const ANSWER_WITHIN_MS = 5000;
@@ -14,6 +14,41 @@
 
   const loadedAt = performance.now();
   const formOf = (event) => event.target.closest?.("form[data-join]");
+
+  // Whether somebody joined from this browser; the address is not kept. The mark on <html> puts the joined panel in the
+  // place of every form.
+  const show = (joined) => document.documentElement.toggleAttribute("data-on-the-list", joined);
+
+  const recall = () => {
+    try {
+      show(localStorage.getItem("sigma:joined") !== null);
+    } catch {
+      // Storage is off: then the page shows what it showed.
+    }
+  };
+
+  const remember = (joined) => {
+    show(joined);
+    try {
+      if (joined) localStorage.setItem("sigma:joined", "yes");
+      else localStorage.removeItem("sigma:joined");
+    } catch {
+      // Storage is off: then only this page knows.
+    }
+  };
+
+  if (location.pathname === "/joined") remember(true); // a plain POST ends there
+  else recall();
+
+  addEventListener("click", (event) => {
+    const another = event.target.closest?.("[data-another]");
+    if (!another) return;
+    remember(false);
+    const field = another.closest(".join")?.querySelector("[name=email]");
+    if (!field) return; // a link to the form
+    field.value = "";
+    field.focus();
+  });
 
   // Where the visitor came in, for as long as the tab is open: a look at another page must not lose it.
   const arrival = (() => {
@@ -36,18 +71,28 @@
     set("landing_url", arrival.page);
     set("referrer", arrival.referrer);
     set("elapsed_ms", Math.round(performance.now() - loadedAt));
+    set("attempt", `${form.dataset.join}-${Date.now()}`);
   };
 
-  const say = (form, words) => {
-    rest(form);
-    const status = form.querySelector('[role="status"]');
-    if (status) status.textContent = words;
+  const say = (form, words, invalid = false) => {
+    form.querySelector('[role="status"]').textContent = words;
+    form.elements.namedItem("email").setAttribute("aria-invalid", invalid);
   };
 
   const rest = (form) => {
     form.removeAttribute("aria-busy");
     clearTimeout(form.fallback);
   };
+
+  const giveUp = (form, words) => {
+    rest(form);
+    say(form, words);
+  };
+
+  // Whoever corrects the address has read what was wrong with it.
+  addEventListener("input", (event) => {
+    if (event.target.name === "email" && formOf(event)) say(formOf(event), "");
+  });
 
   // React listens on the document; this listens on the window before it, and lets pass what may be sent now.
   addEventListener(
@@ -60,9 +105,10 @@
         event.stopImmediatePropagation();
       };
       if (form.getAttribute("aria-busy") === "true" && !form.released) return stop();
+      say(form, ""); // the same words again are news only after silence
       if (!navigator.onLine) {
         stop();
-        return say(form, OFFLINE);
+        return giveUp(form, OFFLINE);
       }
       form.setAttribute("aria-busy", "true");
       const early = MINIMUM_FILL_MS - (performance.now() - loadedAt);
@@ -94,28 +140,36 @@
     try {
       await fetch("/founders.json", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
     } catch (error) {
-      return say(form, error.name === "TimeoutError" ? SILENT : OFFLINE);
+      return giveUp(form, error.name === "TimeoutError" ? SILENT : OFFLINE);
     }
     if (form.getAttribute("aria-busy") === "true") form.submit(); // no answer came meanwhile
   };
 
-  // An answer has come when React changes data-attempt; the result, if it is one, takes the focus.
+  // An answer has come when React changes data-attempt; the panel, or the field that needs another look, takes the focus.
   new MutationObserver((changes) => {
-    for (const { target } of changes) {
-      rest(target);
-      const result = target.parentElement?.querySelector("[data-joined]");
-      if (result?.textContent) result.focus();
-      else if (target.querySelector('[aria-invalid="true"]')) {
-        target.elements.namedItem("email").focus({ preventScroll: true });
-        target.querySelector('[role="status"]').scrollIntoView({ block: "nearest" });
+    for (const { target: form } of changes) {
+      const { attempt, outcome, message } = form.dataset;
+      const field = form.elements.namedItem("email");
+      if (attempt !== form.elements.namedItem("attempt").value) continue; // not what this form waits for
+      rest(form);
+      if (outcome === "joined") {
+        remember(true);
+        form.parentElement.querySelector("[data-joined]").focus();
+        continue;
       }
+      say(form, message, outcome === "invalid");
+      if (outcome !== "invalid") continue;
+      field.focus({ preventScroll: true });
+      form.querySelector('[role="status"]').scrollIntoView({ block: "nearest" });
     }
     count();
   }).observe(document.body, { subtree: true, attributeFilter: ["data-attempt"] });
 
   // Coming back by the back button finds the page as it was left, a busy form included.
   addEventListener("pageshow", (event) => {
-    if (event.persisted) document.querySelectorAll("form[data-join]").forEach(rest);
+    if (!event.persisted) return;
+    document.querySelectorAll("form[data-join]").forEach(rest);
+    recall();
   });
 
   const words = (founders) =>

@@ -12,19 +12,20 @@ from sigma_app.ui.link import link
 def landing() -> rx.Component:
     """What Sigma is, and the form twice."""
     return shell(
+        join_script(),
         sections.hero(),
         sections.parts(),
         sections.night(),
         sections.price(),
         sections.questions(),
         sections.closing(),
-        join_script(),
     )
 
 
 def join() -> rx.Component:
     """The form alone; the server shows this page again, filled in, to those without JavaScript."""
     return shell(
+        join_script(),
         lone(
             rx.el.h1("Get in line. Then lie down.", class_name="title"),
             rx.el.p(
@@ -34,7 +35,6 @@ def join() -> rx.Component:
             join_form("page", template=True),
             time="23:04",
         ),
-        join_script(),
         call_to_action=False,
     )
 
@@ -42,11 +42,12 @@ def join() -> rx.Component:
 def joined() -> rx.Component:
     """Where a plain POST leads: the same words as the form shows in place."""
     return shell(
+        join_script(),  # remembers it
         lone(
             rx.el.div(*joined_words(heading=rx.el.H1), class_name="joined"),
             rx.el.p(
                 "If it is not there in a few minutes, look where the newsletters go. Or ",
-                link("join again", href="/join"),
+                link("join again", href="/join", custom_attrs={"data-another": ""}),
                 " with the address spelled differently; it happens at night.",
                 class_name="fine-print",
             ),

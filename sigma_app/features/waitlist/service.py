@@ -1,4 +1,4 @@
-"""The rules of the waitlist: what an address is, what is kept with a lead, and how many founders there are.
+"""The rules of the waitlist: what is kept with a lead, and how many founders there are; addresses from address.py.
 
 Knows nothing of Reflex, HTTP or commits: the caller gives a connection inside a transaction under the right role.
 """
@@ -8,27 +8,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import LiteralString
 from urllib.parse import parse_qsl, urlsplit
 
-from disposable_email_domains import blocklist
-from email_validator import EmailNotValidError, validate_email
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import func
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.features.waitlist.address import Address as Address
+from sigma_app.features.waitlist.address import InvalidAddress as InvalidAddress
+from sigma_app.features.waitlist.address import read_address as read_address
 from sigma_app.models import Lead
 from sigma_app.models.lead import LENGTHS
 
 # Control characters, and the halves of surrogate pairs, which no encoding of text can hold
 _UNKEEPABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _QUERY_FIELDS = 50
-
-
-class InvalidAddress(Exception):
-    """The text is not an e-mail address; the message says why, in words for the person who typed it."""
 
 
 Arrival = dict[str, str | None]
@@ -41,48 +37,6 @@ ARRIVAL = (
     *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"),
     *("referrer", "landing_path", "referral_code"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A valid e-mail address."""
-
-    email: str
-    """As it is stored: trimmed, Unicode in NFC, domain in lower case and Unicode, local part as typed."""
-    domain: str
-    """The domain in ASCII (IDNA 2008)."""
-
-    @property
-    def is_disposable(self) -> bool:
-        """Whether the domain, or one above it, is on the public list of throw-away mail services."""
-        labels = self.domain.split(".")
-        return any(".".join(labels[start:]) in blocklist for start in range(len(labels) - 1))
-
-
-def read_address(text: str, *, allow_test_domains: bool = False) -> Address:
-    """The address that `text` is.
-
-    Args:
-        text: what was typed.
-        allow_test_domains: whether `.test` (RFC 6761) passes, as it should anywhere but in production.
-
-    Raises:
-        InvalidAddress: with a sentence for the person.
-    """
-    if not text.strip():
-        raise InvalidAddress("Please type your e-mail address.")
-    if _UNKEEPABLE.search(text.strip()):
-        raise InvalidAddress("The address has a character in it that cannot be typed.")
-    try:
-        checked = validate_email(
-            text.strip(),
-            strict=True,  # the local part's 64 octets of RFC 5321
-            check_deliverability=False,
-            test_environment=allow_test_domains,
-        )
-    except EmailNotValidError as error:
-        raise InvalidAddress(str(error)) from None
-    return Address(checked.normalized, checked.ascii_domain)
 
 
 def read_arrival(landing_url: str, referrer: str) -> Arrival:
