@@ -219,14 +219,17 @@ def test_nothing_shifts_while_the_page_loads_and_the_form_answers(new_context: N
 
 
 @pytest.mark.parametrize("width", [320, 360, 390, 768, 1280])
-def test_the_longest_reason_takes_no_more_room_than_none(new_context: NewContext, width: int):
+def test_every_state_of_the_form_takes_the_same_room(new_context: NewContext, width: int):
     page = new_context(viewport={"width": width, "height": 800}).new_page()
     page.goto("/")
-    height = "document.querySelector('form[data-join=hero]').offsetHeight"
-    before = page.evaluate(height)
+    height = "document.querySelector('.join').offsetHeight"
+    idle = page.evaluate(height)
     longest = intake._limited(59 * 60).message
     page.locator("#hero-status").evaluate("(status, reason) => { status.textContent = reason; }", longest)
-    assert page.evaluate(height) == before
+    assert page.evaluate(height) == idle
+    page.evaluate("document.documentElement.toggleAttribute('data-on-the-list')")
+    expect(page.locator("[data-joined=hero]")).to_be_visible()
+    assert page.evaluate(height) == idle
 
 
 def open_websocket(sigma: Sigma, origin: str | None) -> ClientConnection:
