@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, CheckConstraint, Index, Text, text
+from sqlalchemy import TIMESTAMP, BigInteger, CheckConstraint, Column, Computed, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 WHEN = TIMESTAMP(timezone=True)
@@ -23,12 +23,18 @@ LENGTHS = {  # characters; a longer value is refused with 23514
     "consent_version": 64,
 }
 
+STATUS = (
+    "case when customer_at is not null then 'customer' when signed_up_at is not null then 'signed up'"
+    " when unsubscribed_at is not null then 'unsubscribed' when invited_at is not null then 'invited'"
+    " when confirmed_at is not null then 'confirmed' else 'joined' end"
+)
+
 
 class Lead(SQLModel, table=True):
     """One address on the list, unique whatever its case (backend_operations.md, "leads"; product.md, item 1).
 
     A visitor may insert the first ten text columns and read none. `id`, `created_at` and `consent_at` are the
-    database's, `disposable` is the operator's.
+    database's, `disposable` is the operator's. What comes after is written by the functions of migration 0004.
     """
 
     __tablename__ = "leads"  # pyright: ignore[reportAssignmentType] - as SQLModel documents it
@@ -43,6 +49,10 @@ class Lead(SQLModel, table=True):
         Index("leads_email_lower_key", text("lower(email)"), unique=True),
         Index("idx_leads_email", "email"),
         Index("idx_leads_created_at", "created_at"),
+        Index("leads_share_code_key", "share_code", unique=True),
+        Index("leads_mailbox", "mailbox"),
+        Index("leads_line_number_key", "line_number", unique=True),
+        Index("leads_line_key", "line_key", "line_number"),
     )
 
     id: UUID | None = Field(
@@ -63,3 +73,16 @@ class Lead(SQLModel, table=True):
     consent_version: str | None = Field(default=None, sa_type=Text)  # the text that was agreed to
     consent_at: datetime | None = Field(default=None, sa_type=WHEN)  # when; set by the database
     disposable: bool | None = None  # whether its domain gives out throw-away addresses; None: not looked at
+    confirmed_at: datetime | None = Field(default=None, sa_type=WHEN)
+    invited_at: datetime | None = Field(default=None, sa_type=WHEN)
+    reminded_at: datetime | None = Field(default=None, sa_type=WHEN)  # of an invitation, once
+    signed_up_at: datetime | None = Field(default=None, sa_type=WHEN)
+    customer_at: datetime | None = Field(default=None, sa_type=WHEN)
+    unsubscribed_at: datetime | None = Field(default=None, sa_type=WHEN)
+    status: str | None = Field(default=None, sa_column=Column("status", Text, Computed(STATUS, persisted=True)))
+    share_code: str | None = Field(default=None, sa_type=Text)  # its own, for friends; since it confirmed
+    mailbox: str | None = Field(default=None, sa_type=Text)  # where its address leads; since it confirmed
+    flag: str | None = Field(default=None, sa_type=Text)  # why it earned nothing for whoever brought it
+    referrals: int | None = Field(default=None, nullable=False, sa_column_kwargs={"server_default": text("0")})
+    line_number: int | None = Field(default=None, sa_type=BigInteger)  # the how manieth to confirm
+    line_key: int | None = Field(default=None, sa_type=BigInteger)  # the order of the line; None: not in it

@@ -110,6 +110,7 @@ class TestJoining:
         columns = owner.execute(
             "select column_name from information_schema.columns where table_schema = 'public'"
             " and table_name = 'leads' and data_type = 'text'"
+            " and has_column_privilege('anon', 'public.leads', column_name, 'insert')"
         ).fetchall()
         for (column,) in columns:
             long = "x" * 5000 if column != "email" else "x" * 5000 + "@example.com"
