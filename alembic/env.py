@@ -13,8 +13,16 @@ from sigma_app.core.migrations import VERSION_SCHEMA, VERSION_TABLE, migration_e
 
 
 def compared(item, name, kind, reflected, counterpart) -> bool:
-    """What autogenerate looks at: not the schema `auth`, which is Supabase's to change."""
-    return not (kind == "table" and item.schema == "auth")
+    """What autogenerate looks at: not the schema `auth`, which is Supabase's to change, and in `sigma` only what has a
+    model."""
+    if kind != "table":
+        return True
+    return item.schema != "auth" and not (item.schema == VERSION_SCHEMA and reflected and counterpart is None)
+
+
+def named(name, kind, _parents) -> bool:
+    """Which schemas autogenerate looks into."""
+    return kind != "schema" or name in (None, VERSION_SCHEMA)
 
 
 def migrate(connection: Connection) -> None:
@@ -29,6 +37,8 @@ def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=_metadata(),
+        include_schemas=True,
+        include_name=named,
         include_object=compared,
         compare_server_default=True,
         version_table=VERSION_TABLE,

@@ -83,6 +83,11 @@ create function sigma.place(lead uuid) returns bigint language sql stable set se
   where mine.id = lead and mine.line_key is not null
 $$;
 
+-- How many wait.
+create function sigma.waiting() returns bigint language sql stable set search_path = '' as $$
+  select coalesce(sum(waiting), 0)::bigint from sigma.line_blocks
+$$;
+
 -- The mailbox that an address leads to, as far as it can be told: without +tags, and at Gmail without dots.
 create function sigma.mailbox_of(email text) returns text language sql immutable set search_path = '' as $$
   select case
@@ -244,7 +249,7 @@ begin
   for name in
     select oid from pg_catalog.pg_proc
     where pronamespace = 'sigma'::regnamespace and proname in (
-      'hold_line', 'keep_line_blocks', 'place', 'mailbox_of', 'confirm', 'new_share_code', 'unsubscribe', 'erase',
+      'hold_line', 'keep_line_blocks', 'place', 'waiting', 'mailbox_of', 'confirm', 'new_share_code', 'unsubscribe', 'erase',
       'invite', 'send_link', 'ask_to_confirm', 'send_again', 'note_sign_up'
     )
   loop

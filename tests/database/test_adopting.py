@@ -82,7 +82,8 @@ CATALOG = """
     )
     select 'relation', called, concat_ws(' ', relkind, relowner::regrole, relrowsecurity, relforcerowsecurity, relacl)
       from relation
-    union all select 'column', called || '.' || attname, concat_ws(' ', row_number() over (partition by attrelid order by attnum), format_type(atttypid, atttypmod),
+    union all select 'column', called || '.' || attname, concat_ws(' ',
+        row_number() over (partition by attrelid order by attnum), format_type(atttypid, atttypmod),
         attnotnull, attidentity, attgenerated, attacl, pg_get_expr(adbin, adrelid))
       from relation join pg_attribute on attrelid = relation.oid
         left join pg_attrdef on adrelid = attrelid and adnum = attnum

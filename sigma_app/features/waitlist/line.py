@@ -1,0 +1,210 @@
+"""The rules of what comes after joining: confirming, the place in line, leaving, being invited.
+
+As service.py, it knows nothing of Reflex, HTTP or commits: the caller gives a session of SERVICE, which has checked
+nothing; a link or a code is what a visitor proves here who they are with. Places, and everything that has to hold under
+concurrency, are functions of the database (alembic/versions/0004_line.up.sql).
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+from sqlalchemy import exists, func
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.links import Links, digest
+from sigma_app.features.waitlist.consent import CONSENT_TEXT, CONSENT_VERSION
+from sigma_app.models import Consent, Lead, LeadLink
+
+PLACES_PER_REFERRAL = 5
+CODE_TRIES = 5
+REMIND_AFTER = timedelta(days=7)
+DOUBLE_CLICK = timedelta(minutes=1)  # a link used so recently was used by the same hand
+SPACING = timedelta(minutes=10)  # between two mails that a person asks for; the database's `send_again` has the same
+
+Purpose = Literal["confirm", "place", "invite", "erase"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A link that leads somewhere, and to whom."""
+
+    link: LeadLink
+    lead: Lead
+    state: Literal["valid", "used", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a lead stands."""
+
+    place: int | None
+    """1 for the next to be invited; None for one that does not wait."""
+    waiting: int
+    """How many wait in all."""
+    referrals: int
+    share_code: str
+
+
+class InvitationRequired(Exception):
+    """Signing up needs an invitation that is valid and was sent to this address."""
+
+
+async def open_link(session: AsyncSession, token: str, *purposes: Purpose) -> Opened | None:
+    """What the link that ends with `token` leads to, held until the transaction ends; None for a link of no such
+    purpose."""
+    found = await session.exec(
+        select(LeadLink, Lead)
+        .join(Lead, col(Lead.id) == col(LeadLink.lead_id))
+        .where(LeadLink.digest == digest(token), col(LeadLink.purpose).in_(purposes))
+        .with_for_update(of=LeadLink)
+    )
+    row = found.first()
+    if row is None:
+        return None
+    link, lead = row
+    if link.used_at is not None:
+        return Opened(link, lead, "used")
+    return Opened(link, lead, "expired" if link.expires_at and link.expires_at <= datetime.now(UTC) else "valid")
+
+
+async def confirm(session: AsyncSession, opened: Opened) -> bool:
+    """Put the lead in line by its link; whether it is, which a second click of the same hand does not change."""
+    used_at = opened.link.used_at
+    if used_at and datetime.now(UTC) - used_at < DOUBLE_CLICK:
+        return True
+    if opened.state != "valid":
+        return False
+    await _confirm(session, opened.link)
+    return True
+
+
+async def confirm_by_code(session: AsyncSession, email: str, code: str, links: Links) -> UUID | None:
+    """Put the lead in line by the six digits of its latest mail; its id, or None for a wrong or worn-out code.
+
+    A code bears five wrong tries, whoever makes them.
+    """
+    found = await session.exec(
+        select(LeadLink)
+        .join(Lead, col(Lead.id) == col(LeadLink.lead_id))
+        .where(func.lower(Lead.email) == func.lower(email), LeadLink.purpose == "confirm")
+        .where(col(LeadLink.code_digest).is_not(None), col(LeadLink.used_at).is_(None))
+        .where(col(LeadLink.expires_at) > func.now(), LeadLink.tries < CODE_TRIES)
+        .order_by(col(LeadLink.created_at).desc())
+        .limit(1)
+        .with_for_update(of=LeadLink)
+    )
+    link = found.first()
+    if link is None or link.id is None or link.code_digest is None:
+        return None
+    if not hmac.compare_digest(links.code_digest(link.id, code), link.code_digest):
+        link.tries += 1
+        return None
+    await _confirm(session, link)
+    return link.lead_id
+
+
+async def _confirm(session: AsyncSession, link: LeadLink) -> None:
+    link.used_at = datetime.now(UTC)
+    session.add(
+        Consent(lead_id=link.lead_id, version=CONSENT_VERSION, wording=CONSENT_TEXT, source="confirmation"),
+    )
+    await _call(session, func.sigma.confirm(link.lead_id, PLACES_PER_REFERRAL))
+    await _call(session, func.sigma.send_link(link.lead_id, "place"))
+
+
+async def new_place_link(session: AsyncSession, lead_id: UUID, links: Links) -> str:
+    """The token of a new link to the lead's place, for a visitor who has just proved who they are."""
+    link_id = uuid4()
+    token = links.token(link_id)
+    session.add(LeadLink(id=link_id, lead_id=lead_id, purpose="place", digest=digest(token)))
+    await session.flush()
+    return token
+
+
+async def read_place(session: AsyncSession, lead: Lead) -> Place:
+    """Where `lead`, which has confirmed, stands."""
+    place = (await session.exec(select(func.sigma.place(lead.id)))).one()
+    waiting = (await session.exec(select(func.sigma.waiting()))).one()
+    return Place(place, waiting, lead.referrals or 0, lead.share_code or "")
+
+
+async def send_again(session: AsyncSession, email: str) -> None:
+    """Mail the lead of `email`, if there is one, its link again; not more often than every ten minutes."""
+    await _call(session, func.sigma.send_again([email]))
+
+
+async def unsubscribe(session: AsyncSession, lead_id: UUID) -> None:
+    """Take the lead out of the line, and its address out of every mail but those it asks for itself."""
+    await _call(session, func.sigma.unsubscribe(lead_id))
+
+
+async def ask_to_erase(session: AsyncSession, lead_id: UUID) -> None:
+    """Mail the lead the link that erases it; not more often than every ten minutes."""
+    lately = exists().where(
+        col(LeadLink.lead_id) == lead_id,
+        col(LeadLink.purpose) == "erase",
+        col(LeadLink.created_at) > func.now() - SPACING,
+    )
+    if not (await session.exec(select(lately))).one():
+        await _call(session, func.sigma.send_link(lead_id, "erase"))
+
+
+async def erase(session: AsyncSession, lead_id: UUID) -> None:
+    """Remove the lead with its links and consents; jobs that are still queued for it find nothing to do."""
+    await _call(session, func.sigma.erase(lead_id))
+
+
+async def invite_next(session: AsyncSession) -> str | None:
+    """Invite the first in line; its address, or None when nobody waits."""
+    return await _invited(session, (await session.exec(select(func.sigma.invite()))).one())
+
+
+async def invite(session: AsyncSession, email: str) -> bool:
+    """Invite the lead of this address, wherever it stands in line; whether it stood in line."""
+    lead_id = (await session.exec(select(Lead.id).where(func.lower(Lead.email) == func.lower(email)))).first()
+    if lead_id is None:
+        return False
+    return await _invited(session, (await session.exec(select(func.sigma.invite(lead_id)))).one()) is not None
+
+
+async def remind(session: AsyncSession) -> int:
+    """Send one reminder to each lead that was invited a week ago and did nothing since; how many."""
+    due = await session.exec(
+        select(Lead)
+        .where(col(Lead.invited_at) < func.now() - REMIND_AFTER)
+        .where(col(Lead.reminded_at).is_(None), col(Lead.signed_up_at).is_(None), col(Lead.unsubscribed_at).is_(None))
+        .limit(500)
+        .with_for_update(skip_locked=True)
+    )
+    count = 0
+    for lead in due:
+        lead.reminded_at = datetime.now(UTC)
+        await _call(session, func.sigma.send_link(lead.id, "invite"))
+        count += 1
+    return count
+
+
+async def require_invitation(session: AsyncSession, email: str, token: str) -> None:
+    """Use up the invitation that `token` is; for signing up where SIGMA_SIGNUP is "invite".
+
+    Raises:
+        InvitationRequired: there is none such for `email`, or it was used, or its time is over.
+    """
+    opened = await open_link(session, token, "invite")
+    if opened is None or opened.state != "valid" or (opened.lead.email or "").lower() != email.lower():
+        raise InvitationRequired
+    opened.link.used_at = datetime.now(UTC)
+
+
+async def _invited(session: AsyncSession, lead_id: UUID | None) -> str | None:
+    return (await session.exec(select(Lead.email).where(Lead.id == lead_id))).first() if lead_id else None
+
+
+async def _call(session: AsyncSession, function: Any) -> None:
+    await session.exec(select(function))

@@ -1,0 +1,393 @@
+"""The line, on a real database: links, codes, places, referrals, leaving and invitations."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step
+from sigma_app.core.links import Links, digest
+from sigma_app.features.waitlist import line, service
+from sigma_app.features.waitlist.consent import CONSENT_TEXT, CONSENT_VERSION
+from sigma_app.models import Lead
+
+pytestmark = pytest.mark.anyio
+
+LINKS = Links(b"k" * 32)
+
+
+class Line:
+    """The waitlist as its tests use it: by address, without the mails."""
+
+    def __init__(self, database: Database, owner):
+        self.database = database
+        self.owner = owner
+
+    async def join(self, email: str, ref: str = "") -> None:
+        arrival = service.read_arrival(f"https://sigma.test/?ref={ref}", "")
+        lead = service.new_lead(service.read_address(email, allow_test_domains=True), arrival, CONSENT_VERSION)
+        await self.database.run(Step(ANONYMOUS, *service.joining([lead])))
+
+    def link(self, email: str, purpose: str = "confirm") -> UUID:
+        """The latest link that was queued for `email`, as if its mail had been written."""
+        (link,) = self.owner.execute(
+            "select id from sigma.lead_links where purpose = %s"
+            " and lead_id = (select id from leads where email = %s) order by created_at desc limit 1",
+            [purpose, email],
+        ).fetchone()
+        self.owner.execute(
+            "update sigma.lead_links set digest = %s, code_digest = %s where id = %s",
+            [digest(LINKS.token(link)), LINKS.code_digest(link, LINKS.code(link)), link],
+        )
+        return link
+
+    def token(self, email: str, purpose: str = "confirm") -> str:
+        return LINKS.token(self.link(email, purpose))
+
+    async def open(self, token: str, *purposes: line.Purpose) -> line.Opened | None:
+        async with self.database.transaction(SERVICE) as session:
+            return await line.open_link(session, token, *(purposes or ("confirm",)))
+
+    async def confirm_by(self, token: str) -> bool:
+        async with self.database.transaction(SERVICE) as session:
+            opened = await line.open_link(session, token, "confirm")
+            return opened is not None and await line.confirm(session, opened)
+
+    async def confirm_by_code(self, email: str, code: str) -> UUID | None:
+        async with self.database.transaction(SERVICE) as session:
+            return await line.confirm_by_code(session, email, code, LINKS)
+
+    async def confirmed(self, *names: str, ref: str = "") -> None:
+        """Have them join and confirm, one after the other."""
+        for name in names:
+            await self.join(f"{name}@example.com", ref)
+            assert await self.confirm_by(self.token(f"{name}@example.com"))
+
+    def lead(self, email: str) -> Lead:
+        columns = ("status", "flag", "referrals", "share_code", "line_number", "line_key", "confirmed_at")
+        row = self.owner.execute(f"select {', '.join(columns)} from leads where email = %s", [email]).fetchone()
+        return Lead(**dict(zip(columns, row, strict=True)))
+
+    def places(self) -> list[str]:
+        """The line, first to last, as its members are told."""
+        rows = self.owner.execute(
+            "select split_part(email, '@', 1), sigma.place(id) from leads where line_key is not null order by 2"
+        ).fetchall()
+        assert [place for _, place in rows] == list(range(1, len(rows) + 1))
+        return [name for name, _ in rows]
+
+    async def do(self, function, *arguments):
+        async with self.database.transaction(SERVICE) as session:
+            return await function(session, *arguments)
+
+    def id(self, email: str) -> UUID:
+        return self.owner.execute("select id from leads where email = %s", [email]).fetchone()[0]
+
+    def queued(self) -> list[str]:
+        """For what mails are queued, in their order."""
+        rows = self.owner.execute(
+            "select purpose from procrastinate.procrastinate_jobs join sigma.lead_links"
+            " on lead_links.id = (args ->> 'link')::uuid where task_name = 'waitlist:send_link'"
+            " order by procrastinate_jobs.id"
+        ).fetchall()
+        return [purpose for (purpose,) in rows]
+
+
+@pytest.fixture
+def waitlist(database, owner) -> Line:
+    return Line(database, owner)
+
+
+class TestConfirming:
+    async def test_joining_queues_the_mail_that_asks_to_confirm(self, waitlist):
+        await waitlist.join("alice@example.com")
+        assert waitlist.queued() == ["confirm"]
+        assert waitlist.lead("alice@example.com").status == "joined"
+
+    async def test_whoever_joins_over_the_rest_api_is_asked_too_and_an_import_of_the_operator_is_not(
+        self, waitlist, owner
+    ):
+        await waitlist.database.run(Step(ANONYMOUS, "insert into leads (email) values ('alice@example.com')"))
+        await waitlist.database.run(Step(SERVICE, "insert into leads (email) values ('bob@example.com')"))
+        assert waitlist.queued() == ["confirm"]
+
+    async def test_the_link_confirms_once_and_tells_the_ledger(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        token = waitlist.token("alice@example.com")
+        assert await waitlist.confirm_by(token)
+        assert waitlist.lead("alice@example.com").status == "confirmed"
+        assert owner.execute("select version, wording, source from sigma.consents").fetchall() == [
+            (CONSENT_VERSION, CONSENT_TEXT, "confirmation")
+        ]
+        assert waitlist.queued() == ["confirm", "place"]
+        opened = await waitlist.open(token)
+        assert opened
+        assert opened.state == "used"
+
+    async def test_a_second_click_of_the_same_hand_changes_nothing_and_a_later_one_is_refused(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        token = waitlist.token("alice@example.com")
+        assert [await waitlist.confirm_by(token) for _ in range(2)] == [True, True]
+        assert waitlist.queued() == ["confirm", "place"]
+        owner.execute("update sigma.lead_links set used_at = used_at - interval '2 minutes'")
+        assert not await waitlist.confirm_by(token)
+
+    async def test_two_confirms_at_once_are_one(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        token = waitlist.token("alice@example.com")
+        assert await asyncio.gather(waitlist.confirm_by(token), waitlist.confirm_by(token)) == [True, True]
+        assert owner.execute("select count(*) from sigma.consents").fetchone() == (1,)
+        assert waitlist.places() == ["alice"]
+
+    async def test_an_expired_link_confirms_nothing(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        token = waitlist.token("alice@example.com")
+        owner.execute("update sigma.lead_links set expires_at = now()")
+        assert not await waitlist.confirm_by(token)
+        assert (await waitlist.open(token)).state == "expired"
+        assert waitlist.lead("alice@example.com").status == "joined"
+
+    async def test_a_tampered_link_and_one_for_something_else_lead_nowhere(self, waitlist):
+        await waitlist.confirmed("alice")
+        place = waitlist.token("alice@example.com", "place")
+        for token in (place, place[:-1] + ("A" if place[-1] != "A" else "B"), "", "ü", "\ud800"):
+            assert await waitlist.open(token, "confirm") is None
+        assert (await waitlist.open(place, "place")).state == "valid"
+
+    async def test_the_database_holds_no_token_and_no_code(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        link = waitlist.link("alice@example.com")
+        (row,) = owner.execute("select lead_links::text from sigma.lead_links").fetchone()
+        assert LINKS.token(link) not in row
+        assert LINKS.code(link) not in row
+
+
+class TestCodes:
+    async def test_the_six_digits_do_what_the_link_does(self, waitlist):
+        await waitlist.join("alice@example.com")
+        code = LINKS.code(waitlist.link("alice@example.com"))
+        assert len(code) == 6
+        assert await waitlist.confirm_by_code("ALICE@example.com", code) == waitlist.id("alice@example.com")
+        assert waitlist.lead("alice@example.com").status == "confirmed"
+        assert await waitlist.confirm_by_code("alice@example.com", code) is None  # used
+
+    async def test_a_code_bears_five_wrong_tries_and_is_worn_out_then(self, waitlist):
+        await waitlist.join("alice@example.com")
+        code = LINKS.code(waitlist.link("alice@example.com"))
+        wrong = f"{(int(code) + 1) % 10**6:06}"
+        for _ in range(line.CODE_TRIES):
+            assert await waitlist.confirm_by_code("alice@example.com", wrong) is None
+        assert await waitlist.confirm_by_code("alice@example.com", code) is None
+
+    async def test_tries_at_once_are_all_counted(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        code = LINKS.code(waitlist.link("alice@example.com"))
+        wrong = f"{(int(code) + 1) % 10**6:06}"
+        await asyncio.gather(*(waitlist.confirm_by_code("alice@example.com", wrong) for _ in range(10)))
+        assert owner.execute("select tries from sigma.lead_links").fetchone() == (line.CODE_TRIES,)
+
+    async def test_nobody_elses_code_works(self, waitlist):
+        await waitlist.join("alice@example.com")
+        await waitlist.join("bob@example.com")
+        code = LINKS.code(waitlist.link("bob@example.com"))
+        waitlist.link("alice@example.com")
+        assert await waitlist.confirm_by_code("alice@example.com", code) is None
+        assert await waitlist.confirm_by_code("nobody@example.com", code) is None
+
+
+class TestPlaces:
+    async def test_places_are_in_order_of_confirmation(self, waitlist):
+        await waitlist.join("late@example.com")
+        await waitlist.confirmed("alice", "bob")
+        await waitlist.confirm_by(waitlist.token("late@example.com"))
+        assert waitlist.places() == ["alice", "bob", "late"]
+
+    async def test_each_friend_who_confirms_moves_one_up_by_the_stated_number_of_places(self, waitlist):
+        await waitlist.confirmed(*"abcdefghijkl")
+        code = waitlist.lead("l@example.com").share_code
+        await waitlist.join("friend@example.com", ref=code)
+        assert waitlist.places() == [*"abcdefghijkl"]  # joining alone earns nothing
+        await waitlist.confirm_by(waitlist.token("friend@example.com"))
+        assert waitlist.places() == [*"abcdef", "l", *"ghijk", "friend"]
+        assert waitlist.lead("l@example.com").referrals == 1
+
+    async def test_nobody_gets_further_than_to_the_front(self, waitlist):
+        await waitlist.confirmed("alice", "bob")
+        await waitlist.confirmed("carol", "dave", ref=waitlist.lead("bob@example.com").share_code)
+        assert waitlist.places() == ["bob", "alice", "carol", "dave"]
+
+    async def test_the_code_is_read_whatever_its_case_and_a_wrong_one_costs_nothing(self, waitlist):
+        await waitlist.confirmed("alice", "bob")
+        await waitlist.confirmed("carol", ref=waitlist.lead("bob@example.com").share_code.upper())
+        await waitlist.confirmed("dave", ref="nonsense")
+        assert waitlist.lead("bob@example.com").referrals == 1
+        assert waitlist.lead("dave@example.com").flag is None
+
+    @pytest.mark.parametrize("twin", ["bob+2@example.com", "BOB@example.com.test"])
+    async def test_bringing_oneself_along_earns_nothing_and_is_marked(self, waitlist, twin):
+        await waitlist.confirmed("alice", "bob")
+        code = waitlist.lead("bob@example.com").share_code
+        await waitlist.join(twin, ref=code)
+        assert await waitlist.confirm_by(waitlist.token(twin))
+        same_mailbox = twin.endswith("example.com")
+        assert (waitlist.lead(twin).flag is not None) == same_mailbox
+        assert waitlist.lead("bob@example.com").referrals == (0 if same_mailbox else 1)
+        assert waitlist.lead(twin).status == "confirmed"
+
+    async def test_a_mailbox_counts_once_however_its_address_is_written(self, waitlist):
+        await waitlist.confirmed("alice", "bob")
+        code = waitlist.lead("bob@example.com").share_code
+        for address in ("c.arol@gmail.com", "carol+news@googlemail.com", "Carol@gmail.com"):
+            await waitlist.join(address, ref=code)
+            assert await waitlist.confirm_by(waitlist.token(address))
+        assert waitlist.lead("bob@example.com").referrals == 1
+        assert waitlist.lead("carol+news@googlemail.com").flag == "same mailbox as another lead"
+
+    async def test_200_confirmations_at_once_give_200_places(self, waitlist):
+        names = [f"founder-{number}" for number in range(200)]
+        for name in names:
+            await waitlist.join(f"{name}@example.com")
+        tokens = [waitlist.token(f"{name}@example.com") for name in names]
+        assert all(await asyncio.gather(*(waitlist.confirm_by(token) for token in tokens)))
+        assert sorted(waitlist.places()) == sorted(names)
+
+    async def test_places_stay_right_across_blocks_and_below_zero(self, waitlist, owner):
+        owner.execute(
+            "insert into leads (email, confirmed_at, line_number, line_key)"
+            " select 'f' || n || '@example.com', now(), n, n * 97 - 100000 from generate_series(1, 3000) as n"
+        )
+        rows = owner.execute(
+            "select sigma.place(id), row_number() over (order by line_key, line_number desc) from leads"
+        ).fetchall()
+        assert all(told == true for told, true in rows)
+        owner.execute("update leads set line_key = line_key - 5000 where line_number % 7 = 0")
+        owner.execute("delete from leads where line_number % 11 = 0")
+        rows = owner.execute(
+            "select sigma.place(id), row_number() over (order by line_key, line_number desc) from leads"
+        ).fetchall()
+        assert all(told == true for told, true in rows)
+        assert owner.execute("select sigma.waiting() = count(*) from leads").fetchone() == (True,)
+        owner.execute("truncate leads cascade")
+        assert owner.execute("select sigma.waiting()").fetchone() == (0,)
+
+    async def test_a_lead_reads_its_place(self, waitlist):
+        await waitlist.confirmed("alice", "bob")
+        opened = await waitlist.open(waitlist.token("bob@example.com", "place"), "place")
+        place = await waitlist.do(line.read_place, opened.lead)
+        assert (place.place, place.waiting, place.referrals) == (2, 2, 0)
+        assert len(place.share_code) == 8
+
+
+class TestJoiningAgain:
+    async def test_the_same_mail_goes_out_again_but_not_within_ten_minutes(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        await waitlist.do(line.send_again, "ALICE@example.com")
+        assert waitlist.queued() == ["confirm"]
+        owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
+        await waitlist.do(line.send_again, "ALICE@example.com")
+        await waitlist.do(line.send_again, "ALICE@example.com")
+        assert waitlist.queued() == ["confirm", "confirm"]
+
+    async def test_whoever_has_confirmed_gets_the_way_to_their_place(self, waitlist, owner):
+        await waitlist.confirmed("alice")
+        owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
+        await waitlist.do(line.send_again, "alice@example.com")
+        assert waitlist.queued() == ["confirm", "place", "place"]
+
+    async def test_an_address_that_is_not_on_the_list_gets_nothing(self, waitlist):
+        await waitlist.do(line.send_again, "nobody@example.com")
+        assert waitlist.queued() == []
+
+
+class TestLeaving:
+    async def test_whoever_unsubscribes_leaves_the_line_and_the_others_move_up(self, waitlist):
+        await waitlist.confirmed("alice", "bob", "carol")
+        await waitlist.do(line.unsubscribe, waitlist.id("bob@example.com"))
+        assert waitlist.places() == ["alice", "carol"]
+        assert waitlist.lead("bob@example.com").status == "unsubscribed"
+
+    async def test_whoever_comes_back_confirms_anew_and_stands_at_the_end(self, waitlist, owner):
+        await waitlist.confirmed("alice", "bob")
+        await waitlist.do(line.unsubscribe, waitlist.id("alice@example.com"))
+        owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
+        await waitlist.do(line.send_again, "alice@example.com")
+        assert await waitlist.confirm_by(waitlist.token("alice@example.com"))
+        assert waitlist.places() == ["bob", "alice"]
+        assert waitlist.lead("alice@example.com").status == "confirmed"
+
+    async def test_erasing_leaves_no_trace_but_the_number_it_earned_for_another(self, waitlist, owner):
+        await waitlist.confirmed("alice", "bob")
+        await waitlist.confirmed("carol", ref=waitlist.lead("bob@example.com").share_code)
+        await waitlist.do(line.ask_to_erase, waitlist.id("carol@example.com"))
+        await waitlist.do(line.ask_to_erase, waitlist.id("carol@example.com"))
+        assert waitlist.queued().count("erase") == 1
+        await waitlist.do(line.erase, waitlist.id("carol@example.com"))
+        for table in ("leads", "sigma.consents", "sigma.lead_links"):
+            assert owner.execute(f"select count(*) from {table} as t where t::text like '%carol%'").fetchone() == (0,)
+        assert owner.execute("select count(*) from sigma.consents").fetchone() == (2,)
+        assert waitlist.lead("bob@example.com").referrals == 1
+        assert waitlist.places() == ["bob", "alice"]
+
+
+class TestInvitations:
+    async def test_the_first_in_line_is_invited_and_the_others_move_up(self, waitlist):
+        await waitlist.confirmed("alice", "bob")
+        assert await waitlist.do(line.invite_next) == "alice@example.com"
+        assert waitlist.places() == ["bob"]
+        assert waitlist.lead("alice@example.com").status == "invited"
+        assert waitlist.queued()[-1] == "invite"
+        assert await waitlist.do(line.invite_next) == "bob@example.com"
+        assert await waitlist.do(line.invite_next) is None
+
+    async def test_one_lead_can_be_invited_before_its_turn_and_only_once(self, waitlist):
+        await waitlist.confirmed("alice", "bob")
+        assert await waitlist.do(line.invite, "BOB@example.com")
+        assert not await waitlist.do(line.invite, "bob@example.com")
+        assert waitlist.places() == ["alice"]
+
+    async def test_nobody_is_invited_who_has_not_confirmed(self, waitlist):
+        await waitlist.join("alice@example.com")
+        assert not await waitlist.do(line.invite, "alice@example.com")
+        assert await waitlist.do(line.invite_next) is None
+
+    async def test_two_inviting_at_once_invite_nobody_twice(self, waitlist):
+        await waitlist.confirmed(*"abcdef")
+        invited = await asyncio.gather(*(waitlist.do(line.invite_next) for _ in range(8)))
+        assert sorted(address[0] for address in invited if address) == [*"abcdef"]
+        assert invited.count(None) == 2
+
+    async def test_an_invitation_opens_the_door_once_and_only_for_its_own_address(self, waitlist):
+        await waitlist.confirmed("alice")
+        await waitlist.do(line.invite_next)
+        token = waitlist.token("alice@example.com", "invite")
+        for email, used in (("bob@example.com", token), ("alice@example.com", "nonsense")):
+            with pytest.raises(line.InvitationRequired):
+                await waitlist.do(line.require_invitation, email, used)
+        await waitlist.do(line.require_invitation, "Alice@example.com", token)
+        with pytest.raises(line.InvitationRequired):
+            await waitlist.do(line.require_invitation, "alice@example.com", token)
+
+    async def test_whoever_did_nothing_for_a_week_is_reminded_once(self, waitlist, owner):
+        await waitlist.confirmed("alice", "bob")
+        await waitlist.do(line.invite_next)
+        assert await waitlist.do(line.remind) == 0
+        owner.execute("update leads set invited_at = invited_at - interval '8 days'")
+        assert await waitlist.do(line.remind) == 1
+        assert await waitlist.do(line.remind) == 0
+        assert waitlist.queued().count("invite") == 2
+
+    async def test_signing_up_and_paying_are_noted(self, waitlist, owner, sign_up):
+        await waitlist.confirmed("alice", "bob")
+        person = sign_up("alice")
+        assert waitlist.lead("alice@example.com").status == "signed up"
+        assert waitlist.places() == ["bob"]
+        owner.execute("update profiles set has_access = true where id = %s", [person.id])
+        assert waitlist.lead("alice@example.com").status == "customer"
+
+    async def test_a_profile_that_claims_another_address_is_not_believed(self, waitlist, owner, sign_up):
+        await waitlist.confirmed("bob")
+        owner.execute("delete from profiles where id = %s", [(mallory := sign_up("mallory")).id])
+        owner.execute("insert into profiles (id, email) values (%s, 'bob@example.com')", [mallory.id])
+        assert waitlist.lead("bob@example.com").status == "confirmed"
