@@ -195,12 +195,30 @@ def test_a_misspelt_name_in_the_environment_is_a_warning(
 
 
 def test_other_programs_variables_raise_no_alarm(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    others = """
-        SUPABASE_ACCESS_TOKEN SUPABASE_DB_PASSWORD SUPABASE_DB_URL SUPABASE_SERVICE_KEY SUPABASE_JWT_SECRET
-        STRIPE_API_KEY STRIPE_PUBLISHABLE_KEY STRIPE_ACCOUNT RESEND_FROM VITE_SUPABASE_PUBLISHABLE_KEY
-        DATABASE_HOST DATABASE_PORT DATABASE_USER DATABASE_NAME DATABASE_PASSWORD DATABASE_DIRECT_URL
-        TEST_DATABASE_URL SIGMA_VERSION PORTS HOSTS BASEURL REFLEX_REDIS_URLS
-    """.split()
+    others = [
+        "SUPABASE_ACCESS_TOKEN",
+        "SUPABASE_DB_PASSWORD",
+        "SUPABASE_DB_URL",
+        "SUPABASE_SERVICE_KEY",
+        "SUPABASE_JWT_SECRET",
+        "STRIPE_API_KEY",
+        "STRIPE_PUBLISHABLE_KEY",
+        "STRIPE_ACCOUNT",
+        "RESEND_FROM",
+        "VITE_SUPABASE_PUBLISHABLE_KEY",
+        "DATABASE_HOST",
+        "DATABASE_PORT",
+        "DATABASE_USER",
+        "DATABASE_NAME",
+        "DATABASE_PASSWORD",
+        "DATABASE_DIRECT_URL",
+        "TEST_DATABASE_URL",
+        "SIGMA_VERSION",
+        "PORTS",
+        "HOSTS",
+        "BASEURL",
+        "REFLEX_REDIS_URLS",
+    ]
     for name in others:
         monkeypatch.setenv(name, "another program's")
     load()

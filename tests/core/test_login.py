@@ -12,6 +12,7 @@ from psycopg import sql
 
 from sigma_app.core import login
 
+
 @pytest.fixture
 def login_without_password(owner: psycopg.Connection) -> Iterator[None]:
     """A role is the whole server's: afterwards the login has no password, as the other tests expect."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -86,7 +87,7 @@ async def test_however_many_join_and_look_the_database_is_asked_once_a_second(co
         join(count, owner)
         await asyncio.gather(*(look(joined) for _ in range(5)))
         clock.now += 0.0625
-    gaps = [later - earlier for earlier, later in zip(readings, readings[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(readings)]
     assert min(gaps) >= 1
     assert len(readings) >= 100
 
