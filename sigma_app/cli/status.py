@@ -5,9 +5,6 @@ from __future__ import annotations
 import shlex
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from sigma_app.cli import server_file
 from sigma_app.cli.parts import describe_parts
@@ -28,15 +25,14 @@ def command(as_assignments: bool) -> None:
             print(f"{name}={shlex.quote(value)}")
         return
     server = server_file.find(settings)
-    table = Table(box=None, pad_edge=False, show_header=False)
     rows = [
         ("server", "running" if server else "stopped", server.base_url if server else "make run starts it"),
         ("schema", *_schema(settings)),
         *describe_parts(settings),
     ]
-    for row in rows:
-        table.add_row(*map(escape, row))
-    Console(highlight=False).print(table)
+    width = {column: max(len(row[column]) for row in rows) for column in (0, 1)}
+    for name, where, what in rows:  # the terminal wraps a long line; columns of their own would break an address
+        print(f"{name:<{width[0]}}  {where:<{width[1]}}  {what}")
 
 
 def assignments(settings: Settings) -> dict[str, str]:

@@ -84,9 +84,8 @@ def test_listening_on_every_network_it_says_where_other_machines_find_it(sigma: 
         pytest.skip("this machine is on no network")
     sigma.variables = {"HOST": "0.0.0.0"}  # noqa: S104 - a wildcard is what is tested
     sigma.start()
-    shown = re.search(
-        rf"Sigma is at http://localhost:{sigma.port}, .* http://(.+):{sigma.port}$", sigma.log.read_text(), re.M
-    )
+    words = rf"Sigma is at http://localhost:{sigma.port}, .* http://(.+):{sigma.port}$"
+    shown = re.search(words, sigma.log.read_text(), re.MULTILINE)
     assert shown is not None
     assert shown[1] in addresses
     with urlopen(f"http://{shown[1]}:{sigma.port}/", timeout=10) as answer:

@@ -23,6 +23,13 @@ def test_status_names_the_newest_server_that_is_alive(sigma: Sigma):
     assert "stopped" in sigma.run("status").stdout.splitlines()[0]
 
 
+def test_status_is_a_line_for_each_row_however_narrow_the_terminal(sigma: Sigma):
+    sigma.variables = {"COLUMNS": "40"}
+    lines = sigma.run("status").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["server", "schema", "database", "auth", "payments", "mail"]
+    assert [line.index(line.split(maxsplit=2)[2]) for line in lines] == [19] * 6
+
+
 def test_the_file_of_a_killed_server_is_swept_away(tmp_path: Path):
     settings = settings_for(tmp_path)
     with server_file.announced(settings):

@@ -16,8 +16,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from sigma_app.settings import Settings
 from tests.conftest import lay_template
 from tests.database import leftovers
+from tests.database.embedded import checkout
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 
@@ -170,6 +172,12 @@ def lay_project(hosted, owners_url) -> Callable[[str], str]:
         return owners_url(name)
 
     return lay
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    """The settings of a checkout that was never started; its cluster is taken away afterwards."""
+    yield from checkout(tmp_path / "checkout" / ".sigma")
 
 
 Try = Callable[..., int]

@@ -11,7 +11,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -77,7 +77,7 @@ async def accept(form: Mapping[str, Any], client: str) -> Answer:
 
 
 async def founders() -> int:
-    """How many founders are on the list, at most `FounderCount.FRESH` old.
+    """How many founders are on the list; how old that may be, `FounderCount` says.
 
     Raises:
         DatabaseUnavailable: and no earlier count is known.
@@ -139,13 +139,27 @@ def _address_limiter() -> Limiter:
 
 
 class FounderCount:
-    """The count, kept for a few seconds, so that a busy page asks the database once and not once a visitor."""
+    """The count of founders, read from the database at most once a second, however many join or look.
 
+    Who looks after somebody joined here waits for the next reading, a second at most and as long as it takes, and
+    shares it with everybody who waits: so who joined sees themselves counted. Without a join here the count is up to
+    five seconds old; while the database is away it is asked as rarely, and the last known count stands in.
+    """
+
+    PACE = timedelta(seconds=1)
     FRESH = timedelta(seconds=5)
 
-    def __init__(self):
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ):
+        self._clock = clock
+        self._sleep = sleep
         self._value: int | None = None
-        self._read_at = float("-inf")
+        self._read_at = float("-inf")  # when the last reading began
+        self._begun = 0  # readings so far
+        self._expired = False
         self._reading = asyncio.Lock()
 
     async def get(self) -> int:
@@ -154,28 +168,33 @@ class FounderCount:
         Raises:
             DatabaseUnavailable: and there is no older one.
         """
-        if self._is_fresh():
-            return self._value or 0
-        async with self._reading:
-            if not self._is_fresh():
-                await self._read()
-        return self._value or 0
+        begun = self._begun
+        if self._is_stale():
+            async with self._reading:
+                # A reading that began since is new enough, even if others have joined by now: nobody waits for two.
+                if self._is_stale() and self._begun == begun:
+                    await self._read()
+        if self._value is None:
+            raise DatabaseUnavailable
+        return self._value
 
     def expire(self) -> None:
         """Have the next one who asks see those who joined just now."""
-        self._read_at = float("-inf")
+        self._expired = True
 
-    def _is_fresh(self) -> bool:
-        return self._value is not None and time.monotonic() - self._read_at < self.FRESH.total_seconds()
+    def _is_stale(self) -> bool:
+        return self._expired or self._clock() - self._read_at >= self.FRESH.total_seconds()
 
     async def _read(self) -> None:
+        await self._sleep(max(0.0, self._read_at + self.PACE.total_seconds() - self._clock()))
+        self._begun += 1
+        self._read_at = self._clock()
+        self._expired = False  # not afterwards: who joins during the reading may not be in it
         try:
             async with get_database().transaction(ANONYMOUS) as session:
                 self._value = await service.count_founders(session)
-        except (DatabaseUnavailable, psycopg.Error) as error:
-            if self._value is None:
-                raise DatabaseUnavailable from error
-        self._read_at = time.monotonic()
+        except (DatabaseUnavailable, psycopg.Error):
+            pass  # the count of before stands in, if there is one
 
 
 _founder_count = FounderCount()
