@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from ipaddress import ip_address
@@ -41,6 +42,10 @@ _PREFIXES = ("SIGMA_", "DATABASE_", "VITE_SUPABASE_", "SUPABASE_", "STRIPE_", "R
 # SUPABASE_SERVICE_ROLE_KEY 0.89, DATABASE_USER and DATABASE_URL 0.88, STRIPE_API_KEY and STRIPE_SECRET_KEY 0.71.
 _HARDLY_ANOTHER = 0.9
 _PERHAPS_MEANT = 0.75
+
+
+_SENDER = re.compile(r"[^<>@\s]+@[^<>@\s]+|[^<>@\r\n]+<[^<>@\s]+@[^<>@\s]+>")
+_SIGNING_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 class SettingsError(Exception):
@@ -83,6 +88,9 @@ class Settings(BaseSettings):
     stripe_secret_key: SecretStr | None = Field(None, validation_alias="STRIPE_SECRET_KEY")
     stripe_webhook_secret: SecretStr | None = Field(None, validation_alias="STRIPE_WEBHOOK_SECRET")
     resend_api_key: SecretStr | None = Field(None, validation_alias="RESEND_API_KEY")
+    resend_api_url: AnyHttpUrl = Field(AnyHttpUrl("https://api.resend.com"), validation_alias="RESEND_API_URL")
+    resend_webhook_secret: SecretStr | None = Field(None, validation_alias="RESEND_WEBHOOK_SECRET")
+    mail_from: str | None = Field(None, validation_alias="MAIL_FROM")
 
     # Joining: limits in the notation of the `limits` library, several separated by ";"
     join_limit_per_address: str = Field("10/hour", validation_alias="JOIN_LIMIT_PER_ADDRESS")
@@ -112,6 +120,20 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as https://sigma.example.com, with nothing after its port")
         return value
 
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str | None) -> str | None:
+        if value is not None and not _SENDER.fullmatch(value):
+            raise ValueError('must be an address such as "Sigma <hello@sigma.example.com>"')
+        return value
+
+    @field_validator("resend_webhook_secret")
+    @classmethod
+    def _signing_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _SIGNING_SECRET.fullmatch(value.get_secret_value()):
+            raise ValueError("must start with whsec_, as Resend shows it beside the webhook")
+        return value
+
     @field_validator("join_limit_per_address", "join_limit_per_network")
     @classmethod
     def _limit_notation(cls, value: str) -> str:
@@ -127,6 +149,11 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The address people use, without a slash at the end: an origin, as browsers write it."""
         return _origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
+
+    @property
+    def mail_sender(self) -> str:
+        """Who mails come from, such as `Sigma <hello@sigma.example.com>`."""
+        return self.mail_from or f"Sigma <hello@{urlsplit(self.base_url).hostname}>"
 
     @property
     def is_loopback(self) -> bool:
@@ -236,6 +263,11 @@ def _refuse_contradictions(settings: Settings) -> None:
         )
     if settings.stripe_secret_key and not settings.stripe_webhook_secret:
         problems.append("STRIPE_SECRET_KEY: needs STRIPE_WEBHOOK_SECRET beside it (Stripe dashboard, Webhooks).")
+    if settings.resend_api_key and not settings.mail_from and settings.is_loopback:
+        problems.append(
+            "MAIL_FROM: Resend needs a sender of a domain that you verified there:"
+            ' MAIL_FROM="Sigma <hello@sigma.example.com>", or a BASE_URL of that domain.'
+        )
     if settings.database_login_url and not settings.database_url:
         problems.append("DATABASE_LOGIN_URL: needs DATABASE_URL beside it (the owner's address, for migrations).")
     if settings.env == "production":

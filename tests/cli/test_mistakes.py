@@ -114,11 +114,24 @@ def test_a_full_disk_is_named_as_the_one_that_it_is(tmp_path: Path, monkeypatch:
 def test_the_parts_that_do_not_exist_yet_are_called_so(tmp_path: Path):
     described = {name: (where, what) for name, where, what in parts.describe_parts(settings_for(tmp_path))}
     assert "DATABASE_URL" in described["database"][1]
-    for part in ("auth", "payments", "mail"):
+    for part in ("auth", "payments"):
         where, what = described[part]
         assert where == "local"
         assert "not in this version" in what
         assert "hosted" not in what
+
+
+def test_where_mail_goes_is_said(tmp_path: Path):
+    def described(**variables: str) -> tuple[str, str]:
+        settings = settings_for(tmp_path, **variables)
+        return next((where, what) for name, where, what in parts.describe_parts(settings) if name == "mail")
+
+    where, what = described(PORT="3210")
+    assert where == "local"
+    assert "http://localhost:3210/dev/mailbox" in what
+    assert "/dev/mailbox" not in described(SIGMA_ENV="production")[1]
+    where, what = described(RESEND_API_KEY="re_s3cret", BASE_URL="https://sigma.example.com")
+    assert (where, what) == ("hosted", "Resend, from Sigma <hello@sigma.example.com>")
 
 
 def test_what_is_shown_keeps_its_brackets(capsys: pytest.CaptureFixture[str]):

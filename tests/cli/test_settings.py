@@ -242,3 +242,31 @@ def test_an_env_file_that_may_not_be_read_is_one_line_that_names_it(tmp_path: Pa
 
         monkeypatch.setattr("dotenv.main.open", refuse, raising=False)
     assert refusal() == f".env: {file}: Permission denied. Make it readable, or remove it."
+
+
+def test_mail_comes_from_hello_at_the_public_host_unless_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BASE_URL", "https://sigma.example.com:8443")
+    assert load().mail_sender == "Sigma <hello@sigma.example.com>"
+    monkeypatch.setenv("MAIL_FROM", "Sigma <list@example.com>")
+    assert load().mail_sender == "Sigma <list@example.com>"
+
+
+def test_resend_needs_a_sender_that_is_not_this_machine(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RESEND_API_KEY", "re_s3cret")
+    assert refusal().startswith("MAIL_FROM: Resend needs a sender")
+    assert len(refusal().splitlines()) == 1
+    monkeypatch.setenv("MAIL_FROM", "hello@sigma.example.com")
+    assert load().is_hosted("mail")
+
+
+@pytest.mark.parametrize("given", ["Sigma", "Sigma hello@example.com", "a@b@c", "<hello@example.com>", "Sigma <a@b> x"])
+def test_a_sender_that_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch, given: str):
+    monkeypatch.setenv("MAIL_FROM", given)
+    assert refusal().startswith("MAIL_FROM: must be an address such as")
+
+
+@pytest.mark.parametrize("given", ["s3cret", "whsec_", "whsec_s3cret!", "whsec_s3cre"])
+def test_a_webhook_secret_that_can_verify_nothing_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch, given: str):
+    monkeypatch.setenv("RESEND_WEBHOOK_SECRET", given)
+    assert refusal().startswith("RESEND_WEBHOOK_SECRET: must start with whsec_")
+    assert "s3cre" not in refusal()
