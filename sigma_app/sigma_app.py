@@ -1,20 +1,25 @@
 """The entry: collects each feature's pages and routes and mounts them; nothing else."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import reflex as rx
 from starlette.applications import Starlette
 
 from sigma_app.core.errors import without_message
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
+from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
 from sigma_app.features.waitlist import page as waitlist
+from sigma_app.gateways import mail
 from sigma_app.gateways.database import serving_requests
+from sigma_app.settings import get_settings
 from sigma_app.ui.head import STYLESHEETS
 
 PAGES = [*waitlist.PAGES, *site.PAGES]
-ROUTES = [*waitlist_http.ROUTES]
+ROUTES = [*waitlist_http.ROUTES, *mail_webhook.ROUTES, *mail.routes(get_settings())]
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +27,13 @@ logger = logging.getLogger(__name__)
 def log_without_message(exception: Exception) -> None:
     """Log an event handler's error; the page shows nothing, and its script tries another way."""
     logger.error("An event handler failed: %s", without_message(exception))
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[None]:
+    """What is open for as long as this process serves."""
+    async with serving_requests(), mail.sending_mail():
+        yield
 
 
 app = rx.App(
@@ -37,4 +49,4 @@ app = rx.App(
 app.app_wraps.pop((5, "Overlay"))
 for page in PAGES:
     app.add_page(**page)
-app.register_lifespan_task(serving_requests)
+app.register_lifespan_task(serving)

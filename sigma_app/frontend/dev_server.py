@@ -8,7 +8,7 @@ from reflex.plugins import Plugin
 
 from sigma_app.core.errors import StartError
 
-BACKEND_PATHS = ("/founders.json",)
+BACKEND_PATHS = ("/founders.json", "/dev/mailbox", "/dev/mailbox.json")
 """What a GET asks the backend for; anything but a GET goes there whatever its path."""
 
 _PORT_LINE = "  server: {\n    port: process.env.PORT,\n"

@@ -1,0 +1,73 @@
+"""What every webhook needs: a body of bounded size, and each event kept once however often it is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+
+LARGEST_BODY = 256 * 1024  # bytes
+
+
+class BodyTooLarge(Exception):
+    """More than `LARGEST_BODY`; the rest was not read."""
+
+
+async def read_body(request: Request) -> bytes:
+    """The raw body, byte for byte as it was signed.
+
+    Raises:
+        BodyTooLarge: it is no event.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise BodyTooLarge
+    return bytes(body)
+
+
+async def keep_once(session: AsyncSession, source: str, event_id: str, kind: str, body: Any) -> bool:
+    """Keep an event, in the transaction of `session`, which is one of SERVICE.
+
+    Args:
+        session: where the job that handles the event is queued as well.
+        source: who tells it, such as "resend".
+        event_id: the sender's own id, the same at each repetition.
+        kind: its type in the sender's words.
+        body: as parsed from JSON.
+
+    Returns:
+        Whether it is new.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the body holds what `jsonb` cannot, a NUL or half a surrogate pair.
+    """
+    connection = await session.connection()
+    values = {"source": source, "id": event_id, "type": kind, "body": json.dumps(body)}
+    return (await connection.execute(_KEEP, values)).rowcount == 1
+
+
+async def unhandled(session: AsyncSession, source: str, event_id: str) -> dict[str, Any] | None:
+    """The body of a kept event, locked for this transaction; None if it was handled, or is gone."""
+    connection = await session.connection()
+    return (await connection.execute(_UNHANDLED, {"source": source, "id": event_id})).scalar_one_or_none()
+
+
+async def mark_handled(session: AsyncSession, source: str, event_id: str) -> None:
+    """Note that nothing is left to do for an event."""
+    connection = await session.connection()
+    await connection.execute(_HANDLED, {"source": source, "id": event_id})
+
+
+_KEEP = text(
+    "INSERT INTO sigma.webhook_events (source, id, type, body) VALUES (:source, :id, :type, CAST(:body AS jsonb))"
+    " ON CONFLICT DO NOTHING"
+)
+_UNHANDLED = text(
+    "SELECT body FROM sigma.webhook_events WHERE source = :source AND id = :id AND handled_at IS NULL FOR UPDATE"
+)
+_HANDLED = text("UPDATE sigma.webhook_events SET handled_at = now() WHERE source = :source AND id = :id")

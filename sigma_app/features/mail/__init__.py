@@ -1,0 +1,1 @@
+"""Mail to people: who gets none, and what comes back about it."""

@@ -1,0 +1,57 @@
+"""Sending mail to people: not to addresses where mail came back, or whose people called it spam."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.gateways import mail as gateway
+from sigma_app.gateways.mail import Mail
+
+
+async def send(mail: Mail, key: str, *, account: bool = False) -> bool:
+    """Send a mail unless its address is suppressed; for jobs, whose `Backoff` understands the errors.
+
+    Args:
+        mail: to one person; a repetition must bring the same one.
+        key: names the cause, and stays the same when it is tried again (`gateways.mail.send`).
+        account: whether the person asked for this mail themselves, to sign in say; then it goes to suppressed
+            addresses too, since they would be locked out without it.
+
+    Returns:
+        Whether it was sent.
+
+    Raises:
+        MailRefused, MailDelayed: from the gateway.
+        DatabaseUnavailable: whether the address is suppressed could not be asked; nothing was sent.
+    """
+    if not account:
+        async with get_database().transaction(SERVICE) as session:
+            if await is_suppressed(session, mail.to):
+                return False
+    await gateway.send(mail, key)
+    return True
+
+
+async def is_suppressed(session: AsyncSession, email: str) -> bool:
+    """Whether the address, in any case, gets no mail; in a transaction of SERVICE."""
+    connection = await session.connection()
+    return (await connection.execute(_IS_SUPPRESSED, {"digest": _digest(email)})).scalar_one()
+
+
+async def suppress(session: AsyncSession, email: str, reason: str) -> None:
+    """Send no more mail to the address, in any case; the first reason stays. In a transaction of SERVICE."""
+    connection = await session.connection()
+    await connection.execute(_SUPPRESS, {"digest": _digest(email), "reason": reason})
+
+
+def _digest(email: str) -> bytes:
+    """The address itself is not kept: who asks to be forgotten must still not be written to again."""
+    return hashlib.sha256(email.lower().encode("utf-8", "surrogatepass")).digest()
+
+
+_IS_SUPPRESSED = text("SELECT EXISTS (SELECT FROM sigma.suppressions WHERE digest = :digest)")
+_SUPPRESS = text("INSERT INTO sigma.suppressions (digest, reason) VALUES (:digest, :reason) ON CONFLICT DO NOTHING")
