@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     resend_webhook_secret: SecretStr | None = Field(None, validation_alias="RESEND_WEBHOOK_SECRET")
     mail_from: str | None = Field(None, validation_alias="MAIL_FROM")
 
+    # Jobs: whether the serving process runs them too; "off" where `python -m sigma_app worker` does
+    worker: bool = Field(True, validation_alias="SIGMA_WORKER")
+
+    # Who may sign up: anybody, or who was invited
+    signup: Literal["open", "invite"] = Field("open", validation_alias="SIGMA_SIGNUP")
+
     # Joining: limits in the notation of the `limits` library, several separated by ";"
     join_limit_per_address: str = Field("10/hour", validation_alias="JOIN_LIMIT_PER_ADDRESS")
     join_limit_per_network: str = Field("60/minute;600/hour", validation_alias="JOIN_LIMIT_PER_NETWORK")

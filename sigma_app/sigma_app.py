@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import reflex as rx
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from sigma_app.gateways import mail
 from sigma_app.gateways.database import serving_requests
 from sigma_app.settings import get_settings
 from sigma_app.ui.head import STYLESHEETS
+from sigma_app.worker import working
 
 PAGES = [*waitlist.PAGES, *site.PAGES]
 ROUTES = [*waitlist_http.ROUTES, *mail_webhook.ROUTES, *mail.routes(get_settings())]
@@ -32,7 +33,11 @@ def log_without_message(exception: Exception) -> None:
 @asynccontextmanager
 async def serving() -> AsyncIterator[None]:
     """What is open for as long as this process serves."""
-    async with serving_requests(), mail.sending_mail():
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(serving_requests())
+        await stack.enter_async_context(mail.sending_mail())
+        if get_settings().worker:
+            await stack.enter_async_context(working())
         yield
 
 

@@ -4,7 +4,7 @@ from alembic import op
 from sigma_app.core.migrations import run_sql
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:

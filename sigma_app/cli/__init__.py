@@ -17,9 +17,12 @@ from sigma_app.cli import signals
 _COMMANDS = {
     "run": "Start Sigma: pages, websocket and API on one port.",
     "dev": "Start Sigma with hot reload, for working on it.",
+    "worker": "Run the queued jobs in a process of its own.",
     "build": "Build the production frontend if its sources changed.",
     "migrate": "Bring the database's schema to the newest version.",
     "status": "Show what runs where.",
+    "invite": "Mail invitations to those whose turn it is.",
+    "jobs": "Show the queue of jobs, and what failed in it.",
     "psql": "Open psql on Sigma's database, as its owner.",
 }
 

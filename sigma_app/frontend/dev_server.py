@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 from reflex.plugins import Plugin
 
 from sigma_app.core.errors import StartError
 
-BACKEND_PATHS = ("/founders.json", "/dev/mailbox", "/dev/mailbox.json")
-"""What a GET asks the backend for; anything but a GET goes there whatever its path."""
+BACKEND_PATHS = (*("/founders.json", "/dev/mailbox", "/dev/mailbox.json"),)
+"""What a GET asks the backend for, as routes; anything but a GET goes there whatever its path."""
 
+_PATTERN = "^(?:" + "|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in BACKEND_PATHS) + ")$"
 _PORT_LINE = "  server: {\n    port: process.env.PORT,\n"
 
 
@@ -39,7 +41,7 @@ def pass_routes_on(vite_config: str) -> str:
       "^/(?!_event)": {{
         target: {json.dumps(get_config().api_url)},
         bypass: ({{ method, url }}) =>
-          method === "GET" && !{json.dumps(BACKEND_PATHS)}.includes(url.split("?")[0]) ? url : undefined,
+          method === "GET" && !new RegExp({json.dumps(_PATTERN)}).test(url.split("?")[0]) ? url : undefined,
       }},
     }},
 """

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import joins, pages, starts, static
+from tests.bench import joins, line, pages, queue, starts, static
 from tests.bench.machine import facts
 from tests.bench.report import FILE, Report, Unavailable, write
 
@@ -15,6 +15,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Report]] = {
     "joins": joins.measure,
     "starts": starts.measure,
     "static": static.measure,
+    "queue": queue.measure,
+    "line": line.measure,
 }
 
 

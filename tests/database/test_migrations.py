@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import threading
 import time
+from importlib.resources import files
 
 import psycopg
 import pytest
@@ -20,6 +22,7 @@ from sigma_app.core.migrations import VERSIONS, MigrationError, downgrade, head,
 from sigma_app.models import User, metadata
 from sigma_app.settings import PROJECT_ROOT
 
+QUEUE_SCHEMA = "c70ec4b400a60ad9592787653aae5ae77ae41bf801d56b5bd2712751a07f2009"  # procrastinate 3.10.0
 MIGRATE = "import sys; from sigma_app.core.migrations import migrate; migrate(sys.argv[1])"
 SCHEMA = """
     select 'column', format('%I.%I.%I', table_schema, table_name, column_name),
@@ -216,3 +219,9 @@ def test_an_address_that_does_not_work_is_one_line_that_names_the_variable_and_n
     assert says in line
     assert "\n" not in line
     assert "ter2" not in line
+
+
+def test_the_queue_is_the_one_that_the_migration_was_written_for():
+    """A procrastinate with another schema needs a revision of its own: docs/decisions/0008-jobs.md."""
+    schema = files("procrastinate.sql").joinpath("schema.sql").read_bytes()
+    assert hashlib.sha256(schema).hexdigest() == QUEUE_SCHEMA

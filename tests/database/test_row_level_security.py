@@ -161,6 +161,44 @@ def test_no_visitor_may_go_around_the_policies(owner, privilege):
     assert holders == []
 
 
+@pytest.mark.parametrize("schema", ["sigma", "procrastinate"])
+def test_no_visitor_may_touch_anything_of_the_service(owner, schema):
+    """These schemas are not served over REST and have no policies: here the grants are the last word."""
+    held = owner.execute(
+        """
+        select c.relname, role, privilege
+        from pg_class as c
+        cross join unnest(array['anon', 'authenticated', 'authenticator']) as role
+        cross join unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) as privilege
+        where c.relnamespace = %(schema)s::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+          and has_table_privilege(role, c.oid, privilege)
+        union all
+        select p.oid::regprocedure::text, role, 'EXECUTE' from pg_proc as p
+        cross join unnest(array['anon', 'authenticated', 'authenticator']) as role
+        where p.pronamespace = %(schema)s::regnamespace and has_function_privilege(role, p.oid, 'EXECUTE')
+        """,
+        {"schema": schema},
+    ).fetchall()
+    assert held == []
+    roles = owner.execute(
+        "select role from unnest(array['anon', 'authenticated', 'authenticator']) as role"
+        " where has_schema_privilege(role, %s, 'USAGE') or has_schema_privilege(role, %s, 'CREATE')",
+        [schema, schema],
+    ).fetchall()
+    assert roles == []
+
+
+def test_every_function_that_runs_as_its_owner_has_a_search_path_of_its_own(owner):
+    loose = owner.execute(
+        """
+        select oid::regprocedure::text from pg_proc
+        where pronamespace = any (array['public', 'sigma', 'procrastinate', 'auth']::regnamespace[]) and prosecdef
+          and not coalesce(array_to_string(proconfig, ',') like '%search_path=%', false)
+        """
+    ).fetchall()
+    assert loose == []
+
+
 def test_no_visitor_may_read_or_write_users(attempt, alice):
     for actor in (None, ANONYMOUS, alice.actor):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

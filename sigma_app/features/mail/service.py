@@ -48,6 +48,15 @@ async def suppress(session: AsyncSession, email: str, reason: str) -> None:
     await connection.execute(_SUPPRESS, {"digest": _digest(email), "reason": reason})
 
 
+async def forget(session: AsyncSession, email: str) -> None:
+    """Remove the events that name the address. That it is suppressed stays, as a hash: it must not be written to again.
+
+    In a transaction of SERVICE.
+    """
+    connection = await session.connection()
+    await connection.execute(_FORGET, {"email": email})
+
+
 def _digest(email: str) -> bytes:
     """The address itself is not kept: who asks to be forgotten must still not be written to again."""
     return hashlib.sha256(email.lower().encode("utf-8", "surrogatepass")).digest()
@@ -55,3 +64,7 @@ def _digest(email: str) -> bytes:
 
 _IS_SUPPRESSED = text("SELECT EXISTS (SELECT FROM sigma.suppressions WHERE digest = :digest)")
 _SUPPRESS = text("INSERT INTO sigma.suppressions (digest, reason) VALUES (:digest, :reason) ON CONFLICT DO NOTHING")
+_FORGET = text(
+    "DELETE FROM sigma.webhook_events WHERE source = 'resend'"
+    " AND position(lower(to_jsonb(CAST(:email AS text))::text) IN lower(body::text)) > 0"
+)

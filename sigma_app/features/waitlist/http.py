@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -14,22 +13,13 @@ from starlette.routing import Route
 from sigma_app.core.database import DatabaseUnavailable
 from sigma_app.core.origin import client_address, is_same_site
 from sigma_app.features.waitlist import intake
+from sigma_app.features.waitlist.form_data import UnreadableForm, read_form
 from sigma_app.frontend.finish import without_hydration
 from sigma_app.settings import get_settings
 
 _JOINED = RedirectResponse("/joined", status_code=303)
-_LARGEST_FORM = 64 * 1024  # bytes; a browser's form has up to 16 KiB, most of it the address it came by
 _EMAIL_FIELD = re.compile(r'<input[^>]* data-template="email"[^>]*>')
 _MESSAGE_LINE = re.compile(r'<p[^>]* data-template="message"[^>]*>')
-
-
-class UnreadableForm(Exception):
-    """What was sent is no form of ours."""
-
-    def __init__(self, status: int, reason: str):
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
 
 
 async def join(request: Request) -> Response:
@@ -37,7 +27,7 @@ async def join(request: Request) -> Response:
     if not is_same_site(request.scope["headers"], get_settings().base_url):
         return PlainTextResponse("Please join from the waitlist page itself.", 403)
     try:
-        form = await _read_form(request)
+        form = await read_form(request)
     except UnreadableForm as unreadable:
         return PlainTextResponse(unreadable.reason, unreadable.status)
     if not form.get("landing_url"):  # no script filled it in: the browser names the page it left
@@ -64,25 +54,6 @@ ROUTES = [
     Route("/join", join, methods=["POST"]),
     Route("/founders.json", founders, methods=["GET"]),
 ]
-
-
-async def _read_form(request: Request) -> dict[str, str]:
-    """The fields of an urlencoded form; the first value of a name counts.
-
-    Raises:
-        UnreadableForm: another media type, or a body no form of ours can have.
-    """
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise UnreadableForm(415, "Please send the form as application/x-www-form-urlencoded.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM:
-            raise UnreadableForm(413, "That is more than the form holds.")
-    fields: dict[str, str] = {}
-    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
-        fields.setdefault(name, value)
-    return fields
 
 
 def _form_again(request: Request, form: Mapping[str, str], message: str) -> str:

@@ -99,7 +99,12 @@ async def _store(address: service.Address, form: Mapping[str, Any]) -> Answer:
 
 async def _write(joins: Sequence[tuple[service.NewLead, bool]]) -> None:
     """Store leads; each comes with whether its address is a disposable one."""
-    steps = [Step(ANONYMOUS, *service.joining([lead for lead, _ in joins]))]
+    leads = [lead for lead, _ in joins]
+    steps = [
+        Step(ANONYMOUS, *service.joining(leads)),  # whose trigger queues the mail that asks to confirm
+        Step(SERVICE, *service.consenting(leads)),
+        Step(SERVICE, *service.sending_again(leads)),
+    ]
     # A visitor may not set the mark, nor choose to be without it
     if disposable := [str(lead["email"]) for lead, is_disposable in joins if is_disposable]:
         steps.append(Step(SERVICE, *service.marking_disposable(disposable)))

@@ -19,6 +19,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sigma_app.features.waitlist.address import Address as Address
 from sigma_app.features.waitlist.address import InvalidAddress as InvalidAddress
 from sigma_app.features.waitlist.address import read_address as read_address
+from sigma_app.features.waitlist.consent import CONSENTS
 from sigma_app.models import Lead
 from sigma_app.models.lead import LENGTHS
 
@@ -70,6 +71,23 @@ def joining(leads: Sequence[NewLead]) -> tuple[SQL, list[str]]:
     return _JOINING, [json.dumps(leads, ensure_ascii=False)]
 
 
+def consenting(leads: Sequence[NewLead]) -> tuple[LiteralString, list[str]]:
+    """The statement that enters the consent each of `leads` gave into the ledger, anew at each join; as SERVICE."""
+    given = [
+        {"email": lead["email"], "version": lead["consent_version"], "wording": CONSENTS[str(lead["consent_version"])]}
+        for lead in leads
+    ]
+    return _CONSENTING, [json.dumps(given, ensure_ascii=False)]
+
+
+def sending_again(leads: Sequence[NewLead]) -> tuple[LiteralString, list[list[str]]]:
+    """The statement that mails those who had joined before their link again, at most every ten minutes; as SERVICE.
+
+    Those who are new were sent theirs by joining, so it does nothing for them.
+    """
+    return "SELECT sigma.send_again(%s)", [[str(lead["email"]) for lead in leads]]
+
+
 def marking_disposable(emails: Sequence[str]) -> tuple[LiteralString, list[list[str]]]:
     """The statement that marks leads' addresses as throw-away ones, for the operator to see; as `service_role`."""
     return (
@@ -107,4 +125,10 @@ def _inserting(columns: Sequence[str]) -> SQL:
     return SQL(statement.as_string())  # pyright: ignore[reportArgumentType] - text of our own, made from the model
 
 
+_CONSENTING: LiteralString = (
+    "INSERT INTO sigma.consents (lead_id, version, wording, source)"
+    " SELECT leads.id, given.version, given.wording, 'form'"
+    " FROM json_to_recordset(%s) AS given (email text, version text, wording text)"
+    " JOIN leads ON lower(leads.email) = lower(given.email)"
+)
 _JOINING = _inserting(("email", "consent_version", *ARRIVAL))

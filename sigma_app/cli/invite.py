@@ -1,0 +1,91 @@
+"""`python -m sigma_app invite`: mails invitations to those whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sigma_app.cli import signals
+from sigma_app.cli.database import migrated_database
+from sigma_app.settings import get_settings
+
+
+@click.command()
+@click.option("--next", "count", type=click.IntRange(min=1), help="Invite so many, from the front of the line.")
+@click.option(
+    "--email", "emails", multiple=True, help="Invite this lead, wherever in line. Can be given several times."
+)
+def command(count: int | None, emails: tuple[str, ...]) -> None:
+    """Invite leads who wait in line: by their place, or by address.
+
+    Each is invited in a transaction of its own together with its mail, so the command can be interrupted and called
+    again: nobody is invited twice. The mails go out while the server or a worker runs.
+    """
+    if (count is None) == (not emails):
+        raise click.UsageError("Say either how many, as in --next 50, or whom, as in --email ann@example.com.")
+    with migrated_database(get_settings(), lambda _: None):
+        sys.exit(asyncio.run(_invite_next(count) if count else _invite(emails)))
+
+
+async def _invite_next(count: int) -> int:
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.waitlist import line
+    from sigma_app.gateways.database import serving_requests
+
+    invited = 0
+    async with serving_requests():
+        with _bar(count) as advance, _stopping() as stop:
+            while invited < count and not stop.is_set():
+                async with get_database().transaction(SERVICE) as session:
+                    if await line.invite_next(session) is None:
+                        break
+                invited += 1
+                advance()
+    if stop.is_set() and invited < count:
+        print(f"Stopped. {invited} of {count} are invited; --next {count - invited} goes on.", file=sys.stderr)
+        return 130
+    print(f"{invited} invited." if invited == count else f"{invited} invited; nobody else waits in line.")
+    return 0
+
+
+async def _invite(emails: tuple[str, ...]) -> int:
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.waitlist import line
+    from sigma_app.gateways.database import serving_requests
+
+    missed = 0
+    async with serving_requests():
+        for email in emails:
+            async with get_database().transaction(SERVICE) as session:
+                invited = await line.invite(session, email)
+            print(f"{email}: invited." if invited else f"{email}: does not wait in line; nobody was invited.")
+            missed += not invited
+    return 1 if missed else 0
+
+
+@contextmanager
+def _bar(total: int) -> Iterator:
+    """A progress bar on standard error, where that is a terminal; yields what moves it on by one."""
+    columns = (TextColumn("  Inviting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda: progress.advance(task)
+
+
+@contextmanager
+def _stopping() -> Iterator[asyncio.Event]:
+    """An event that is set by Ctrl-C or SIGTERM, so that the invitation in hand is finished first."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in signals.SIGNALS:
+        loop.add_signal_handler(signum, stop.set)
+    if signals.leaving():
+        stop.set()
+    yield stop
+    signals.leave_quietly()

@@ -1,0 +1,54 @@
+"""`python -m sigma_app jobs`: what waits in the queue, what failed for good and why, and another try for it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sigma_app.cli.database import migrated_database
+from sigma_app.core.connecting import connect
+from sigma_app.gateways.database import owner_url
+from sigma_app.settings import get_settings
+
+_COUNTS = "select status::text, count(*) from procrastinate.procrastinate_jobs group by 1 order by 1"
+_FAILED = """
+    select job.id, job.task_name, job.attempts, failure.failed_at, split_part(failure.error, chr(10), 1)
+    from procrastinate.procrastinate_jobs as job
+      left join lateral (
+        select error, failed_at from sigma.job_errors where job_id = job.id order by id desc limit 1
+      ) as failure on true
+    where job.status = 'failed' order by job.id desc limit 50
+"""
+_AGAIN = """
+    select procrastinate.procrastinate_retry_job_v2(id, now(), null, null, null)
+    from procrastinate.procrastinate_jobs where status = 'failed' and (id = %(id)s or %(id)s is null)
+"""
+
+
+@click.command()
+@click.option("--retry", type=int, metavar="ID", help="Try this failed job again.")
+@click.option("--retry-all", is_flag=True, help="Try all failed jobs again.")
+def command(retry: int | None, retry_all: bool) -> None:
+    """Show the queue and its dead letters: jobs that failed for good, each with its last error."""
+    settings = get_settings()
+    with migrated_database(settings, lambda _: None), connect(owner_url(settings), autocommit=True) as owner:
+        if retry is not None or retry_all:
+            again = owner.execute(_AGAIN, {"id": retry}).rowcount
+            print(f"{again} {'job' if again == 1 else 'jobs'} put back into the queue.")
+            sys.exit(0 if again or retry_all else 1)
+        counts = owner.execute(_COUNTS).fetchall()
+        print(", ".join(f"{count} {name}" for name, count in counts) or "The queue is empty.")
+        if failed := owner.execute(_FAILED).fetchall():
+            Console().print(_table(failed))
+
+
+def _table(failed: list[tuple]) -> Table:
+    table = Table("ID", "Job", "Tries", "Failed", "Last error", box=None)
+    for job_id, name, tries, at, error in failed:
+        when = f"{at:%Y-%m-%d %H:%M}" if at else ""
+        table.add_row(str(job_id), name, str(tries), when, Text(error or "unknown"))
+    return table

@@ -1,0 +1,42 @@
+"""`python -m sigma_app worker`: runs the queued jobs in a process of its own, beside any number of others."""
+
+from __future__ import annotations
+
+import asyncio
+from types import ModuleType
+
+import click
+
+from sigma_app.cli import signals
+from sigma_app.cli.database import ready_database_while
+from sigma_app.cli.progress import Steps
+from sigma_app.settings import get_settings
+
+
+@click.command()
+def command() -> None:
+    """Run the queued jobs: mails, reminders, events. The server does it by itself, unless SIGMA_WORKER=off."""
+    settings = get_settings()
+    with Steps() as steps:
+        with ready_database_while(settings, steps, import_worker) as worker:
+            asyncio.run(_work(worker, steps))
+        steps.say("Stopped.")
+
+
+def import_worker() -> ModuleType:
+    """The entry, which imports every feature's jobs; beside the start of the database, because it takes a while."""
+    from sigma_app import worker
+
+    return worker
+
+
+async def _work(worker: ModuleType, steps: Steps) -> None:
+    told_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in signals.SIGNALS:
+        loop.add_signal_handler(signum, told_to_stop.set)
+    if not signals.leaving():  # asked before the loop listened
+        async with worker.working_alone():
+            steps.say("Working. Ctrl-C finishes the job in hand and stops.")
+            await told_to_stop.wait()
+    signals.leave_quietly()

@@ -1,0 +1,158 @@
+"""The commands around the queue: a worker of its own, its death, inviting, and looking at what failed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.gateways.conftest import KEY, Resend
+from tests.sigma import Sigma
+
+pytestmark = pytest.mark.anyio
+
+WAIT_SECONDS = 30
+
+
+@pytest.fixture
+async def resend(sigma: Sigma) -> AsyncIterator[Resend]:
+    """The Resend that this Sigma sends its mail to."""
+    fake = Resend()
+    server = await asyncio.start_server(fake.serve, "127.0.0.1", 0)
+    fake.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    sigma.variables |= {"RESEND_API_KEY": KEY, "RESEND_API_URL": fake.url, "MAIL_FROM": "hello@sigma.example.com"}
+    yield fake
+    server.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not condition():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
+
+
+async def worker(sigma: Sigma) -> None:
+    """Start a worker and return when it works."""
+    begun = sigma.log.read_text().count("Working") if sigma.log.exists() else 0
+    sigma.launch("worker")
+    await until(lambda: sigma.log.read_text().count("Working") > begun)
+
+
+def join(sigma: Sigma, *emails: str) -> None:
+    with sigma.database() as owner:
+        for email in emails:
+            owner.execute("set role anon")
+            owner.execute("insert into leads (email) values (%s)", [email])
+            owner.execute("reset role")
+
+
+def confirm(sigma: Sigma, *emails: str) -> None:
+    join(sigma, *emails)
+    with sigma.database() as owner:
+        owner.execute("select sigma.confirm(id, 5) from leads order by created_at")
+        owner.execute(
+            "insert into sigma.consents (lead_id, version, wording, source) select id, '1', 'Yes.', 'test' from leads"
+        )
+
+
+async def test_a_worker_killed_between_sending_and_recording_sends_the_same_mail_under_the_same_key(
+    sigma: Sigma, resend: Resend
+):
+    resend.answers = [None]  # takes the mail, and says nothing before the worker dies
+    await worker(sigma)
+    join(sigma, "alice@example.com")
+    await until(lambda: len(resend.requests) == 1)
+    assert sigma.process
+    sigma.process.kill()
+    sigma.process.wait()
+    with sigma.database() as owner:  # as if it had been silent for long
+        owner.execute("update procrastinate.procrastinate_workers set last_heartbeat = now() - interval '1 minute'")
+    await worker(sigma)
+    await until(lambda: len(resend.requests) == 2)
+    first, second = resend.requests
+    assert first.body == second.body
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+    def emptied() -> bool:
+        with sigma.database() as owner:
+            return not owner.execute("select from procrastinate.procrastinate_jobs").fetchall()
+
+    await until(emptied)
+
+
+async def test_a_worker_stops_at_ctrl_c_and_takes_the_database_along(sigma: Sigma):
+    await worker(sigma)
+    assert sigma.stop(signal.SIGINT) == 0
+    assert "Traceback" not in sigma.log.read_text()
+    assert "Stopped." in sigma.log.read_text()
+
+
+async def test_what_can_never_be_sent_is_shown_with_its_reason_and_can_be_tried_again(sigma: Sigma, resend: Resend):
+    resend.refuse(422, "validation_error", "Invalid `to` field.")
+    await worker(sigma)
+    join(sigma, "alice@example.com")
+
+    def shown() -> str:
+        return sigma.run("jobs").stdout
+
+    await until(lambda: "1 failed" in shown())
+    assert "waitlist:send_link" in shown()
+    assert "validation_error" in " ".join(shown().split())
+    assert "alice" not in shown()
+    again = sigma.run("jobs", "--retry-all")
+    assert again.stdout == "1 job put back into the queue.\n"
+    await until(lambda: shown() == "The queue is empty.\n")
+    assert len(resend.requests) == 2
+
+
+async def test_inviting_the_next_in_line_says_how_many_and_invites_nobody_twice(sigma: Sigma, resend: Resend):
+    await worker(sigma)
+    confirm(sigma, "alice@example.com", "bob@example.com", "carol@example.com")
+    assert sigma.run("invite", "--next", "2").stdout == "2 invited.\n"
+    assert sigma.run("invite", "--next", "2").stdout == "1 invited; nobody else waits in line.\n"
+    again = sigma.run("invite", "--email", "alice@example.com")
+    assert (again.returncode, again.stdout) == (
+        1, "alice@example.com: does not wait in line; nobody was invited.\n"
+    )  # fmt: skip
+
+    def invited() -> list[str]:
+        return sorted(one.body["to"][0] for one in resend.requests if "Your turn" in one.body["subject"])
+
+    await until(lambda: len(invited()) == 3)
+    assert invited() == ["alice@example.com", "bob@example.com", "carol@example.com"]
+
+
+async def test_inviting_can_be_interrupted_and_goes_on_where_it_was(sigma: Sigma):
+    await worker(sigma)
+    serving = sigma.process
+    with sigma.database() as owner:
+        owner.execute(
+            "insert into leads (email, confirmed_at, line_number, line_key)"
+            " select 'f' || n || '@example.com', now(), n, n from generate_series(1, 2000) as n"
+        )
+
+        def count() -> int:
+            (invited,) = owner.execute("select count(*) from leads where invited_at is not null").fetchone() or (0,)
+            return invited
+
+        inviting = sigma.launch("invite", "--next", "2000")
+        await until(lambda: count() > 5)
+        inviting.send_signal(signal.SIGINT)
+        assert inviting.wait(WAIT_SECONDS) == 130
+        invited = count()
+        assert invited < 2000
+        assert f"{invited} of 2000 are invited; --next {2000 - invited} goes on." in sigma.log.read_text()
+        sigma.run("invite", "--next", "1")
+        assert count() == invited + 1
+        links = owner.execute("select count(*) from sigma.lead_links where purpose = 'invite'").fetchone()
+        assert links == (invited + 1,)
+    sigma.process = serving
+
+
+@pytest.mark.parametrize("arguments", [[], ["--next", "0"], ["--next", "2", "--email", "a@example.com"]])
+def test_inviting_asks_for_how_many_or_for_whom(sigma: Sigma, arguments: list[str]):
+    refused = sigma.run("invite", *arguments)
+    assert refused.returncode == 2
+    assert "--next" in refused.stderr
