@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -172,6 +173,13 @@ async def test_what_resend_will_never_send_is_refused_with_its_reason(sending: R
     sending.refuse(status, name, "Invalid `to`: Alice@Example.com,\nnor `Bob <bob@example.com>`.")
     error = await refused()
     assert error == f"Resend refuses a mail: {status} {name}: Invalid `to`: [address], nor `Bob <[address]>`."
+
+
+async def test_an_address_that_does_not_look_like_one_is_not_repeated_either(sending: Resend):
+    sending.refuse(422, "validation_error", 'Invalid: "Alice, in Wonderland"@EXAMPLE.com')
+    with pytest.raises(MailRefused) as raised:
+        await send(replace(ALICE, to='"alice, in wonderland"@example.com'), "test/1")
+    assert_discreet(str(raised.value))
 
 
 async def test_a_reason_is_bounded(sending: Resend):
