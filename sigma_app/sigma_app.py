@@ -9,11 +9,12 @@ from sigma_app.core.errors import without_message
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
+from sigma_app.features.waitlist import link_pages as waitlist_links
 from sigma_app.features.waitlist import page as waitlist
 from sigma_app.gateways.database import serving_requests
 from sigma_app.ui.head import STYLESHEETS
 
-PAGES = [*waitlist.PAGES, *site.PAGES]
+PAGES = [*waitlist.PAGES, *waitlist_links.PAGES, *site.PAGES]
 ROUTES = [*waitlist_http.ROUTES]
 
 logger = logging.getLogger(__name__)
