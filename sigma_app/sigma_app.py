@@ -12,6 +12,7 @@ from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
+from sigma_app.features.waitlist import link_http, link_pages
 from sigma_app.features.waitlist import page as waitlist
 from sigma_app.gateways import mail
 from sigma_app.gateways.database import serving_requests
@@ -19,8 +20,8 @@ from sigma_app.settings import get_settings
 from sigma_app.ui.head import STYLESHEETS
 from sigma_app.worker import working
 
-PAGES = [*waitlist.PAGES, *site.PAGES]
-ROUTES = [*waitlist_http.ROUTES, *mail_webhook.ROUTES, *mail.routes(get_settings())]
+PAGES = [*waitlist.PAGES, *link_pages.PAGES, *site.PAGES]
+ROUTES = [*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES, *mail.routes(get_settings())]
 
 logger = logging.getLogger(__name__)
 

@@ -34,6 +34,7 @@ _SOURCES = (
     "reflex.lock/package-lock.json",
     "assets",
     "sigma_app/sigma_app.py",
+    "sigma_app/core/marks.py",
     "sigma_app/core/origin.py",
     "sigma_app/settings.py",
     "sigma_app/features",

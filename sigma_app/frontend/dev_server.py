@@ -9,7 +9,11 @@ from reflex.plugins import Plugin
 
 from sigma_app.core.errors import StartError
 
-BACKEND_PATHS = (*("/founders.json", "/dev/mailbox", "/dev/mailbox.json"),)
+BACKEND_PATHS = (
+    *("/founders.json", "/dev/mailbox", "/dev/mailbox.json"),
+    *("/confirm", "/confirm/{token}", "/place/{token}", "/unsubscribe/{token}", "/erase/{token}"),
+    "/invitation/{token}",
+)
 """What a GET asks the backend for, as routes; anything but a GET goes there whatever its path."""
 
 _PATTERN = "^(?:" + "|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in BACKEND_PATHS) + ")$"

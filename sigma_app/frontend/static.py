@@ -19,6 +19,7 @@ from pathlib import Path
 import brotli
 from starlette.types import Scope, Send
 
+from sigma_app.core.marks import OPEN
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 from sigma_app.frontend.finish import INLINE_SCRIPTS
 
@@ -60,7 +61,7 @@ class MemoryFile:
 
 
 class MemoryFiles:
-    """The finished frontend, by request path."""
+    """The finished frontend, by request path; pages that are filled in per request (templates.py) are not served."""
 
     def __init__(self, directory: Path, origin: str):
         """Load every file.
@@ -70,11 +71,16 @@ class MemoryFiles:
             origin: the public address, without a slash at the end, to put where pages name their own address.
         """
         self._files: dict[str, MemoryFile] = {}
+        self._templates: dict[str, str] = {}
         for path in sorted(directory.rglob("*")):
             relative = path.relative_to(directory)
             if not path.is_file() or path.suffix in {".gz", ".br"} or relative.name in _NEVER_SERVED:
                 continue
-            self._files[_request_path(relative)] = _load(path, relative, origin)
+            body = _addressed(path, origin)
+            if path.suffix == ".html" and OPEN.encode() in body:
+                self._templates[_request_path(relative)] = body.decode()
+            else:
+                self._files[_request_path(relative)] = _load(path, relative, body)
 
     def find(self, path: str) -> MemoryFile | None:
         """The file served at the request path `path`."""
@@ -86,7 +92,7 @@ class MemoryFiles:
         Raises:
             KeyError: there is no such file.
         """
-        return self._files[path].variants[""].body.decode()
+        return self._templates.get(path) or self._files[path].variants[""].body.decode()
 
 
 async def respond(file: MemoryFile, scope: Scope, send: Send, status: int = 200) -> None:
@@ -114,10 +120,12 @@ def _request_path(relative: Path) -> str:
     return "/" if page == Path() else f"/{page.as_posix()}"
 
 
-def _load(path: Path, relative: Path, origin: str) -> MemoryFile:
+def _addressed(path: Path, origin: str) -> bytes:
     body = path.read_bytes()
-    if path.suffix in ADDRESSED:
-        body = body.replace(PLACEHOLDER_ORIGIN.encode(), origin.encode())
+    return body.replace(PLACEHOLDER_ORIGIN.encode(), origin.encode()) if path.suffix in ADDRESSED else body
+
+
+def _load(path: Path, relative: Path, body: bytes) -> MemoryFile:
     caching = _CACHING.get(relative.parts[0], _REVALIDATED)
     bodies = {"": body, **(_compressed(path, body) if path.suffix in _COMPRESSIBLE else {})}
     return MemoryFile(

@@ -17,6 +17,7 @@ from sigma_app.features.waitlist.intake import JOINED
 from sigma_app.features.waitlist.state import WaitlistState
 from sigma_app.ui.brand import check_mark
 from sigma_app.ui.link import link
+from sigma_app.ui.script import inline_script
 
 JOINED_TITLE = JOINED.message
 JOINED_NOTE = "Nothing else to do tonight. We suggest sleep."
@@ -86,18 +87,20 @@ def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, .
         check_mark("joined-check"),
         heading.create(rx.el.span(on_the_list), " ", rx.el.span(place), class_name="joined-title"),
         rx.el.p(JOINED_NOTE, class_name="joined-note"),
+        rx.el.p(
+            "Have the code from the mail? ",
+            link("Type it here.", href="/confirm"),
+            class_name="joined-note fine-print",
+        ),
     )
 
 
 def join_script() -> rx.Component:
     """The small script that fills the hidden fields and follows an attempt; the page reads and posts without it.
 
-    It is part of the page: a file of its own would be one more request before the first paint. It stands before the
-    forms, so that whoever has joined already sees none of them flash.
+    It stands before the forms, so that whoever has joined already sees none of them flash.
     """
-    lines = (Path(__file__).parent / "join.js").read_text(encoding="utf-8").splitlines()
-    code = "\n".join(stripped for line in lines if (stripped := line.strip()) and not stripped.startswith("//"))
-    return rx.el.script(custom_attrs={"dangerouslySetInnerHTML": {"__html": code}})
+    return inline_script(Path(__file__).parent / "join.js")
 
 
 def _email_field(form: str, template: bool) -> rx.Component:

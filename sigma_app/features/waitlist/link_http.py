@@ -1,0 +1,289 @@
+"""What the links in the waitlist's mails open: confirming, the place in line, unsubscribing, erasing, the invitation.
+
+A GET shows and changes nothing, since mail scanners open every link; the button on its page posts. The pages are
+exported ones, filled in here, and need no script. Whoever has a link is who it was sent to: so no answer is stored,
+told to other sites or indexed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+import psycopg
+import segno
+from markupsafe import Markup
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.limits import Limiter
+from sigma_app.core.origin import client_address, is_same_site, network_of
+from sigma_app.features.mail import service as mail
+from sigma_app.features.waitlist import line
+from sigma_app.features.waitlist.form_data import UnreadableForm, read_form
+from sigma_app.features.waitlist.jobs import day
+from sigma_app.frontend import templates
+from sigma_app.gateways import mail as mailer
+from sigma_app.gateways.keys import get_links
+from sigma_app.settings import get_settings
+
+PRIVATE = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex"}
+STATUS = {"valid": 200, "done": 200, "used": 410, "expired": 410, "unknown": 404}
+WRONG_CODE = "That code does not fit this address, or its time is over. Five tries, and it is worn out."
+_CODE = re.compile(r"[0-9]{6}")
+
+Answer = Callable[[Request, AsyncSession], Awaitable[Response]]
+
+
+def door(answer: Answer, *, from_anywhere: bool = False) -> Callable[[Request], Awaitable[Response]]:
+    """A handler in a transaction of its own, which commits before the visitor is answered.
+
+    Args:
+        answer: does the work; its session is one of SERVICE.
+        from_anywhere: whether a POST may come without a page of ours, as a mail program's unsubscribe button does.
+    """
+
+    async def handle(request: Request) -> Response:
+        settings = get_settings()
+        if request.method == "POST":
+            if not from_anywhere and not is_same_site(request.scope["headers"], settings.base_url):
+                return PlainTextResponse("Please use the button on the page itself.", 403)
+            network = network_of(client_address(request.scope, settings.trusted_proxies))
+            if wait := _limiter().wait(network):
+                headers = PRIVATE | {"retry-after": str(wait)}
+                return PlainTextResponse("That was a lot of tries. Please wait a while and try again.", 429, headers)
+        try:
+            async with get_database().transaction(SERVICE) as session:
+                return await answer(request, session)
+        except UnreadableForm as unreadable:
+            return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
+        except (DatabaseUnavailable, psycopg.OperationalError):
+            headers = PRIVATE | {"retry-after": "5"}
+            return PlainTextResponse("We could not look that up just now. Please try again in a moment.", 503, headers)
+
+    return handle
+
+
+async def show_confirm(request: Request, session: AsyncSession) -> Response:
+    """The page with the button that confirms."""
+    return _confirm_page(request, await line.open_link(session, _token(request), "confirm"))
+
+
+async def confirm(request: Request, session: AsyncSession) -> Response:
+    """The button: into the line, and on to one's place."""
+    opened = await line.open_link(session, _token(request), "confirm")
+    if opened and await line.confirm(session, opened):
+        return await _to_place(session, opened.link.lead_id)
+    return _confirm_page(request, opened)
+
+
+async def confirm_again(request: Request, session: AsyncSession) -> Response:
+    """A fresh mail for a link that is used or too old."""
+    opened = await line.open_link(session, _token(request), "confirm")
+    if opened and opened.lead.email:
+        await line.send_again(session, opened.lead.email)
+    return _confirm_page(request, opened, sent=True)
+
+
+async def show_code(request: Request, _: AsyncSession) -> Response:
+    """The page to type the six digits on."""
+    return _page(request, "code", email=request.query_params.get("email", ""), message="", sent=False)
+
+
+async def confirm_by_code(request: Request, session: AsyncSession) -> Response:
+    """The six digits: as good as the link."""
+    form = await read_form(request)
+    email, code = form.get("email", "").strip(), re.sub(r"\s", "", form.get("code", ""))
+    lead_id = None
+    if _CODE.fullmatch(code):
+        lead_id = await line.confirm_by_code(session, email, code, get_links())
+    if lead_id is None:
+        return _page(request, "code", 422, email=email, message=WRONG_CODE, sent=False)
+    return await _to_place(session, lead_id)
+
+
+async def code_again(request: Request, session: AsyncSession) -> Response:
+    """A fresh mail for whoever has none; says the same of every address."""
+    email = (await read_form(request)).get("email", "").strip()
+    await line.send_again(session, email)
+    return _page(request, "code", email=email, message="", sent=True)
+
+
+async def show_place(request: Request, session: AsyncSession) -> Response:
+    """One's place in line, and what one can do about it."""
+    opened = await line.open_link(session, _token(request), "place")
+    if opened is None:
+        return _confirm_page(request, None)
+    lead, token = opened.lead, _token(request)
+    place = await line.read_place(session, lead)
+    share_url = f"{get_settings().base_url}/?ref={place.share_code}"
+    return _page(
+        request,
+        "place",
+        place=place.place,
+        ahead=(place.place or 1) - 1,
+        waiting=place.waiting,
+        referrals=place.referrals,
+        places_per_referral=line.PLACES_PER_REFERRAL,
+        status=lead.status,
+        email=lead.email,
+        share_url=share_url,
+        share_links=_share_links(share_url),
+        qr=_qr(share_url),
+        unsubscribe=f"/place/{token}/unsubscribe",
+        erase=f"/place/{token}/erase",
+        erasing="erasing" in request.query_params,
+    )
+
+
+async def leave(request: Request, session: AsyncSession) -> Response:
+    """Unsubscribe from the page of one's place."""
+    if opened := await line.open_link(session, _token(request), "place"):
+        await line.unsubscribe(session, opened.link.lead_id)
+    return RedirectResponse(f"/place/{_token(request)}", 303, PRIVATE)
+
+
+async def ask_to_erase(request: Request, session: AsyncSession) -> Response:
+    """Ask, by mail, whether to erase: this page's link alone is not enough."""
+    if opened := await line.open_link(session, _token(request), "place"):
+        await line.ask_to_erase(session, opened.link.lead_id)
+    return RedirectResponse(f"/place/{_token(request)}?erasing", 303, PRIVATE)
+
+
+async def show_unsubscribe(request: Request, session: AsyncSession) -> Response:
+    """The page with the button that unsubscribes."""
+    opened = await line.open_link(session, _token(request), "place", "invite")
+    if opened and opened.lead.unsubscribed_at:
+        return _unsubscribe_page(request, opened, "done")
+    return _unsubscribe_page(request, opened, "valid")
+
+
+async def unsubscribe(request: Request, session: AsyncSession) -> Response:
+    """The button, or a mail program's own (RFC 8058): one click, and nothing more is asked."""
+    opened = await line.open_link(session, _token(request), "place", "invite")
+    if opened:
+        await line.unsubscribe(session, opened.link.lead_id)
+    return _unsubscribe_page(request, opened, "done")
+
+
+async def show_erase(request: Request, session: AsyncSession) -> Response:
+    """The page with the button that erases."""
+    opened = await line.open_link(session, _token(request), "erase")
+    return _erase_page(request, opened, opened.state if opened else "unknown")
+
+
+async def erase(request: Request, session: AsyncSession) -> Response:
+    """The button: the entry, and with it everything that names its owner."""
+    opened = await line.open_link(session, _token(request), "erase")
+    if opened is None or opened.state != "valid":
+        return _erase_page(request, opened, opened.state if opened else "unknown")
+    # What was mailed first: if that fails, the lead is still there to ask again
+    await mailer.forget(opened.lead.email or "")
+    await mail.forget(session, opened.lead.email or "")
+    await line.erase(session, opened.link.lead_id)
+    return _erase_page(request, opened, "done")
+
+
+async def show_invitation(request: Request, session: AsyncSession) -> Response:
+    """What an invitation is worth. It is used up by signing up."""
+    opened = await line.open_link(session, _token(request), "invite")
+    return _page(
+        request,
+        "invitation",
+        STATUS[state := opened.state if opened else "unknown"],
+        state=state,
+        email=opened.lead.email if opened else "",
+        expires=day(opened.link) if opened else "",
+    )
+
+
+def _both(path: str, show: Answer, act: Answer, *, from_anywhere: bool = False) -> list[Route]:
+    return [
+        Route(path, door(show), methods=["GET"]),
+        Route(path, door(act, from_anywhere=from_anywhere), methods=["POST"]),
+    ]
+
+
+ROUTES = [
+    *_both("/confirm", show_code, confirm_by_code),
+    Route("/confirm/again", door(code_again), methods=["POST"]),
+    *_both("/confirm/{token}", show_confirm, confirm),
+    Route("/confirm/{token}/again", door(confirm_again), methods=["POST"]),
+    Route("/place/{token}", door(show_place), methods=["GET"]),
+    Route("/place/{token}/unsubscribe", door(leave), methods=["POST"]),
+    Route("/place/{token}/erase", door(ask_to_erase), methods=["POST"]),
+    *_both("/unsubscribe/{token}", show_unsubscribe, unsubscribe, from_anywhere=True),
+    *_both("/erase/{token}", show_erase, erase),
+    Route("/invitation/{token}", door(show_invitation), methods=["GET"]),
+]
+
+
+def _token(request: Request) -> str:
+    return request.path_params["token"]
+
+
+async def _to_place(session: AsyncSession, lead_id: UUID) -> Response:
+    token = await line.new_place_link(session, lead_id, get_links())
+    return RedirectResponse(f"/place/{token}", 303, PRIVATE)
+
+
+def _confirm_page(request: Request, opened: line.Opened | None, *, sent: bool = False) -> Response:
+    state = opened.state if opened else "unknown"
+    address = f"/confirm/{quote(request.path_params['token'], safe='')}"
+    email = opened.lead.email if opened else ""
+    status = 200 if sent else STATUS[state]
+    return _page(
+        request, "confirm", status, state=state, email=email, action=address, again=f"{address}/again", sent=sent
+    )
+
+
+def _unsubscribe_page(request: Request, opened: line.Opened | None, state: str) -> Response:
+    if opened is None:
+        return _page(request, "unsubscribe", 404, state="unknown", email="", action="")
+    address = f"/unsubscribe/{_token(request)}"
+    return _page(request, "unsubscribe", state=state, email=opened.lead.email, action=address)
+
+
+def _erase_page(request: Request, opened: line.Opened | None, state: str) -> Response:
+    email = opened.lead.email if opened else ""
+    return _page(request, "erase", STATUS[state], state=state, email=email, action=f"/erase/{_token(request)}")
+
+
+def _page(request: Request, name: str, http_status: int = 200, /, **values: Any) -> Response:
+    """An exported page, filled in."""
+    pages = request.scope.get("sigma.pages")
+    if pages is None:  # `make dev`, whose frontend has a server of its own and no exported pages
+        told = "\n".join(f"{key}: {value}" for key, value in values.items())
+        return PlainTextResponse(
+            f"{name} ({http_status}); see this page with make run.\n\n{told}", http_status, PRIVATE
+        )
+    return HTMLResponse(templates.render(pages, f"/templates/{name}", **values), http_status, PRIVATE)
+
+
+def _share_links(url: str) -> dict[str, str]:
+    words = "I am in line for Sigma, which builds a company while you sleep. Join me, and I move up:"
+    return {
+        "mail": "mailto:?" + urlencode({"subject": "Sigma", "body": f"{words} {url}"}, quote_via=quote),
+        "whatsapp": "https://wa.me/?" + urlencode({"text": f"{words} {url}"}),
+        "linkedin": "https://www.linkedin.com/sharing/share-offsite/?" + urlencode({"url": url}),
+        "x": "https://x.com/intent/post?" + urlencode({"text": words, "url": url}),
+    }
+
+
+def _qr(url: str) -> Markup:
+    """A QR code as SVG, dark on white in either colour scheme, since cameras expect that."""
+    svg = segno.make(url, error="m", micro=False).svg_inline(border=2, light="#fff", omitsize=True, lineclass=None)
+    return Markup(svg.replace("<svg ", '<svg role="img" aria-label="QR code of your link" ', 1))  # noqa: S704 - made here
+
+
+@cache
+def _limiter() -> Limiter:
+    return Limiter("links", get_settings().join_limit_per_network)
