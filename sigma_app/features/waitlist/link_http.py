@@ -35,7 +35,8 @@ from sigma_app.gateways import mail as mailer
 from sigma_app.gateways.keys import get_links
 from sigma_app.settings import get_settings
 
-PRIVATE = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-robots-tag": "noindex"}
+# Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
+PRIVATE = {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
 STATUS = {"valid": 200, "done": 200, "used": 410, "expired": 410, "unknown": 404}
 WRONG_CODE = "That code does not fit this address, or its time is over. Five tries, and it is worn out."
 _CODE = re.compile(r"[0-9]{6}")

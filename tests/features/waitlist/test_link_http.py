@@ -169,7 +169,7 @@ class TestConfirming:
     async def test_no_answer_is_kept_told_to_others_or_indexed(self, alice, client):
         answer = await client.get(await alice.confirmed())
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "strict-origin"
         assert answer.headers["x-robots-tag"] == "noindex"
 
     async def test_too_many_tries_from_a_network_have_to_wait(self, client, monkeypatch):
