@@ -30,6 +30,12 @@ PRIVACY: list[Clause] = [
                     rx.el.b("A mark"),
                     ", if the address is from a throw-away mail service. It changes nothing for you.",
                 ),
+                rx.el.li(
+                    rx.el.b("What became of it"),
+                    ": when you confirmed, were invited, signed up or left, your place, and how many friends you "
+                    "brought. If two addresses on the list lead to the same mailbox, we note that, since one person "
+                    "has one place to move up.",
+                ),
             ),
             "That is the whole list. We do not ask for your name, and we do not buy facts about you elsewhere.",
         ],
@@ -63,16 +69,21 @@ PRIVACY: list[Clause] = [
     (
         "E-mail",
         [
-            "You agreed to mail about your place in line, so that is what you get. Every message has a "
-            "way to unsubscribe, and it takes one click.",
+            "You agreed to mail about your place in line, so that is what you get: a question whether the address is "
+            "yours, the way to your place, and your invitation when it comes up, with one reminder. All but the "
+            "first have a way to unsubscribe, and it takes one click. Mail is sent for us by Resend, which is given "
+            "your address and the mail for that, and tells us when one could not be delivered or was called spam.",
         ],
     ),
     (
         "Being removed, or asking what we hold",
         [
-            "Reply to any mail from us and say so. We send you what we hold, correct it, or erase it, "
-            "whichever you ask for. You owe us no reason. We keep your entry until then, or until the "
-            "list has done its work.",
+            "The page of your place, which is linked in our mails, can do it by itself: it erases your entry, with "
+            "everything above and the mails we kept, after asking you by mail. What stays is a number in the count "
+            "of the friend who brought you, and, if your mail came back or was called spam, a fingerprint of your "
+            "address, so that nobody writes to it again.",
+            "Or reply to any mail from us. We send you what we hold, correct it, or erase it, whichever you ask for. "
+            "You owe us no reason. We keep your entry until then, or until the list has done its work.",
         ],
     ),
     (
