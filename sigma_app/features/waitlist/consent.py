@@ -6,7 +6,7 @@ text, and a page that was opened yesterday still shows yesterday's.
 
 CONSENTS = {
     "2026-11-22": "By joining you agree to get e-mail about your place in line. Unsubscribe any time.",
-    "2026-11-22.2": "By joining you agree to e-mail about your place in line, invitation included. Unsubscribe any time.",
+    "2026-11-22.2": "By joining you agree to e-mail about your place in line and an invitation. Unsubscribe any time.",
 }
 CONSENT_VERSION, CONSENT_TEXT = list(CONSENTS.items())[-1]
 
