@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -63,6 +64,12 @@ async def mark_handled(session: AsyncSession, source: str, event_id: str) -> Non
     await connection.execute(_HANDLED, {"source": source, "id": event_id})
 
 
+async def forget_old(session: AsyncSession, age: timedelta) -> None:
+    """Remove the events that were handled and are older than `age`."""
+    connection = await session.connection()
+    await connection.execute(_FORGET, {"age": age})
+
+
 _KEEP = text(
     "INSERT INTO sigma.webhook_events (source, id, type, body) VALUES (:source, :id, :type, CAST(:body AS jsonb))"
     " ON CONFLICT DO NOTHING"
@@ -71,3 +78,4 @@ _UNHANDLED = text(
     "SELECT body FROM sigma.webhook_events WHERE source = :source AND id = :id AND handled_at IS NULL FOR UPDATE"
 )
 _HANDLED = text("UPDATE sigma.webhook_events SET handled_at = now() WHERE source = :source AND id = :id")
+_FORGET = text("DELETE FROM sigma.webhook_events WHERE handled_at IS NOT NULL AND received_at < now() - :age")

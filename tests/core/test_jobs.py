@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from procrastinate.jobs import Job
+from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry
 
 from sigma_app.core import jobs
 from sigma_app.core.connecting import session_address
@@ -283,3 +284,20 @@ async def test_a_job_whose_end_was_never_told_runs_again(database, login_url, ow
 )  # fmt: skip
 def test_supabases_pooler_has_sessions_on_another_port(given: str, session: str):
     assert session_address(given) == session
+
+
+async def test_a_periodic_job_is_queued_once_however_many_workers_are_due_to(database, login_url, owner, declare):
+    async def tick(timestamp: int) -> None:
+        pass
+
+    declare("test:tick", tick)
+    registry = PeriodicRegistry()
+    due = registry.register_task(
+        task=jobs.queue.tasks["test:tick"], cron="* * * * *", periodic_id="", configure_kwargs={}
+    )
+    connector = jobs.PsycopgConnector(conninfo=login_url, configure=jobs._become_worker, min_size=1, max_size=2)
+    with jobs.queue.replace_connector(connector):
+        async with jobs.queue.open_async():
+            workers = [PeriodicDeferrer(registry) for _ in range(3)]
+            await asyncio.gather(*(worker.defer_jobs([(due, 1_800_000_000)]) for worker in workers))
+    assert [row[0] for row in waiting(owner)] == ["test:tick"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from email.utils import parseaddr
 from typing import Any
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.jobs import job
-from sigma_app.core.webhooks import mark_handled, unhandled
+from sigma_app.core.jobs import job, queue
+from sigma_app.core.webhooks import forget_old, mark_handled, unhandled
 from sigma_app.features.mail import service
 
 APPLY_EVENT = "mail:apply_event"
+KEPT = timedelta(days=30)  # Resend repeats an event for two days, Stripe for three
 
 
 @job(APPLY_EVENT)
@@ -29,6 +31,14 @@ async def apply_event(source: str, event_id: str) -> None:
             for address in event["data"].get("to") or ():
                 await service.suppress(session, parseaddr(address)[1] or address, reason)
         await mark_handled(session, source, event_id)
+
+
+@queue.periodic(cron="25 3 * * *")
+@queue.task(name="mail:forget_events", queueing_lock="mail:forget_events")
+async def forget_events(timestamp: int) -> None:
+    """Once a night, forget the events that nobody can repeat any more: they name people."""
+    async with get_database().transaction(SERVICE) as session:
+        await forget_old(session, KEPT)
 
 
 def _reason_to_suppress(event: dict[str, Any]) -> str | None:

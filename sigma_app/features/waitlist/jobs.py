@@ -51,6 +51,14 @@ async def remind(timestamp: int) -> None:
         await line.remind(session)
 
 
+@queue.periodic(cron="35 3 * * *")
+@queue.task(name="waitlist:forget_links", queueing_lock="waitlist:forget_links")
+async def forget_links(timestamp: int) -> None:
+    """Once a night, forget the links whose time is long over."""
+    async with get_database().transaction(SERVICE) as session:
+        await line.forget_links(session)
+
+
 async def write(session: AsyncSession, link_id: UUID, links: Links, base_url: str) -> Message | None:
     """The mail of a link, whose hashes are stored on the way; None where it has become pointless.
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import exists, func
+from sqlalchemy import delete, exists, func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -24,6 +24,7 @@ from sigma_app.models import Consent, Lead, LeadLink
 PLACES_PER_REFERRAL = 5
 CODE_TRIES = 5
 REMIND_AFTER = timedelta(days=7)
+FORGET_AFTER = timedelta(days=30)
 DOUBLE_CLICK = timedelta(minutes=1)  # a link used so recently was used by the same hand
 SPACING = timedelta(minutes=10)  # between two mails that a person asks for; the database's `send_again` has the same
 
@@ -188,6 +189,15 @@ async def remind(session: AsyncSession) -> int:
         await _call(session, func.sigma.send_link(lead.id, "invite"))
         count += 1
     return count
+
+
+async def forget_links(session: AsyncSession) -> None:
+    """Remove the links that ended a month ago; until then their page says that they did.
+
+    Those to a place never end, and an invitation's has to unsubscribe for as long as its mail is kept.
+    """
+    ended = col(LeadLink.expires_at) < func.now() - FORGET_AFTER
+    await session.exec(delete(LeadLink).where(ended, col(LeadLink.purpose).in_(["confirm", "erase"])))
 
 
 async def require_invitation(session: AsyncSession, email: str, token: str) -> None:

@@ -17,7 +17,7 @@ from sigma_app.core.database import SERVICE, serve_requests_from
 from sigma_app.core.jobs import work
 from sigma_app.embedded.mailbox import store
 from sigma_app.features.mail import service, webhook
-from sigma_app.features.mail.jobs import apply_event
+from sigma_app.features.mail.jobs import apply_event, forget_events
 from sigma_app.gateways.mail import Mail, sending_mail
 from sigma_app.settings import get_settings
 
@@ -222,3 +222,15 @@ async def test_no_address_is_logged(told, client, owner, caplog: pytest.LogCaptu
     body = b'{"type": "email.bounced", "data": {"to": ["alice@example.com", "\\u0000"]}}'
     assert (await client.post("/webhooks/resend", content=body, headers=signed(body, "msg_2"))).status_code == 400
     assert "alice" not in caplog.text.lower()
+
+
+async def test_events_are_forgotten_a_month_after_they_were_handled(told, owner):
+    await told("email.delivered", "msg_old")
+    await told("email.delivered", "msg_new")
+    owner.execute("update sigma.webhook_events set received_at = now() - interval '31 days' where id = 'msg_old'")
+    owner.execute(
+        "insert into sigma.webhook_events (source, id, type, body, received_at)"
+        " values ('resend', 'msg_unhandled', 'email.bounced', '{}', now() - interval '31 days')"
+    )
+    await forget_events(0)
+    assert [row[1] for row in kept(owner)] == ["msg_new", "msg_unhandled"]

@@ -197,6 +197,22 @@ class TestCodes:
         assert await waitlist.confirm_by_code("nobody@example.com", code) is None
 
 
+class TestForgetting:
+    async def test_links_are_forgotten_a_month_after_they_ended_but_for_those_that_still_unsubscribe(
+        self, waitlist, owner
+    ):
+        await waitlist.confirmed("alice")
+        await waitlist.do(line.invite_next)
+        await waitlist.join("bob@example.com")
+        owner.execute(
+            "update sigma.lead_links set expires_at = expires_at - interval '40 days' where used_at is not null"
+        )
+        owner.execute("update sigma.lead_links set expires_at = now() - interval '40 days' where purpose = 'invite'")
+        await waitlist.do(line.forget_links)
+        kept = owner.execute("select purpose from sigma.lead_links order by purpose").fetchall()
+        assert kept == [("confirm",), ("invite",), ("place",)]  # bob's question, alice's invitation and place
+
+
 class TestPlaces:
     async def test_places_are_in_order_of_confirmation(self, waitlist):
         await waitlist.join("late@example.com")
