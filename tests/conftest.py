@@ -167,7 +167,7 @@ async def database(login_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def sign_up(owner: psycopg.Connection) -> Callable[[str], Person]:
-    """Registers somebody, as Supabase Auth does."""
+    """Registers somebody, as Supabase Auth does: the address is verified later, or never."""
 
     def register(name: str) -> Person:
         person = Person(uuid4(), f"{name}@example.com")

@@ -28,18 +28,18 @@ def upgrade() -> None:
     op.add_column("leads", sa.Column("mailbox", sa.Text()))
     op.add_column("leads", sa.Column("flag", sa.Text()))
     op.add_column("leads", sa.Column("referrals", sa.Integer(), nullable=False, server_default=sa.text("0")))
-    op.add_column("leads", sa.Column("line_number", sa.BigInteger()))
+    op.add_column("leads", sa.Column("line_number", sa.Numeric()))
     op.add_column("leads", sa.Column("line_key", sa.BigInteger()))
     op.create_index("leads_share_code_key", "leads", ["share_code"], unique=True)
     op.create_index("leads_mailbox", "leads", ["mailbox"])
-    op.create_index("leads_line_number_key", "leads", ["line_number"], unique=True)
-    op.create_index("leads_line_key", "leads", ["line_key", "line_number"])
+    op.create_index("leads_line_number", "leads", ["line_number"])
+    op.create_index("leads_line_key", "leads", ["line_key", sa.text("line_number desc")], unique=True)
     run_sql("0004_line.up.sql")
 
 
 def downgrade() -> None:
     run_sql("0004_line.down.sql")
-    for name in ("leads_line_key", "leads_line_number_key", "leads_mailbox", "leads_share_code_key"):
+    for name in ("leads_line_key", "leads_line_number", "leads_mailbox", "leads_share_code_key"):
         op.drop_index(name, "leads")
     names = ("status", *TIMES, "share_code", "mailbox", "flag", "referrals", "line_number", "line_key")
     for name in names:

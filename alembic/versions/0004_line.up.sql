@@ -5,12 +5,13 @@
 create table sigma.lead_links (
   id uuid primary key default gen_random_uuid(),
   lead_id uuid not null references public.leads on delete cascade,
-  purpose text not null check (purpose in ('confirm', 'place', 'invite', 'erase')),
+  purpose text not null check (purpose in ('confirm', 'place', 'invite', 'remind', 'erase')),
   digest bytea unique,                    -- SHA-256 of the token; null until the mail that holds it is written
   code_digest bytea,                      -- of the six digits that do the same, under a key that is not in the database
   tries smallint not null default 0,      -- how often a wrong code was typed
   created_at timestamptz not null default now(),
-  expires_at timestamptz,                 -- null: never
+  written_at timestamptz,                 -- when its mail was first written
+  expires_at timestamptz,                 -- counted from then; null: never
   used_at timestamptz
 );
 create index lead_links_lead on sigma.lead_links (lead_id, purpose, created_at desc);
@@ -21,18 +22,29 @@ create table sigma.consents (
   lead_id uuid not null references public.leads on delete cascade,
   version text not null,
   wording text not null,
-  source text not null,                   -- such as "form hero" or "confirmation"
+  source text not null,                   -- "form" or "confirmation"
   given_at timestamptz not null default now()
 );
 create index consents_lead on sigma.consents (lead_id);
 
--- How many wait in each stretch of 1024 keys, so that a place is told by adding up a thousand numbers, not a million rows.
+-- How many wait in each stretch of 1024 keys: a place is told by adding up a thousand numbers instead of a million rows.
 create table sigma.line_blocks (
   block bigint primary key,
   waiting bigint not null
 );
 
-grant select, insert, update, delete on sigma.lead_links, sigma.consents to service_role;
+-- Mailboxes that moved a friend up, as SHA-256: one that is erased and joins again does not do so twice.
+create table sigma.earned (digest bytea primary key);
+
+-- How often a code was tried for an address, on the list or not, in the last day: by its SHA-256.
+create table sigma.code_tries (
+  digest bytea primary key,
+  tries integer not null,
+  since timestamptz not null default now()
+);
+
+grant select, insert, update, delete on sigma.lead_links, sigma.consents, sigma.code_tries to service_role;
+grant select, insert on sigma.earned to service_role;
 grant select on sigma.line_blocks to service_role;
 
 
@@ -67,12 +79,22 @@ create trigger line_blocks_update after update of line_key on public.leads
   for each row when (new.line_key is distinct from old.line_key) execute function sigma.keep_line_blocks();
 create trigger line_blocks_delete after delete on public.leads
   for each row when (old.line_key is not null) execute function sigma.keep_line_blocks();
+-- Before the rows are locked, so that deleting takes the line first, too.
+create function sigma.hold_line_first() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform sigma.hold_line();
+  return null;
+end;
+$$;
+
+create trigger hold_line_first before delete or truncate on public.leads
+  for each statement execute function sigma.hold_line_first();
 create trigger line_blocks_truncate after truncate on public.leads
   for each statement execute function sigma.keep_line_blocks();
 
 -- The place of a lead: 1 for the next to be invited; null for one that does not wait.
--- Keys are in order of confirmation, less what referrals earned. Of two with the same key the one who confirmed later
--- stands in front: it took its friends to get there.
+-- The line is in order of keys. Of two with the same key the one with the higher number stands in front: it moved up.
 create function sigma.place(lead uuid) returns bigint language sql stable set search_path = '' as $$
   select 1
     + coalesce((select sum(waiting) from sigma.line_blocks where block < mine.line_key >> 10), 0)::bigint
@@ -100,8 +122,40 @@ create function sigma.mailbox_of(email text) returns text language sql immutable
   ) as parts
 $$;
 
--- Puts a lead in line. The first time it gets the number after the last one, and whoever brought it moves up by `places`,
--- unless the two share a mailbox, or the mailbox is in line already: that earns nothing, and is marked for the operator.
+-- Moves a lead up by so many places, over those who wait now; to the front where fewer are ahead. The caller holds the
+-- line.
+create function sigma.move_up(lead uuid, places integer) returns void language plpgsql set search_path = '' as $$
+declare
+  mine public.leads;
+  target public.leads;
+  above numeric;  -- the number of the one right in front of the target, where that one has the same key
+begin
+  select * into mine from public.leads where id = lead;
+  select * into target from (
+    select * from public.leads
+    where line_key <= mine.line_key and (line_key < mine.line_key or line_number > mine.line_number)
+    order by line_key desc, line_number
+    limit places
+  ) as ahead
+  order by line_key, line_number desc limit 1;
+  if target.id is null then
+    return;
+  end if;
+  select min(line_number) into above from public.leads
+    where line_key = target.line_key and line_number > target.line_number;
+  update public.leads
+    set line_key = target.line_key,  -- times a half is exact, and divided by two is not
+      line_number = case when above is null then sigma.next_number() else (target.line_number + above) * 0.5 end
+    where id = lead;
+end;
+$$;
+
+create function sigma.next_number() returns numeric language sql volatile set search_path = '' as $$
+  select coalesce(floor(max(line_number)), 0) + 1 from public.leads
+$$;
+
+-- Puts a lead in line. The first time whoever brought it moves up by `places`, unless the two share a mailbox, or the
+-- mailbox is in line already: that earns nothing, and is marked for the operator.
 -- Confirming again changes nothing, except for one who had unsubscribed: that one goes to the end.
 create function sigma.confirm(lead uuid, places integer) returns void language plpgsql set search_path = '' as $$
 declare
@@ -115,26 +169,28 @@ begin
   if joined.id is null or (joined.confirmed_at is not null and joined.unsubscribed_at is null) then
     return;
   end if;
-  if joined.confirmed_at is null then
-    box := sigma.mailbox_of(joined.email);
-    select * into referrer from public.leads
-      where share_code = lower(joined.referral_code) and confirmed_at is not null and id <> lead;
-    reason := case
-      when referrer.mailbox = box then 'referred by the same mailbox'
-      when exists (select from public.leads where mailbox = box and id <> lead) then 'same mailbox as another lead'
-    end;
-    update public.leads set confirmed_at = now(), mailbox = box, flag = reason, share_code = sigma.new_share_code()
-      where id = lead;
-    if referrer.id is not null and reason is null then
-      update public.leads set referrals = referrals + 1, line_key = line_key - places where id = referrer.id;
-    end if;
-  end if;
   update public.leads
-    set unsubscribed_at = null,
-      line_number = following.number,
-      line_key = case when invited_at is null then following.number - places * referrals end
-    from (select coalesce(max(line_number), 0) + 1 as number from public.leads) as following
+    set unsubscribed_at = null, line_number = sigma.next_number(),
+      line_key = case when invited_at is null and signed_up_at is null then sigma.next_number() end
     where id = lead;
+  if joined.confirmed_at is not null then
+    return;
+  end if;
+  box := sigma.mailbox_of(joined.email);
+  select * into referrer from public.leads
+    where share_code = lower(joined.referral_code) and confirmed_at is not null and id <> lead;
+  reason := case
+    when referrer.mailbox = box then 'referred by the same mailbox'
+    when exists (select from public.leads where mailbox = box and id <> lead) then 'same mailbox as another lead'
+    when exists (select from sigma.earned where digest = sha256(convert_to(box, 'UTF8'))) then 'earned before, and was erased'
+  end;
+  update public.leads set confirmed_at = now(), mailbox = box, flag = reason, share_code = sigma.new_share_code()
+    where id = lead;
+  if referrer.id is not null and reason is null then
+    insert into sigma.earned values (sha256(convert_to(box, 'UTF8')));
+    update public.leads set referrals = referrals + 1 where id = referrer.id;
+    perform sigma.move_up(referrer.id, places);
+  end if;
 end;
 $$;
 
@@ -148,6 +204,19 @@ begin
   end loop;
   return code;
 end;
+$$;
+
+-- Counts a try of a code for an address, whether it is on the list or not; how many there were in the last day.
+create function sigma.count_code_try(email text) returns integer language sql volatile set search_path = '' as $$
+  insert into sigma.code_tries as known (digest, tries) values (sha256(convert_to(lower(email), 'UTF8')), 1)
+    on conflict (digest) do update set
+      tries = case when known.since < now() - interval '1 day' then 1 else known.tries + 1 end,
+      since = case when known.since < now() - interval '1 day' then now() else known.since end
+    returning tries
+$$;
+
+create function sigma.forget_code_tries() returns void language sql volatile set search_path = '' as $$
+  delete from sigma.code_tries where since < now() - interval '1 day'
 $$;
 
 -- Out of the line, by its own wish; whatever is mailed in bulk leaves this lead out from now on.
@@ -166,42 +235,19 @@ begin
 end;
 $$;
 
--- The next in line, or this lead, is invited; null when there is nobody who may be.
-create function sigma.invite(lead uuid default null) returns uuid language plpgsql set search_path = '' as $$
-declare
-  invited uuid;
-begin
-  perform sigma.hold_line();
-  update public.leads set invited_at = now(), line_key = null
-    where id = coalesce(lead, (select id from public.leads where line_key is not null
-                               order by line_key, line_number desc limit 1))
-      and line_key is not null
-    returning id into invited;
-  if invited is not null then
-    perform sigma.send_link(invited, 'invite');
-  end if;
-  return invited;
-end;
-$$;
-
-
 -- Mails with a link. The job writes the mail, and with it the hash of its link.
 create function sigma.send_link(lead uuid, for_what text) returns void language sql volatile set search_path = '' as $$
-  with link as (
-    insert into sigma.lead_links (lead_id, purpose, expires_at)
-    values (lead, for_what, now() + case for_what
-      when 'confirm' then interval '3 days' when 'erase' then interval '1 day' when 'invite' then interval '30 days' end)
-    returning id
-  )
+  with link as (insert into sigma.lead_links (lead_id, purpose) values (lead, for_what) returning id)
   select sigma.queue_job('waitlist:send_link', jsonb_build_object('link', id)) from link
 $$;
 
 -- To everybody who joins, by whichever door a visitor has: the form or the REST API. What the service puts in, an import
--- say, is its own affair.
+-- say, is its own affair. Of a statement with more than a hundred, which no form of ours sends, the rest is asked when it
+-- joins again.
 create function sigma.ask_to_confirm() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
-  perform sigma.send_link(id, 'confirm') from joined;
+  perform sigma.send_link(id, 'confirm') from (select id from joined limit 100) as first_ones;
   return null;
 end;
 $$;
@@ -210,35 +256,112 @@ create trigger ask_to_confirm after insert on public.leads
   referencing new table as joined
   for each statement when (current_user in ('anon', 'authenticated')) execute function sigma.ask_to_confirm();
 
--- To those who join again: the same link as last time, anew, unless it went out in the last ten minutes.
--- Whoever confirmed gets the way to their place, whoever did not, or left, is asked to confirm.
-create function sigma.send_again(emails text[]) returns void language sql volatile set search_path = '' as $$
-  select sigma.send_link(id, case when confirmed_at is null or unsubscribed_at is not null then 'confirm' else 'place' end)
-  from unnest(emails) as known (email) join public.leads as lead on lower(lead.email) = lower(known.email)
-  where coalesce((  -- the planner makes no join of a maximum, and a join here reads the whole table
-    select max(created_at) from sigma.lead_links where lead_id = lead.id and purpose in ('confirm', 'place')
-  ), '-infinity') < now() - interval '10 minutes'
+-- To those who join again or ask for it: whoever confirmed gets the way to their place, whoever did not, or left, is asked
+-- to confirm. Not within ten minutes of the last, and nobody is asked to confirm more than three times a day and five times
+-- in a month: anybody can type anybody's address.
+create function sigma.send_again(emails text[]) returns void language plpgsql set search_path = '' as $$
+declare
+  lead public.leads;
+  what text;
+begin
+  for lead in
+    select * from public.leads
+    where id in (select known.id from unnest(emails) as given (email)
+                 join public.leads as known on lower(known.email) = lower(given.email))
+    order by id for no key update  -- so that two at once send one; a new statement then sees the other's link
+  loop
+    what := case when lead.confirmed_at is null or lead.unsubscribed_at is not null then 'confirm' else 'place' end;
+    if (select count(*) filter (where created_at > now() - interval '10 minutes') = 0
+          and (what = 'place' or count(*) filter (where purpose = 'confirm' and created_at > now() - interval '1 day') < 3
+            and count(*) filter (where purpose = 'confirm' and created_at > now() - interval '30 days') < 5)
+        from sigma.lead_links where lead_id = lead.id and purpose in ('confirm', 'place')) then
+      perform sigma.send_link(lead.id, what);
+    end if;
+  end loop;
+end;
+$$;
+
+-- The question whether to erase, not within ten minutes of the last.
+create function sigma.ask_to_erase(lead uuid) returns void language plpgsql set search_path = '' as $$
+begin
+  perform from public.leads where id = lead for no key update;
+  if not exists (select from sigma.lead_links
+                 where lead_id = lead and purpose = 'erase' and created_at > now() - interval '10 minutes') then
+    perform sigma.send_link(lead, 'erase');
+  end if;
+end;
 $$;
 
 
--- What becomes of a lead elsewhere: signed up, when its address gets a profile; a customer, when that gets access.
--- The address is the one that was verified, of auth.users: the one in a profile is whatever its owner writes there.
-create function sigma.note_sign_up() returns trigger
-language plpgsql security definer set search_path = '' as $$
+-- The next in line, or this lead, is invited; null when there is nobody who may be. A lead whose invitation is over can
+-- be given another one.
+create function sigma.invite(lead uuid default null) returns uuid language plpgsql set search_path = '' as $$
+declare
+  invited uuid;
 begin
   perform sigma.hold_line();
+  update public.leads set invited_at = now(), reminded_at = null, line_key = null
+    where id = coalesce(lead, (select id from public.leads where line_key is not null
+                               order by line_key, line_number desc limit 1))
+      and confirmed_at is not null and signed_up_at is null and unsubscribed_at is null
+      and not exists (
+        select from sigma.lead_links
+        where lead_id = leads.id and purpose in ('invite', 'remind') and used_at is null
+          and (expires_at is null or expires_at > now())
+      )
+    returning id into invited;
+  if invited is not null then
+    perform sigma.send_link(invited, 'invite');
+  end if;
+  return invited;
+end;
+$$;
+
+-- One reminder to each lead that was invited so long ago and did nothing since; how many.
+create function sigma.remind(after interval) returns bigint language sql volatile set search_path = '' as $$
+  with due as (
+    update public.leads set reminded_at = now()
+      where invited_at < now() - after and reminded_at is null and signed_up_at is null and unsubscribed_at is null
+      returning id
+  ), sent as (select sigma.send_link(id, 'remind') from due)
+  select count(*) from sent
+$$;
+
+
+-- What becomes of a lead elsewhere: signed up, when somebody has an account whose address is verified to be the lead's; a
+-- customer, when that account gets access. What a profile says of its address is what its owner writes there, and what an
+-- unverified account says is what anybody typed.
+create function sigma.note_account(account uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  verified text;
+  pays boolean;
+begin
+  select lower(email) into verified from auth.users where id = account and email_confirmed_at is not null;
+  if not exists (select from public.leads where lower(email) = verified) then
+    return;  -- a stranger's registration does not wait for the line
+  end if;
+  perform sigma.hold_line();
+  pays := exists (select from public.profiles where id = account and has_access);
   update public.leads
     set signed_up_at = coalesce(signed_up_at, now()), line_key = null,
-      customer_at = case when new.has_access then coalesce(customer_at, now()) else customer_at end
-    from auth.users as person
-    where person.id = new.id and lower(leads.email) = lower(person.email);
+      customer_at = case when pays then coalesce(customer_at, now()) else customer_at end
+    where lower(email) = verified;
+end;
+$$;
+
+create function sigma.note_account_change() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform sigma.note_account(new.id);
   return null;
 end;
 $$;
 
-create trigger note_sign_up after insert on public.profiles for each row execute function sigma.note_sign_up();
-create trigger note_customer after update of has_access on public.profiles
-  for each row when (new.has_access and old.has_access is not true) execute function sigma.note_sign_up();
+create trigger note_account_change after insert or update of email_confirmed_at on auth.users
+  for each row when (new.email_confirmed_at is not null) execute function sigma.note_account_change();
+create trigger note_access after insert or update of has_access on public.profiles
+  for each row when (new.has_access) execute function sigma.note_account_change();
 
 do $$
 declare
@@ -247,8 +370,9 @@ begin
   for name in
     select oid from pg_catalog.pg_proc
     where pronamespace = 'sigma'::regnamespace and proname in (
-      'hold_line', 'keep_line_blocks', 'place', 'waiting', 'mailbox_of', 'confirm', 'new_share_code', 'unsubscribe', 'erase',
-      'invite', 'send_link', 'ask_to_confirm', 'send_again', 'note_sign_up'
+      'hold_line', 'hold_line_first', 'keep_line_blocks', 'place', 'waiting', 'mailbox_of', 'move_up', 'next_number',
+      'confirm', 'new_share_code', 'unsubscribe', 'erase', 'invite', 'remind', 'send_link', 'ask_to_confirm', 'send_again',
+      'ask_to_erase', 'count_code_try', 'forget_code_tries', 'note_account', 'note_account_change'
     )
   loop
     execute format('revoke execute on function %s from public', name);

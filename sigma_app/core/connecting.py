@@ -6,17 +6,17 @@ whether a transaction pooler answers there.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+import re
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sigma_app.core.errors import StartError
 
 CONNECT_SECONDS = 5  # libpq's connect_timeout, for each address that the host name resolves to
 POOLER_PORT = "6543"  # Supabase's transaction mode
 SESSION_PORT = "5432"  # its session mode, and Postgres' own
-
+_SUPABASE = re.compile(r"\.supabase\.(com|co)$")
 
 WAY_OUT = {  # by the variable that holds the address
     "DATABASE_URL": "remove it to use the embedded one",
@@ -85,14 +85,13 @@ def is_pooler(url: str) -> bool:
 def session_address(url: str) -> str:
     """The address for a connection that keeps what it is told between transactions, LISTEN and SET above all.
 
-    Supabase's pooler has one on another port of the same host. Other transaction poolers are not told apart by their
+    Supabase's poolers have one on another port of the same host. Other transaction poolers are not told apart by their
     address: a worker cannot work behind one (docs/operating.md).
     """
-    parts = urlsplit(url)
-    if parts.port != int(POOLER_PORT) or ".pooler." not in (parts.hostname or ""):
+    parameters = parse(url)
+    if parameters.get("port") != POOLER_PORT or not _SUPABASE.search(parameters.get("host", "")):
         return url
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user}@{host.removesuffix(POOLER_PORT)}{SESSION_PORT}"))
+    return make_conninfo(**parameters | {"port": SESSION_PORT})
 
 
 def _last_line(error: psycopg.Error) -> str:

@@ -110,6 +110,7 @@ class Database:
         )
         self._engine = create_async_engine(
             "postgresql+psycopg://",
+            hide_parameters=True,  # of errors, which are logged: they are what people typed
             poolclass=NullPool,  # the recipe of psycopg_pool's documentation, "Integration with SQLAlchemy"
             async_creator=self._connection_for_sqlalchemy,
             use_native_hstore=False,  # spares a catalog query at the first use

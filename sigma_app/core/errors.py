@@ -34,6 +34,7 @@ def without_message(error: BaseException) -> str:
 
     Not its message: Postgres and validators repeat the values that they complain of, and these are people's.
     """
+    error = getattr(error, "orig", None) or error  # SQLAlchemy's wraps the driver's
     code = getattr(error, "sqlstate", None)
     name = f"{type(error).__name__} {code}" if code else type(error).__name__
     return f"{name}\n{''.join(traceback.format_tb(error.__traceback__))}"

@@ -24,7 +24,7 @@ import psycopg
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
 from procrastinate.exceptions import ConnectorException
 from procrastinate.job_context import JobContext
-from procrastinate.jobs import Job
+from procrastinate.jobs import Job, Status
 from psycopg import AsyncConnection
 from sqlalchemy import cast, func
 from sqlalchemy.dialects.postgresql import JSONB
@@ -33,12 +33,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.connecting import CONNECT_SECONDS, session_address
 from sigma_app.core.database import SERVICE, Step, get_database
-from sigma_app.core.errors import SigmaError, without_message
+from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
 
 CONCURRENCY = 10  # jobs at a time in one worker; they wait for other services most of the time
 HEARTBEAT = timedelta(seconds=5)
 SILENCE = timedelta(seconds=20)  # a worker that was not heard of for so long is dead, and its jobs run again
 GRACE = timedelta(seconds=5)  # for jobs in hand when the worker is told to stop; then they go back into the queue
+FAREWELL = timedelta(seconds=3)  # for its last words to the database
 LONGEST = timedelta(minutes=10)  # a job under way for longer has ended, and its worker could not say so
 POLL = timedelta(seconds=1)  # when jobs that were to wait are looked for; new ones announce themselves
 RECONNECT = timedelta(seconds=2)
@@ -60,10 +61,7 @@ class JobError(SigmaError):
 
 
 class Backoff(BaseRetryStrategy):
-    """Tries again after 5 s, 15 s, 45 s and so on up to six hours, each a quarter more or less; ten times.
-
-    That is 16 hours, 21 at the most: less than the 24 for which Resend knows the idempotency key of a mail.
-    """
+    """Tries ten times: again after 5 s, 15 s, 45 s and so on up to six hours, each a quarter more or less."""
 
     TRIES = 10
     FIRST = timedelta(seconds=5)
@@ -75,7 +73,7 @@ class Backoff(BaseRetryStrategy):
         """When to run `job` again after `exception`, or None for never."""
         if isinstance(exception, asyncio.CancelledError):  # the worker stops: somebody else's turn, at once
             return RetryDecision(retry_in={"seconds": 0})
-        if job.attempts >= self.TRIES or (isinstance(exception, JobError) and not exception.retry):
+        if job.attempts + 1 >= self.TRIES or (isinstance(exception, JobError) and not exception.retry):
             return None
         wait = min(self.FIRST * self.FACTOR**job.attempts, self.LONGEST)
         wait *= random.uniform(1 - self.JITTER, 1 + self.JITTER)  # noqa: S311 - spreads the load, guards nothing
@@ -99,9 +97,17 @@ def queueing(name: str, **arguments: Any) -> tuple[LiteralString, list[str]]:
     return "SELECT sigma.queue_job(%s, %s)", [name, json.dumps(arguments)]
 
 
-async def queue_job(session: AsyncSession, name: str, **arguments: Any) -> None:
-    """Queue a job in the transaction of `session`, which is one of SERVICE; see `queueing`."""
-    await session.exec(select(func.sigma.queue_job(name, cast(arguments, JSONB))))
+async def queue_job(session: AsyncSession, name: str, *, after: timedelta | None = None, **arguments: Any) -> None:
+    """Queue a job in the transaction of `session`, which is one of SERVICE; see `queueing`.
+
+    Args:
+        session: whose commit queues it.
+        name: as declared with `job`.
+        after: how long it waits at least.
+        arguments: as for `queueing`.
+    """
+    at = datetime.now(UTC) + after if after else None
+    await session.exec(select(func.sigma.queue_job(name, cast(arguments, JSONB), at)))
 
 
 @asynccontextmanager
@@ -112,8 +118,9 @@ async def working(login_url: str) -> AsyncIterator[None]:
         yield
     finally:
         worker.cancel()
-        with suppress(asyncio.CancelledError):
-            await worker
+        await asyncio.wait([worker], timeout=(GRACE + FAREWELL).total_seconds())
+        worker.cancel()  # of one that cannot say goodbye, because the database is away
+        await asyncio.wait([worker])
 
 
 async def work(login_url: str, *, until_idle: bool = False) -> None:
@@ -151,18 +158,36 @@ async def work(login_url: str, *, until_idle: bool = False) -> None:
 
 
 async def retry_stalled_jobs() -> None:
-    """Put back into the queue what nobody works on any more: jobs of workers that died, and those that never ended."""
+    """Put back into the queue what nobody works on any more: jobs of workers that died, and those that never ended.
+
+    One that was begun as often as a job may be is a dead letter: it may be what its workers died of.
+    """
     manager = queue.job_manager
     silent = await manager.get_stalled_jobs(seconds_since_heartbeat=SILENCE.total_seconds())
     endless = await queue.connector.execute_query_all_async(_ENDLESS, seconds=LONGEST.total_seconds())
-    for stalled in {one.id for one in silent if one.id} | {row["id"] for row in endless}:
+    attempts = {row["id"]: row["attempts"] for row in endless} | {one.id: one.attempts for one in silent if one.id}
+    for job_id, tried in attempts.items():
         with suppress(ConnectorException):  # another worker was first
-            await manager.retry_job_by_id_async(stalled, datetime.now(UTC))
+            if tried + 1 < Backoff.TRIES:
+                await manager.retry_job_by_id_async(job_id, datetime.now(UTC))
+            else:
+                await manager.finish_job_by_id_async(job_id, Status.FAILED, delete_job=False)
+                await _record(job_id, "Its worker ended, or could not say what became of it, at every try.")
+
+
+async def _record(job_id: int, error: str) -> None:
+    """Keep why a job failed; the job fails as it does even if that fails, too."""
+    try:
+        await get_database().run(
+            Step(SERVICE, "INSERT INTO sigma.job_errors (job_id, error) VALUES (%s, %s)", [job_id, error])
+        )
+    except (DatabaseUnavailable, psycopg.Error) as lost:
+        logger.warning("Why a job failed could not be kept: %s", type(lost).__name__)
 
 
 _ENDLESS = (
-    "SELECT job.id FROM procrastinate_jobs AS job JOIN procrastinate_events AS event ON event.job_id = job.id"
-    " WHERE job.status = 'doing' AND event.type = 'started'"
+    "SELECT job.id, job.attempts FROM procrastinate_jobs AS job JOIN procrastinate_events AS event"
+    " ON event.job_id = job.id WHERE job.status = 'doing' AND event.type = 'started'"
     " GROUP BY job.id HAVING max(event.at) < now() - make_interval(secs => %(seconds)s)"
 )
 
@@ -179,8 +204,8 @@ async def _work_for_ever(login_url: str) -> None:
     while True:
         try:
             await work(login_url)
-        except (ConnectorException, psycopg.Error) as error:
-            logger.warning("The worker lost the database and tries again: %s", type(error).__name__)
+        except Exception as error:  # whatever it is, a server without a worker must not look like one that works
+            logger.warning("The worker ended and starts again: %s", without_message(error))
         await asyncio.sleep(RECONNECT.total_seconds())
 
 
@@ -199,7 +224,6 @@ async def _keep_error(call_next: Callable, context: JobContext, _: Any) -> Any:
         known = isinstance(error, SigmaError)  # its message is ours, others may repeat what people typed
         logger.warning("Job %s failed: %s", context.job.task_name, error if known else without_message(error))
         kept = f"{type(error).__name__}: {error}" if known else without_message(error)
-        await get_database().run(
-            Step(SERVICE, "INSERT INTO sigma.job_errors (job_id, error) VALUES (%s, %s)", [context.job.id, kept])
-        )
+        if context.job.id is not None:
+            await _record(context.job.id, kept)
         raise

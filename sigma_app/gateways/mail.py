@@ -120,17 +120,20 @@ async def send(mail: Mail, key: str) -> str:
     return answer["id"]
 
 
-async def forget(address: str) -> None:
-    """Take the kept mails to `address` out of the mailbox.
+async def forget(digest: bytes) -> None:
+    """Take the kept mails to an address out of the mailbox.
 
     Does nothing when mail is hosted: Resend has no call to remove what was sent, and drops it after the retention
     time of its plan.
+
+    Args:
+        digest: SHA-256 of the address in lower case.
 
     Raises:
         DatabaseUnavailable: nothing was removed.
     """
     if not get_settings().is_hosted("mail"):
-        await store.remove(address)
+        await store.remove(digest)
 
 
 def routes(settings: Settings) -> Sequence[BaseRoute]:

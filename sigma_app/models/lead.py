@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, BigInteger, CheckConstraint, Column, Computed, Index, Text, text
+from sqlalchemy import TIMESTAMP, BigInteger, CheckConstraint, Column, Computed, Index, Numeric, Text, text
 from sqlmodel import Field, SQLModel
 
 WHEN = TIMESTAMP(timezone=True)
@@ -51,8 +52,8 @@ class Lead(SQLModel, table=True):
         Index("idx_leads_created_at", "created_at"),
         Index("leads_share_code_key", "share_code", unique=True),
         Index("leads_mailbox", "mailbox"),
-        Index("leads_line_number_key", "line_number", unique=True),
-        Index("leads_line_key", "line_key", "line_number"),
+        Index("leads_line_number", "line_number"),
+        Index("leads_line_key", "line_key", text("line_number desc"), unique=True),
     )
 
     id: UUID | None = Field(
@@ -84,5 +85,5 @@ class Lead(SQLModel, table=True):
     mailbox: str | None = Field(default=None, sa_type=Text)  # where its address leads; since it confirmed
     flag: str | None = Field(default=None, sa_type=Text)  # why it earned nothing for whoever brought it
     referrals: int | None = Field(default=None, nullable=False, sa_column_kwargs={"server_default": text("0")})
-    line_number: int | None = Field(default=None, sa_type=BigInteger)  # the how manieth to confirm
+    line_number: Decimal | None = Field(default=None, sa_type=Numeric)  # of two with one key, the higher is in front
     line_key: int | None = Field(default=None, sa_type=BigInteger)  # the order of the line; None: not in it

@@ -16,7 +16,9 @@ class LeadLink(SQLModel, table=True):
 
     __tablename__ = "lead_links"  # pyright: ignore[reportAssignmentType] - as SQLModel documents it
     __table_args__ = (
-        CheckConstraint("purpose in ('confirm', 'place', 'invite', 'erase')", name="lead_links_purpose_check"),
+        CheckConstraint(
+            "purpose in ('confirm', 'place', 'invite', 'remind', 'erase')", name="lead_links_purpose_check"
+        ),
         Index("lead_links_lead", "lead_id", "purpose", text("created_at desc")),
         {"schema": "sigma"},
     )
@@ -32,5 +34,6 @@ class LeadLink(SQLModel, table=True):
     created_at: datetime | None = Field(
         default=None, sa_type=_WHEN, nullable=False, sa_column_kwargs={"server_default": text("now()")}
     )
+    written_at: datetime | None = Field(default=None, sa_type=_WHEN)
     expires_at: datetime | None = Field(default=None, sa_type=_WHEN)
     used_at: datetime | None = Field(default=None, sa_type=_WHEN)

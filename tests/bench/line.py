@@ -26,7 +26,7 @@ CONFIRMING = "confirming"
 
 _LEADS = """
     insert into leads (email, confirmed_at, line_number, line_key, share_code, referrals)
-    select 'f' || n || '@example.com', now(), n, n - 5 * mod(n, 7), 'code' || n, mod(n, 7)
+    select 'f' || n || '@example.com', now(), n, n, 'code' || n, mod(n, 7)
     from generate_series(1, %s) as n
 """
 _COUNTING = """

@@ -12,7 +12,7 @@ from procrastinate.jobs import Job
 from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry
 
 from sigma_app.core import jobs
-from sigma_app.core.connecting import session_address
+from sigma_app.core.connecting import parse, session_address
 from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, serve_requests_from
 from sigma_app.core.jobs import Backoff, JobError, queue_job, queueing, work, working
 
@@ -146,13 +146,13 @@ def wait_after(attempts: int, error: BaseException) -> timedelta | None:
 
 
 def test_each_try_waits_longer_with_a_bound_and_with_jitter():
-    waits = [wait_after(attempts, JobError()) for attempts in range(Backoff.TRIES)]
-    expected = [5 * 3**attempts for attempts in range(8)] + [6 * 3600] * 2
+    waits = [wait_after(attempts, JobError()) for attempts in range(Backoff.TRIES - 1)]
+    expected = [5 * 3**attempts for attempts in range(8)] + [6 * 3600]
     for wait, seconds in zip(waits, expected, strict=True):
         assert wait is not None
         assert 0.7 * seconds <= wait.total_seconds() <= 1.3 * seconds
     assert len({round(wait_after(5, JobError()).total_seconds()) for _ in range(20)}) > 1  # pyright: ignore[reportOptionalMemberAccess]
-    assert wait_after(Backoff.TRIES, JobError()) is None
+    assert wait_after(Backoff.TRIES - 1, JobError()) is None
 
 
 def test_a_service_that_asks_for_more_time_gets_it():
@@ -273,17 +273,50 @@ async def test_a_job_whose_end_was_never_told_runs_again(database, login_url, ow
     assert ran == ["again"]
 
 
+@pytest.mark.parametrize("host", ["aws-0-eu.pooler.supabase.com", "db.abcdef.supabase.co"])
+def test_supabases_poolers_have_sessions_on_another_port(host: str):
+    session = parse(session_address(f"postgresql://u.ref:6543%40@{host}:6543/postgres?sslmode=require"))
+    assert session == {
+        "user": "u.ref", "password": "6543@", "host": host, "port": "5432", "dbname": "postgres", "sslmode": "require"
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("given", "session"),
+    "url",
     [
-        ("postgresql://u:p@aws.pooler.supabase.com:6543/postgres", "postgresql://u:p@aws.pooler.supabase.com:5432/postgres"),
-        ("postgresql://u:6543@h.pooler.supabase.com:6543/d?x=1", "postgresql://u:6543@h.pooler.supabase.com:5432/d?x=1"),
-        ("postgresql://u:p@db.example.com:6543/postgres", "postgresql://u:p@db.example.com:6543/postgres"),
-        ("postgresql://u@/d?host=%2Ftmp%2Fs", "postgresql://u@/d?host=%2Ftmp%2Fs"),
+        "postgresql://u:p@db.example.com:6543/postgres",
+        "postgresql://u:p@aws-0-eu.pooler.supabase.com:5432/postgres",
+        "postgresql://u@/d?host=%2Ftmp%2Fs",
+        "postgresql://u:p@h1:5432,h2:5433/db",
     ],
-)  # fmt: skip
-def test_supabases_pooler_has_sessions_on_another_port(given: str, session: str):
-    assert session_address(given) == session
+)
+def test_other_addresses_stay_as_they_are(url: str):
+    assert session_address(url) == url
+
+
+async def test_a_worker_that_ends_for_whatever_reason_starts_again(login_url, caplog, monkeypatch):
+    monkeypatch.setattr(jobs, "RECONNECT", timedelta(0))
+    began = asyncio.Semaphore(0)
+
+    async def work(_: str) -> None:
+        began.release()
+        raise ValueError("something nobody thought of")
+
+    monkeypatch.setattr(jobs, "work", work)
+    async with working(login_url):
+        for _ in range(3):
+            await asyncio.wait_for(began.acquire(), 10)
+    assert "The worker ended and starts again: ValueError" in caplog.text
+
+
+async def test_a_job_that_its_workers_die_of_is_a_dead_letter_in_the_end(database, login_url, owner, ran):
+    await database.run(Step(SERVICE, *queueing("test:note", word="deadly")))
+    owner.execute("set search_path = procrastinate")
+    owner.execute("update procrastinate_jobs set status = 'doing', attempts = %s", [Backoff.TRIES - 1])
+    await work(login_url, until_idle=True)
+    assert [row[:2] for row in waiting(owner)] == [("test:note", "failed")]
+    assert "at every try" in owner.execute("select error from sigma.job_errors").fetchone()[0]
+    assert ran == []
 
 
 async def test_a_periodic_job_is_queued_once_however_many_workers_are_due_to(database, login_url, owner, declare):

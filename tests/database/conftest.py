@@ -45,7 +45,9 @@ PROJECT = """
     create schema auth authorization supabase_auth_admin;
     grant usage on schema auth to anon, authenticated, service_role, owner;
     set role supabase_auth_admin;
-    create table auth.users (id uuid primary key, email varchar(255), raw_user_meta_data jsonb);
+    create table auth.users (
+      id uuid primary key, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb
+    );
     create function auth.uid() returns uuid language sql stable as
       $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
     grant all on auth.users to owner;

@@ -61,9 +61,7 @@ async def keep(mail: Mapping[str, Any], key: str | None) -> str:
     ((known, same),) = await get_database().run(
         Step(SERVICE, _FORGET_OLD_KEY, row),
         Step(SERVICE, _INSERT + " ON CONFLICT (idempotency_key) DO NOTHING", row),
-        Step(
-            SERVICE, "SELECT id, fingerprint = %(fingerprint)s FROM sigma.mailbox WHERE idempotency_key = %(key)s", row
-        ),
+        Step(SERVICE, _KNOWN, row),
     )
     if not same:
         raise OtherPayload
@@ -76,9 +74,9 @@ async def newest(limit: int) -> list[Kept]:
     return [Kept(*row) for row in rows]
 
 
-async def remove(address: str) -> None:
-    """Take away every mail that went to `address`, in any case."""
-    await get_database().run(Step(SERVICE, _REMOVE, [address]))
+async def remove(digest: bytes) -> None:
+    """Take away every mail that went to the address with this digest: the SHA-256 of it in lower case."""
+    await get_database().run(Step(SERVICE, _REMOVE, [digest]))
 
 
 _INSERT = (
@@ -96,5 +94,6 @@ _NEWEST = (
 )
 _REMOVE = (
     "DELETE FROM sigma.mailbox"
-    " WHERE EXISTS (SELECT FROM unnest(recipients) AS recipient WHERE lower(recipient) = lower(%s))"
+    " WHERE EXISTS (SELECT FROM unnest(recipients) AS recipient"
+    " WHERE sha256(convert_to(lower(recipient), 'UTF8')) = %s)"
 )

@@ -7,9 +7,10 @@ from email.utils import parseaddr
 from typing import Any
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.jobs import job, queue
+from sigma_app.core.jobs import LONGEST, job, queue, queue_job
 from sigma_app.core.webhooks import forget_old, mark_handled, unhandled
 from sigma_app.features.mail import service
+from sigma_app.gateways import mail as gateway
 
 APPLY_EVENT = "mail:apply_event"
 KEPT = timedelta(days=30)  # Resend repeats an event for two days, Stripe for three
@@ -28,9 +29,25 @@ async def apply_event(source: str, event_id: str) -> None:
         if event is None:
             return
         if reason := _reason_to_suppress(event):
-            for address in event["data"].get("to") or ():
+            recipients = event["data"].get("to") or ()
+            for address in [recipients] if isinstance(recipients, str) else recipients:
                 await service.suppress(session, parseaddr(address)[1] or address, reason)
         await mark_handled(session, source, event_id)
+
+
+@job("mail:forget")
+async def forget(digest: str, again: bool = True) -> None:
+    """Remove what names a person who was erased, mails and events; and once more when what was under way has come in.
+
+    Args:
+        digest: of the address, as hexadecimal digits; the address itself is to be forgotten here, too.
+        again: whether to do it once more.
+    """
+    await gateway.forget(bytes.fromhex(digest))
+    async with get_database().transaction(SERVICE) as session:
+        await service.forget(session, bytes.fromhex(digest))
+        if again:
+            await queue_job(session, "mail:forget", after=2 * LONGEST, digest=digest, again=False)
 
 
 @queue.periodic(cron="25 3 * * *")

@@ -39,32 +39,33 @@ async def send(mail: Mail, key: str, *, account: bool = False) -> bool:
 async def is_suppressed(session: AsyncSession, email: str) -> bool:
     """Whether the address, in any case, gets no mail; in a transaction of SERVICE."""
     connection = await session.connection()
-    return (await connection.execute(_IS_SUPPRESSED, {"digest": _digest(email)})).scalar_one()
+    return (await connection.execute(_IS_SUPPRESSED, {"digest": address_digest(email)})).scalar_one()
 
 
 async def suppress(session: AsyncSession, email: str, reason: str) -> None:
     """Send no more mail to the address, in any case; the first reason stays. In a transaction of SERVICE."""
     connection = await session.connection()
-    await connection.execute(_SUPPRESS, {"digest": _digest(email), "reason": reason})
+    await connection.execute(_SUPPRESS, {"digest": address_digest(email), "reason": reason})
 
 
-async def forget(session: AsyncSession, email: str) -> None:
-    """Remove the events that name the address. That it is suppressed stays, as a hash: it must not be written to again.
+async def forget(session: AsyncSession, digest: bytes) -> None:
+    """Remove the events that name the address with this digest; that it is suppressed stays.
 
     In a transaction of SERVICE.
     """
     connection = await session.connection()
-    await connection.execute(_FORGET, {"email": email})
+    await connection.execute(_FORGET, {"digest": digest})
 
 
-def _digest(email: str) -> bytes:
-    """The address itself is not kept: who asks to be forgotten must still not be written to again."""
+def address_digest(email: str) -> bytes:
+    """What is kept of an address that itself is not: who asks to be forgotten must still not be written to again."""
     return hashlib.sha256(email.lower().encode("utf-8", "surrogatepass")).digest()
 
 
 _IS_SUPPRESSED = text("SELECT EXISTS (SELECT FROM sigma.suppressions WHERE digest = :digest)")
 _SUPPRESS = text("INSERT INTO sigma.suppressions (digest, reason) VALUES (:digest, :reason) ON CONFLICT DO NOTHING")
 _FORGET = text(
-    "DELETE FROM sigma.webhook_events WHERE source = 'resend'"
-    " AND position(lower(to_jsonb(CAST(:email AS text))::text) IN lower(body::text)) > 0"
+    "DELETE FROM sigma.webhook_events WHERE source = 'resend' AND EXISTS ("
+    "SELECT FROM jsonb_path_query(body, '$.data.to[*]') AS recipient"
+    " WHERE sha256(convert_to(lower(recipient #>> '{}'), 'UTF8')) = :digest)"
 )

@@ -38,6 +38,16 @@ class Address:
     """The domain in ASCII (IDNA 2008)."""
 
     @property
+    def mailbox(self) -> str:
+        """The mailbox it leads to, as far as it can be told, as `sigma.mailbox_of` has it: without a +tag, and at Gmail
+        without dots."""
+        local, _, domain = self.email.lower().rpartition("@")
+        plain = local.partition("+")[0]
+        if domain in ("gmail.com", "googlemail.com"):
+            return f"{plain.replace('.', '')}@gmail.com"
+        return f"{plain}@{domain}"
+
+    @property
     def is_disposable(self) -> bool:
         """Whether the domain, or one above it, is on the public list of throw-away mail services."""
         labels = self.domain.split(".")

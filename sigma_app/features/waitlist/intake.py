@@ -68,11 +68,11 @@ async def accept(form: Mapping[str, Any], client: str) -> Answer:
         address = service.read_address(_text(form, "email"), allow_test_domains=get_settings().env != "production")
     except service.InvalidAddress as error:
         return Answer("invalid", str(error), 422)
-    if wait := _address_limiter().wait(address.email.lower()):
+    if wait := _address_limiter().wait(address.mailbox):
         return _limited(wait)
     answer = await _store(address, form)
     if answer is UNAVAILABLE:  # a try that was ours to lose costs nobody their next one
-        _address_limiter().forget(address.email.lower())
+        _address_limiter().forget(address.mailbox)
     return answer
 
 

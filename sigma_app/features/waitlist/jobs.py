@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.jobs import job, queue
+from sigma_app.core.jobs import JobError, job, queue
 from sigma_app.core.links import Links, digest
 from sigma_app.features.mail import service as mail
 from sigma_app.features.waitlist import letters, line
+from sigma_app.features.waitlist.address import InvalidAddress, read_address
 from sigma_app.gateways.keys import get_links
 from sigma_app.gateways.mail import Mail
 from sigma_app.models import Consent, Lead, LeadLink
-from sigma_app.settings import get_settings
+from sigma_app.settings import Settings, get_settings
 from sigma_app.ui.mail import Letter, render
+
+REPEATABLE = timedelta(hours=23)  # Resend knows an idempotency key for 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,28 @@ class Message:
     to: str
     letter: Letter
     headers: Mapping[str, str]
+    is_own_wish: bool
+    """Whether the person asked for exactly this mail, and gets it even where others came back."""
+
+
+class TooLate(JobError):
+    """The mail was first tried so long ago that a repetition could be a second one; it may have been sent."""
+
+    retry = False
+
+
+class OtherKey(JobError):
+    """Links are made with another key here than where this mail was written first; see gateways/keys.py."""
 
 
 @job("waitlist:send_link")
 async def send_link(link: str) -> None:
     """Write and send the mail of one row of `sigma.lead_links`, unless there is no more reason to."""
     async with get_database().transaction(SERVICE) as session:
-        message = await write(session, UUID(link), get_links(), get_settings().base_url)
+        message = await write(session, UUID(link), get_links(), get_settings())
     if message:
-        await mail.send(Mail(message.to, *render(message.letter), message.headers), f"lead-link/{link}")
+        letter = Mail(message.to, *render(message.letter), message.headers)
+        await mail.send(letter, f"lead-link/{link}", account=message.is_own_wish)
 
 
 @queue.periodic(cron="5 * * * *")
@@ -59,47 +76,75 @@ async def forget_links(timestamp: int) -> None:
         await line.forget_links(session)
 
 
-async def write(session: AsyncSession, link_id: UUID, links: Links, base_url: str) -> Message | None:
+async def write(session: AsyncSession, link_id: UUID, links: Links, settings: Settings) -> Message | None:
     """The mail of a link, whose hashes are stored on the way; None where it has become pointless.
 
-    That is where the lead was erased; where it is to confirm and has confirmed; and where it unsubscribed, or never
-    agreed, and did not ask for this mail itself.
+    That is where the lead was erased; where it is to confirm and has confirmed; where it unsubscribed, or never agreed,
+    and did not ask for this mail itself; and where its address, which came over the REST API, is none.
+
+    Raises:
+        TooLate: it was first written almost a day ago, for which the provider knows that it is the same.
+        OtherKey: it was written with another key.
     """
     found = await session.exec(
-        select(LeadLink, Lead).join(Lead, col(Lead.id) == col(LeadLink.lead_id)).where(LeadLink.id == link_id)
+        select(LeadLink, Lead)
+        .join(Lead, col(Lead.id) == col(LeadLink.lead_id))
+        .where(LeadLink.id == link_id)
+        .with_for_update(of=LeadLink)
     )
     row = found.first()
     if row is None:
         return None
     link, lead = row
-    is_in_line = lead.confirmed_at is not None and lead.unsubscribed_at is None
-    wanted = {"confirm": not is_in_line, "erase": True}.get(link.purpose, is_in_line and await _agreed(session, lead))
-    if not wanted or lead.email is None:
+    if not await _is_wanted(session, link, lead):
         return None
     token = links.token(link_id)
-    link.digest = digest(token)
+    if link.written_at is None:
+        link.written_at = datetime.now(UTC)
+        lasts = line.LINK_LASTS.get(link.purpose)
+        link.expires_at = link.written_at + lasts if lasts else None
+        link.digest = digest(token)
+        if link.purpose == "confirm":
+            link.code_digest = links.code_digest(link_id, links.code(link_id))
+    elif datetime.now(UTC) - link.written_at > REPEATABLE:
+        raise TooLate
+    elif link.digest != digest(token):
+        raise OtherKey
+    return _message(link, lead, token, links.code(link_id), settings.base_url)
+
+
+def _message(link: LeadLink, lead: Lead, token: str, code: str, base_url: str) -> Message:
     unsubscribe = f"{base_url}/unsubscribe/{token}"
-    by_purpose = {
-        "confirm": lambda: letters.confirm(f"{base_url}/confirm/{token}", links.code(link_id), f"{base_url}/confirm"),
-        "place": lambda: letters.place(f"{base_url}/place/{token}", unsubscribe),
-        "invite": lambda: letters.invite(
-            f"{base_url}/invitation/{token}", day(link), unsubscribe, reminder=lead.reminded_at is not None
-        ),
-        "erase": lambda: letters.erase(f"{base_url}/erase/{token}"),
-    }
     if link.purpose == "confirm":
-        link.code_digest = links.code_digest(link_id, links.code(link_id))
-    letter = by_purpose[link.purpose]()
+        letter = letters.confirm(f"{base_url}/confirm/{token}", code, f"{base_url}/confirm")
+    elif link.purpose == "place":
+        letter = letters.place(f"{base_url}/place/{token}", unsubscribe)
+    elif link.purpose == "erase":
+        letter = letters.erase(f"{base_url}/erase/{token}")
+    else:
+        is_reminder = link.purpose == "remind"
+        letter = letters.invite(f"{base_url}/invitation/{token}", day(link), unsubscribe, reminder=is_reminder)
     one_click = {  # RFC 8058: the mail program's own button posts, and asks nothing more
         "List-Unsubscribe": f"<{unsubscribe}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
-    return Message(lead.email, letter, one_click if letter.unsubscribe else {})
+    return Message(str(lead.email), letter, one_click if letter.unsubscribe else {}, link.purpose == "erase")
 
 
 def day(link: LeadLink) -> str:
     """The day on which a link expires, in words such as "4 March 2027" (UTC)."""
     return f"{link.expires_at.day} {link.expires_at:%B %Y}" if link.expires_at else ""
+
+
+async def _is_wanted(session: AsyncSession, link: LeadLink, lead: Lead) -> bool:
+    try:
+        read_address(lead.email or "", allow_test_domains=True)
+    except InvalidAddress:
+        return False
+    is_in_line = lead.confirmed_at is not None and lead.unsubscribed_at is None
+    if link.purpose == "confirm":
+        return not is_in_line
+    return link.purpose == "erase" or (is_in_line and await _agreed(session, lead))
 
 
 async def _agreed(session: AsyncSession, lead: Lead) -> bool:

@@ -13,22 +13,31 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, exists, func
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core.jobs import queue_job
 from sigma_app.core.links import Links, digest
+from sigma_app.features.mail.service import address_digest
 from sigma_app.features.waitlist.consent import CONSENT_TEXT, CONSENT_VERSION
 from sigma_app.models import Consent, Lead, LeadLink
 
+Purpose = Literal["confirm", "place", "invite", "remind", "erase"]
+INVITATIONS: tuple[Purpose, ...] = ("invite", "remind")
+
 PLACES_PER_REFERRAL = 5
-CODE_TRIES = 5
+CODE_TRIES = 5  # that one code bears
+DAILY_CODE_TRIES = 15  # for one address, whoever makes them
 REMIND_AFTER = timedelta(days=7)
 FORGET_AFTER = timedelta(days=30)
 DOUBLE_CLICK = timedelta(minutes=1)  # a link used so recently was used by the same hand
-SPACING = timedelta(minutes=10)  # between two mails that a person asks for; the database's `send_again` has the same
-
-Purpose = Literal["confirm", "place", "invite", "erase"]
+LINK_LASTS = {
+    "confirm": timedelta(days=3),
+    "erase": timedelta(days=1),
+    **dict.fromkeys(INVITATIONS, timedelta(days=30)),
+}
+"""From when its mail is first written; a link to a place never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +65,17 @@ class InvitationRequired(Exception):
     """Signing up needs an invitation that is valid and was sent to this address."""
 
 
+async def hold(session: AsyncSession) -> None:
+    """Have the line to oneself until the transaction ends; before any row is read, by whoever will change it."""
+    await _call(session, func.sigma.hold_line())
+
+
 async def open_link(session: AsyncSession, token: str, *purposes: Purpose) -> Opened | None:
-    """What the link that ends with `token` leads to, held until the transaction ends; None for a link of no such
-    purpose."""
+    """What the link that ends with `token` leads to; None for a link of no such purpose."""
     found = await session.exec(
         select(LeadLink, Lead)
         .join(Lead, col(Lead.id) == col(LeadLink.lead_id))
         .where(LeadLink.digest == digest(token), col(LeadLink.purpose).in_(purposes))
-        .with_for_update(of=LeadLink)
     )
     row = found.first()
     if row is None:
@@ -75,48 +87,60 @@ async def open_link(session: AsyncSession, token: str, *purposes: Purpose) -> Op
 
 
 async def confirm(session: AsyncSession, opened: Opened) -> bool:
-    """Put the lead in line by its link; whether it is, which a second click of the same hand does not change."""
+    """Put the lead in line by its link; whether it is, which a second click of the same hand does not change.
+
+    The caller holds the line since before it opened the link.
+    """
     used_at = opened.link.used_at
     if used_at and datetime.now(UTC) - used_at < DOUBLE_CLICK:
         return True
     if opened.state != "valid":
         return False
-    await _confirm(session, opened.link)
+    await _confirm(session, opened.link.lead_id)
     return True
 
 
 async def confirm_by_code(session: AsyncSession, email: str, code: str, links: Links) -> UUID | None:
     """Put the lead in line by the six digits of its latest mail; its id, or None for a wrong or worn-out code.
 
-    A code bears five wrong tries, whoever makes them.
+    A code bears five wrong tries and an address fifteen a day, whoever makes them. An address that is on no list is
+    counted as well, so that the time an answer takes tells nothing. The caller holds the line.
     """
+    tries = (await session.exec(select(func.sigma.count_code_try(email)))).one()
     found = await session.exec(
         select(LeadLink)
         .join(Lead, col(Lead.id) == col(LeadLink.lead_id))
         .where(func.lower(Lead.email) == func.lower(email), LeadLink.purpose == "confirm")
-        .where(col(LeadLink.code_digest).is_not(None), col(LeadLink.used_at).is_(None))
-        .where(col(LeadLink.expires_at) > func.now(), LeadLink.tries < CODE_TRIES)
+        .where(col(LeadLink.code_digest).is_not(None))
         .order_by(col(LeadLink.created_at).desc())
         .limit(1)
-        .with_for_update(of=LeadLink)
     )
     link = found.first()
-    if link is None or link.id is None or link.code_digest is None:
+    if link is None or link.id is None or link.code_digest is None or link.used_at is not None:
+        return None
+    if (
+        tries > DAILY_CODE_TRIES
+        or link.tries >= CODE_TRIES
+        or (link.expires_at or datetime.now(UTC)) <= datetime.now(UTC)
+    ):
         return None
     if not hmac.compare_digest(links.code_digest(link.id, code), link.code_digest):
         link.tries += 1
         return None
-    await _confirm(session, link)
+    await _confirm(session, link.lead_id)
     return link.lead_id
 
 
-async def _confirm(session: AsyncSession, link: LeadLink) -> None:
-    link.used_at = datetime.now(UTC)
-    session.add(
-        Consent(lead_id=link.lead_id, version=CONSENT_VERSION, wording=CONSENT_TEXT, source="confirmation"),
+async def _confirm(session: AsyncSession, lead_id: UUID) -> None:
+    """Every question to confirm that is still open is answered by this."""
+    await session.exec(
+        update(LeadLink)
+        .where(col(LeadLink.lead_id) == lead_id, col(LeadLink.purpose) == "confirm", col(LeadLink.used_at).is_(None))
+        .values(used_at=func.now())
     )
-    await _call(session, func.sigma.confirm(link.lead_id, PLACES_PER_REFERRAL))
-    await _call(session, func.sigma.send_link(link.lead_id, "place"))
+    session.add(Consent(lead_id=lead_id, version=CONSENT_VERSION, wording=CONSENT_TEXT, source="confirmation"))
+    await _call(session, func.sigma.confirm(lead_id, PLACES_PER_REFERRAL))
+    await _call(session, func.sigma.send_link(lead_id, "place"))
 
 
 async def new_place_link(session: AsyncSession, lead_id: UUID, links: Links) -> str:
@@ -147,18 +171,16 @@ async def unsubscribe(session: AsyncSession, lead_id: UUID) -> None:
 
 async def ask_to_erase(session: AsyncSession, lead_id: UUID) -> None:
     """Mail the lead the link that erases it; not more often than every ten minutes."""
-    lately = exists().where(
-        col(LeadLink.lead_id) == lead_id,
-        col(LeadLink.purpose) == "erase",
-        col(LeadLink.created_at) > func.now() - SPACING,
-    )
-    if not (await session.exec(select(lately))).one():
-        await _call(session, func.sigma.send_link(lead_id, "erase"))
+    await _call(session, func.sigma.ask_to_erase(lead_id))
 
 
-async def erase(session: AsyncSession, lead_id: UUID) -> None:
-    """Remove the lead with its links and consents; jobs that are still queued for it find nothing to do."""
-    await _call(session, func.sigma.erase(lead_id))
+async def erase(session: AsyncSession, lead: Lead) -> None:
+    """Remove the lead with its links and consents, and queue the removal of its mails and events.
+
+    Jobs that are still queued for it find nothing to do. The caller holds the line.
+    """
+    await _call(session, func.sigma.erase(lead.id))
+    await queue_job(session, "mail:forget", digest=address_digest(lead.email or "").hex())
 
 
 async def invite_next(session: AsyncSession) -> str | None:
@@ -167,7 +189,8 @@ async def invite_next(session: AsyncSession) -> str | None:
 
 
 async def invite(session: AsyncSession, email: str) -> bool:
-    """Invite the lead of this address, wherever it stands in line; whether it stood in line."""
+    """Invite the lead of this address, wherever it stands in line, or anew when its invitation is over; whether it
+    may be."""
     lead_id = (await session.exec(select(Lead.id).where(func.lower(Lead.email) == func.lower(email)))).first()
     if lead_id is None:
         return False
@@ -176,19 +199,7 @@ async def invite(session: AsyncSession, email: str) -> bool:
 
 async def remind(session: AsyncSession) -> int:
     """Send one reminder to each lead that was invited a week ago and did nothing since; how many."""
-    due = await session.exec(
-        select(Lead)
-        .where(col(Lead.invited_at) < func.now() - REMIND_AFTER)
-        .where(col(Lead.reminded_at).is_(None), col(Lead.signed_up_at).is_(None), col(Lead.unsubscribed_at).is_(None))
-        .limit(500)
-        .with_for_update(skip_locked=True)
-    )
-    count = 0
-    for lead in due:
-        lead.reminded_at = datetime.now(UTC)
-        await _call(session, func.sigma.send_link(lead.id, "invite"))
-        count += 1
-    return count
+    return (await session.exec(select(func.sigma.remind(REMIND_AFTER)))).one()
 
 
 async def forget_links(session: AsyncSession) -> None:
@@ -198,18 +209,26 @@ async def forget_links(session: AsyncSession) -> None:
     """
     ended = col(LeadLink.expires_at) < func.now() - FORGET_AFTER
     await session.exec(delete(LeadLink).where(ended, col(LeadLink.purpose).in_(["confirm", "erase"])))
+    await _call(session, func.sigma.forget_code_tries())
 
 
 async def require_invitation(session: AsyncSession, email: str, token: str) -> None:
-    """Use up the invitation that `token` is; for signing up where SIGMA_SIGNUP is "invite".
+    """Use up the invitation that `token` is, and its reminder; for signing up where SIGMA_SIGNUP is "invite".
 
     Raises:
         InvitationRequired: there is none such for `email`, or it was used, or its time is over.
     """
-    opened = await open_link(session, token, "invite")
+    opened = await open_link(session, token, *INVITATIONS)
     if opened is None or opened.state != "valid" or (opened.lead.email or "").lower() != email.lower():
         raise InvitationRequired
-    opened.link.used_at = datetime.now(UTC)
+    used = await session.exec(
+        update(LeadLink)
+        .where(col(LeadLink.lead_id) == opened.link.lead_id, col(LeadLink.purpose).in_(INVITATIONS))
+        .where(col(LeadLink.used_at).is_(None))
+        .values(used_at=func.now())
+    )
+    if used.rowcount == 0:  # somebody else was first
+        raise InvitationRequired
 
 
 async def _invited(session: AsyncSession, lead_id: UUID | None) -> str | None:

@@ -7,31 +7,32 @@ told to other sites or indexed.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
-import psycopg
 import segno
 from markupsafe import Markup
+from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import client_address, is_same_site, network_of
-from sigma_app.features.mail import service as mail
 from sigma_app.features.waitlist import line
+from sigma_app.features.waitlist.address import InvalidAddress, read_address
 from sigma_app.features.waitlist.form_data import UnreadableForm, read_form
 from sigma_app.features.waitlist.jobs import day
 from sigma_app.frontend import templates
-from sigma_app.gateways import mail as mailer
 from sigma_app.gateways.keys import get_links
 from sigma_app.settings import get_settings
 
@@ -41,36 +42,47 @@ STATUS = {"valid": 200, "done": 200, "used": 410, "expired": 410, "unknown": 404
 WRONG_CODE = "That code does not fit this address, or its time is over. Five tries, and it is worn out."
 _CODE = re.compile(r"[0-9]{6}")
 
+logger = logging.getLogger(__name__)
+
 Answer = Callable[[Request, AsyncSession], Awaitable[Response]]
 
 
-def door(answer: Answer, *, from_anywhere: bool = False) -> Callable[[Request], Awaitable[Response]]:
+def door(answer: Answer, *, changes_line: bool = False, one_click: bool = False) -> Callable:
     """A handler in a transaction of its own, which commits before the visitor is answered.
 
     Args:
         answer: does the work; its session is one of SERVICE.
-        from_anywhere: whether a POST may come without a page of ours, as a mail program's unsubscribe button does.
+        changes_line: whether it needs the line to itself.
+        one_click: whether mail programs post here too (RFC 8058): from no page of ours, and many from one network.
     """
 
     async def handle(request: Request) -> Response:
-        settings = get_settings()
-        if request.method == "POST":
-            if not from_anywhere and not is_same_site(request.scope["headers"], settings.base_url):
-                return PlainTextResponse("Please use the button on the page itself.", 403)
-            network = network_of(client_address(request.scope, settings.trusted_proxies))
-            if wait := _limiter().wait(network):
-                headers = PRIVATE | {"retry-after": str(wait)}
-                return PlainTextResponse("That was a lot of tries. Please wait a while and try again.", 429, headers)
+        if request.method == "POST" and not one_click and (refusal := _refused(request)):
+            return refusal
         try:
             async with get_database().transaction(SERVICE) as session:
+                if changes_line:
+                    await line.hold(session)
                 return await answer(request, session)
         except UnreadableForm as unreadable:
             return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
-        except (DatabaseUnavailable, psycopg.OperationalError):
+        except (DatabaseUnavailable, DBAPIError) as error:
+            logger.error("A link could not be followed: %s", without_message(error))
             headers = PRIVATE | {"retry-after": "5"}
             return PlainTextResponse("We could not look that up just now. Please try again in a moment.", 503, headers)
 
     return handle
+
+
+def _refused(request: Request) -> Response | None:
+    """The answer to a post from another site, or to one too many from a network."""
+    settings = get_settings()
+    if not is_same_site(request.scope["headers"], settings.base_url):
+        return PlainTextResponse("Please use the button on the page itself.", 403)
+    if wait := _limiter().wait(network_of(client_address(request.scope, settings.trusted_proxies))):
+        headers = PRIVATE | {"retry-after": str(wait)}
+        return PlainTextResponse("That was a lot of tries. Please wait a while and try again.", 429, headers)
+    return None
 
 
 async def show_confirm(request: Request, session: AsyncSession) -> Response:
@@ -104,18 +116,28 @@ async def confirm_by_code(request: Request, session: AsyncSession) -> Response:
     form = await read_form(request)
     email, code = form.get("email", "").strip(), re.sub(r"\s", "", form.get("code", ""))
     lead_id = None
-    if _CODE.fullmatch(code):
-        lead_id = await line.confirm_by_code(session, email, code, get_links())
+    if (address := _address(email)) and _CODE.fullmatch(code):
+        lead_id = await line.confirm_by_code(session, address, code, get_links())
     if lead_id is None:
         return _page(request, "code", 422, email=email, message=WRONG_CODE, sent=False)
     return await _to_place(session, lead_id)
 
 
-async def code_again(request: Request, session: AsyncSession) -> Response:
-    """A fresh mail for whoever has none; says the same of every address."""
+async def code_again(request: Request, _: AsyncSession) -> Response:
+    """A fresh mail for whoever has none; says the same of every address, and looks it up only after it has said so."""
     email = (await read_form(request)).get("email", "").strip()
-    await line.send_again(session, email)
-    return _page(request, "code", email=email, message="", sent=True)
+    answer = _page(request, "code", email=email, message="", sent=True)
+    if address := _address(email):
+        answer.background = BackgroundTask(_send_again, address)
+    return answer
+
+
+async def _send_again(email: str) -> None:
+    try:
+        async with get_database().transaction(SERVICE) as session:
+            await line.send_again(session, email)
+    except (DatabaseUnavailable, DBAPIError) as error:
+        logger.error("A mail was not sent again: %s", without_message(error))
 
 
 async def show_place(request: Request, session: AsyncSession) -> Response:
@@ -161,7 +183,7 @@ async def ask_to_erase(request: Request, session: AsyncSession) -> Response:
 
 async def show_unsubscribe(request: Request, session: AsyncSession) -> Response:
     """The page with the button that unsubscribes."""
-    opened = await line.open_link(session, _token(request), "place", "invite")
+    opened = await line.open_link(session, _token(request), "place", *line.INVITATIONS)
     if opened and opened.lead.unsubscribed_at:
         return _unsubscribe_page(request, opened, "done")
     return _unsubscribe_page(request, opened, "valid")
@@ -169,7 +191,7 @@ async def show_unsubscribe(request: Request, session: AsyncSession) -> Response:
 
 async def unsubscribe(request: Request, session: AsyncSession) -> Response:
     """The button, or a mail program's own (RFC 8058): one click, and nothing more is asked."""
-    opened = await line.open_link(session, _token(request), "place", "invite")
+    opened = await line.open_link(session, _token(request), "place", *line.INVITATIONS)
     if opened:
         await line.unsubscribe(session, opened.link.lead_id)
     return _unsubscribe_page(request, opened, "done")
@@ -186,16 +208,13 @@ async def erase(request: Request, session: AsyncSession) -> Response:
     opened = await line.open_link(session, _token(request), "erase")
     if opened is None or opened.state != "valid":
         return _erase_page(request, opened, opened.state if opened else "unknown")
-    # What was mailed first: if that fails, the lead is still there to ask again
-    await mailer.forget(opened.lead.email or "")
-    await mail.forget(session, opened.lead.email or "")
-    await line.erase(session, opened.link.lead_id)
+    await line.erase(session, opened.lead)
     return _erase_page(request, opened, "done")
 
 
 async def show_invitation(request: Request, session: AsyncSession) -> Response:
     """What an invitation is worth. It is used up by signing up."""
-    opened = await line.open_link(session, _token(request), "invite")
+    opened = await line.open_link(session, _token(request), *line.INVITATIONS)
     return _page(
         request,
         "invitation",
@@ -206,10 +225,10 @@ async def show_invitation(request: Request, session: AsyncSession) -> Response:
     )
 
 
-def _both(path: str, show: Answer, act: Answer, *, from_anywhere: bool = False) -> list[Route]:
+def _both(path: str, show: Answer, act: Answer, *, one_click: bool = False) -> list[Route]:
     return [
         Route(path, door(show), methods=["GET"]),
-        Route(path, door(act, from_anywhere=from_anywhere), methods=["POST"]),
+        Route(path, door(act, changes_line=True, one_click=one_click), methods=["POST"]),
     ]
 
 
@@ -219,9 +238,9 @@ ROUTES = [
     *_both("/confirm/{token}", show_confirm, confirm),
     Route("/confirm/{token}/again", door(confirm_again), methods=["POST"]),
     Route("/place/{token}", door(show_place), methods=["GET"]),
-    Route("/place/{token}/unsubscribe", door(leave), methods=["POST"]),
+    Route("/place/{token}/unsubscribe", door(leave, changes_line=True), methods=["POST"]),
     Route("/place/{token}/erase", door(ask_to_erase), methods=["POST"]),
-    *_both("/unsubscribe/{token}", show_unsubscribe, unsubscribe, from_anywhere=True),
+    *_both("/unsubscribe/{token}", show_unsubscribe, unsubscribe, one_click=True),
     *_both("/erase/{token}", show_erase, erase),
     Route("/invitation/{token}", door(show_invitation), methods=["GET"]),
 ]
@@ -229,6 +248,14 @@ ROUTES = [
 
 def _token(request: Request) -> str:
     return request.path_params["token"]
+
+
+def _address(text: str) -> str | None:
+    """An address as leads have it, or None for what is none."""
+    try:
+        return read_address(text, allow_test_domains=True).email
+    except InvalidAddress:
+        return None
 
 
 async def _to_place(session: AsyncSession, lead_id: UUID) -> Response:
@@ -279,6 +306,7 @@ def _share_links(url: str) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=1024)  # takes milliseconds to make
 def _qr(url: str) -> Markup:
     """A QR code as SVG, dark on white in either colour scheme, since cameras expect that."""
     svg = segno.make(url, error="m", micro=False).svg_inline(border=2, light="#fff", omitsize=True, lineclass=None)

@@ -169,6 +169,6 @@ async def test_the_same_link_is_always_the_same_mail(database, owner):
     messages = []
     for _ in range(2):
         async with database.transaction(SERVICE) as session:
-            messages.append(await jobs.write(session, UUID(link), LINKS, "https://sigma.test"))
+            messages.append(await jobs.write(session, UUID(link), LINKS, get_settings()))
     assert messages[0] == messages[1]
     assert owner.execute("select digest from sigma.lead_links").fetchone() == (digest(LINKS.token(UUID(link))),)

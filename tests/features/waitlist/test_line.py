@@ -6,6 +6,8 @@ import asyncio
 from uuid import UUID
 
 import pytest
+from sqlalchemy import func
+from sqlmodel import select
 
 from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step
 from sigma_app.core.links import Links, digest
@@ -38,7 +40,8 @@ class Line:
             [purpose, email],
         ).fetchone()
         self.owner.execute(
-            "update sigma.lead_links set digest = %s, code_digest = %s where id = %s",
+            "update sigma.lead_links set digest = %s, code_digest = %s, expires_at = now() + interval '1 day'"
+            " where id = %s",
             [digest(LINKS.token(link)), LINKS.code_digest(link, LINKS.code(link)), link],
         )
         return link
@@ -52,11 +55,13 @@ class Line:
 
     async def confirm_by(self, token: str) -> bool:
         async with self.database.transaction(SERVICE) as session:
+            await line.hold(session)
             opened = await line.open_link(session, token, "confirm")
             return opened is not None and await line.confirm(session, opened)
 
     async def confirm_by_code(self, email: str, code: str) -> UUID | None:
         async with self.database.transaction(SERVICE) as session:
+            await line.hold(session)
             return await line.confirm_by_code(session, email, code, LINKS)
 
     async def confirmed(self, *names: str, ref: str = "") -> None:
@@ -188,6 +193,36 @@ class TestCodes:
         await asyncio.gather(*(waitlist.confirm_by_code("alice@example.com", wrong) for _ in range(10)))
         assert owner.execute("select tries from sigma.lead_links").fetchone() == (line.CODE_TRIES,)
 
+    async def test_an_address_bears_fifteen_tries_a_day_whatever_codes_it_has(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        code = LINKS.code(waitlist.link("alice@example.com"))
+        for _ in range(line.DAILY_CODE_TRIES):
+            await waitlist.confirm_by_code("alice@example.com", "x")
+            owner.execute("update sigma.lead_links set tries = 0")
+        assert await waitlist.confirm_by_code("alice@example.com", code) is None
+        owner.execute("update sigma.code_tries set since = since - interval '25 hours'")
+        assert await waitlist.confirm_by_code("alice@example.com", code)
+
+    async def test_only_the_code_of_the_newest_mail_counts(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        older = LINKS.code(waitlist.link("alice@example.com"))
+        owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
+        await waitlist.do(line.send_again, "alice@example.com")
+        waitlist.link("alice@example.com")
+        assert await waitlist.confirm_by_code("alice@example.com", older) is None
+
+    async def test_confirming_answers_every_question_that_was_asked(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        older = waitlist.token("alice@example.com")
+        owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
+        await waitlist.do(line.send_again, "alice@example.com")
+        assert await waitlist.confirm_by(waitlist.token("alice@example.com"))
+        assert (await waitlist.open(older)).state == "used"
+
+    async def test_an_address_that_is_on_no_list_is_counted_as_well(self, waitlist, owner):
+        await waitlist.confirm_by_code("nobody@example.com", "000000")
+        assert owner.execute("select tries from sigma.code_tries").fetchall() == [(1,)]
+
     async def test_nobody_elses_code_works(self, waitlist):
         await waitlist.join("alice@example.com")
         await waitlist.join("bob@example.com")
@@ -261,6 +296,55 @@ class TestPlaces:
         assert waitlist.lead("bob@example.com").referrals == 1
         assert waitlist.lead("carol+news@googlemail.com").flag == "same mailbox as another lead"
 
+    async def test_moving_up_is_over_those_who_wait_now(self, waitlist):
+        await waitlist.confirmed(*"abcdefghijkl")
+        for name in "acegik":
+            await waitlist.do(line.unsubscribe, waitlist.id(f"{name}@example.com"))
+        await waitlist.confirmed("friend", ref=waitlist.lead("l@example.com").share_code)
+        assert waitlist.places() == ["l", *"bdfhj", "friend"]
+
+    async def test_moving_up_is_by_five_among_those_who_moved_up_too(self, waitlist):
+        expected = [*"abcdefghijklmnop"]
+        await waitlist.confirmed(*expected)
+        for number, mover in enumerate("ghpgonapkjlh"):
+            await waitlist.confirmed(f"x{number}", ref=waitlist.lead(f"{mover}@example.com").share_code)
+            expected.append(f"x{number}")
+            before = expected.index(mover)
+            expected.insert(max(0, before - line.PLACES_PER_REFERRAL), expected.pop(before))
+            assert waitlist.places() == expected
+
+    async def test_a_mailbox_that_is_erased_and_joins_again_earns_nothing_twice(self, waitlist):
+        await waitlist.confirmed(*"abcdefghijkl")
+        code = waitlist.lead("l@example.com").share_code
+        for address in ("sock@example.com", "sock+2@example.com"):
+            await waitlist.join(address, ref=code)
+            assert await waitlist.confirm_by(waitlist.token(address))
+            await waitlist.do(line.erase, Lead(id=waitlist.id(address), email=address))
+        assert waitlist.lead("l@example.com").referrals == 1
+
+    @pytest.mark.parametrize("address", ["A.b+c@Gmail.com", "a.b+c@example.com", "Ü+x@bücher.de", "x@GoogleMail.com"])
+    async def test_the_limit_on_joining_and_the_line_mean_the_same_mailbox(self, owner, address):
+        told = owner.execute("select sigma.mailbox_of(%s)", [address]).fetchone()
+        assert told == (service.read_address(address).mailbox,)
+
+    async def test_confirming_erasing_and_leaving_at_once_wait_for_each_other(self, waitlist, owner):
+        for number in range(10):
+            email = f"alice-{number}@example.com"
+            await waitlist.join(email)
+            token, lead = waitlist.token(email), Lead(id=waitlist.id(email), email=email)
+
+            async def erase(session, lead=lead) -> None:
+                await line.hold(session)
+                await line.erase(session, lead)
+
+            async def delete(email=email) -> None:
+                await waitlist.database.run(Step(SERVICE, "delete from leads where email = %s", [email]))
+
+            done = await asyncio.gather(
+                waitlist.confirm_by(token), waitlist.do(erase), delete(), return_exceptions=True
+            )
+            assert not [error for error in done if isinstance(error, BaseException)]
+
     async def test_200_confirmations_at_once_give_200_places(self, owner, login_url, monkeypatch):
         monkeypatch.setattr("sigma_app.core.database.WAIT_SECONDS", 60.0)  # of 200, the last waits for all others
         async with Database(login_url, pool_size=10) as database:
@@ -317,6 +401,35 @@ class TestJoiningAgain:
         await waitlist.do(line.send_again, "alice@example.com")
         assert waitlist.queued() == ["confirm", "place", "place"]
 
+    async def test_joining_many_times_at_once_sends_one_mail(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
+        async with waitlist.database.transaction(SERVICE) as session:
+            await session.exec(select(func.sigma.send_again(["alice@example.com", "ALICE@example.com"] * 3)))
+        await asyncio.gather(*(waitlist.do(line.send_again, "alice@example.com") for _ in range(8)))
+        assert waitlist.queued() == ["confirm", "confirm"]
+
+    async def test_asking_many_times_at_once_to_be_erased_sends_one_mail(self, waitlist):
+        await waitlist.confirmed("alice")
+        alice = waitlist.id("alice@example.com")
+        await asyncio.gather(*(waitlist.do(line.ask_to_erase, alice) for _ in range(8)))
+        assert waitlist.queued().count("erase") == 1
+
+    async def test_nobody_is_asked_to_confirm_more_than_three_times_a_day_and_five_in_a_month(self, waitlist, owner):
+        await waitlist.join("alice@example.com")
+        for passed in ["11 minutes"] * 4 + ["1 day"] * 6:
+            owner.execute("update sigma.lead_links set created_at = created_at - %s::interval", [passed])
+            await waitlist.do(line.send_again, "alice@example.com")
+            if passed == "11 minutes":
+                assert waitlist.queued().count("confirm") <= 3
+        assert waitlist.queued().count("confirm") == 5
+
+    async def test_of_many_that_are_inserted_at_once_a_hundred_are_asked(self, waitlist):
+        await waitlist.database.run(
+            Step(ANONYMOUS, "insert into leads (email) select n || '@example.com' from generate_series(1, 150) as n")
+        )
+        assert len(waitlist.queued()) == 100
+
     async def test_an_address_that_is_not_on_the_list_gets_nothing(self, waitlist):
         await waitlist.do(line.send_again, "nobody@example.com")
         assert waitlist.queued() == []
@@ -344,9 +457,11 @@ class TestLeaving:
         await waitlist.do(line.ask_to_erase, waitlist.id("carol@example.com"))
         await waitlist.do(line.ask_to_erase, waitlist.id("carol@example.com"))
         assert waitlist.queued().count("erase") == 1
-        await waitlist.do(line.erase, waitlist.id("carol@example.com"))
-        for table in ("leads", "sigma.consents", "sigma.lead_links"):
-            assert owner.execute(f"select count(*) from {table} as t where t::text like '%carol%'").fetchone() == (0,)
+        carol = waitlist.id("carol@example.com")
+        await waitlist.do(line.erase, Lead(id=carol, email="carol@example.com"))
+        for column in ("leads.id", "sigma.consents.lead_id", "sigma.lead_links.lead_id"):
+            table = column.rpartition(".")[0]
+            assert owner.execute(f"select count(*) from {table} where {column} = %s", [carol]).fetchone() == (0,)
         assert owner.execute("select count(*) from sigma.consents").fetchone() == (2,)
         assert waitlist.lead("bob@example.com").referrals == 1
         assert waitlist.places() == ["bob", "alice"]
@@ -397,15 +512,34 @@ class TestInvitations:
         owner.execute("update leads set invited_at = invited_at - interval '8 days'")
         assert await waitlist.do(line.remind) == 1
         assert await waitlist.do(line.remind) == 0
-        assert waitlist.queued().count("invite") == 2
+        assert [waitlist.queued().count(purpose) for purpose in line.INVITATIONS] == [1, 1]
 
     async def test_signing_up_and_paying_are_noted(self, waitlist, owner, sign_up):
         await waitlist.confirmed("alice", "bob")
         person = sign_up("alice")
+        assert waitlist.lead("alice@example.com").status == "confirmed"  # anybody can type her address
+        owner.execute("update auth.users set email_confirmed_at = now() where id = %s", [person.id])
         assert waitlist.lead("alice@example.com").status == "signed up"
         assert waitlist.places() == ["bob"]
         owner.execute("update profiles set has_access = true where id = %s", [person.id])
         assert waitlist.lead("alice@example.com").status == "customer"
+
+    async def test_a_lead_whose_invitation_is_over_can_be_given_another(self, waitlist, owner):
+        await waitlist.confirmed("alice")
+        assert await waitlist.do(line.invite, "alice@example.com")
+        owner.execute("update sigma.lead_links set expires_at = now() where purpose = 'invite'")
+        assert await waitlist.do(line.invite, "alice@example.com")
+        assert waitlist.queued().count("invite") == 2
+
+    async def test_an_invitation_and_its_reminder_open_the_door_once_together(self, waitlist, owner):
+        await waitlist.confirmed("alice")
+        await waitlist.do(line.invite_next)
+        owner.execute("update leads set invited_at = invited_at - interval '8 days'")
+        await waitlist.do(line.remind)
+        tokens = [waitlist.token("alice@example.com", purpose) for purpose in line.INVITATIONS]
+        await waitlist.do(line.require_invitation, "alice@example.com", tokens[1])
+        with pytest.raises(line.InvitationRequired):
+            await waitlist.do(line.require_invitation, "alice@example.com", tokens[0])
 
     async def test_a_profile_that_claims_another_address_is_not_believed(self, waitlist, owner, sign_up):
         await waitlist.confirmed("bob")

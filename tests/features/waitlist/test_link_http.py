@@ -13,7 +13,7 @@ import httpx
 import pytest
 from starlette.routing import Router
 
-from sigma_app.core.database import ANONYMOUS, SERVICE, Step, serve_requests_from
+from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, serve_requests_from
 from sigma_app.core.jobs import work
 from sigma_app.core.links import Links
 from sigma_app.features.waitlist import jobs, line, link_http
@@ -179,6 +179,35 @@ class TestConfirming:
         assert [answer.status_code for answer in answers] == [404, 404, 429]
         assert int(answers[2].headers["retry-after"]) > 0
 
+    async def test_mail_programs_that_unsubscribe_many_are_not_held_up(self, client, monkeypatch):
+        monkeypatch.setenv("JOIN_LIMIT_PER_NETWORK", "1/minute")
+        get_settings.cache_clear()
+        assert [(await client.post("/unsubscribe/nonsense")).status_code for _ in range(3)] == [404] * 3
+
+    @pytest.mark.parametrize("email", ["alice.secret\x00@example.com", "nobody", "x" * 500 + "@example.com"])
+    async def test_what_is_no_address_is_no_error_and_stays_out_of_the_log(self, client, caplog, email):
+        assert (await client.post("/confirm", data={"email": email, "code": "123456"})).status_code == 422
+        assert (await client.post("/confirm/again", data={"email": email})).status_code == 200
+        assert "secret" not in caplog.text
+
+    async def test_while_the_line_is_held_up_it_says_so_and_logs_no_address(
+        self, alice, client, owner, caplog, monkeypatch
+    ):
+        await alice.join()
+        link = await alice.read("confirm")
+        owner.execute("alter role authenticator set statement_timeout = '300ms'")
+        try:
+            async with Database(alice.login_url, 2) as impatient:
+                monkeypatch.setattr(link_http, "get_database", lambda: impatient)
+                with owner.transaction():
+                    owner.execute("select sigma.hold_line()")
+                    answer = await client.post(link)
+        finally:
+            owner.execute("alter role authenticator reset statement_timeout")
+        assert (answer.status_code, alice.status) == (503, "joined")
+        assert "QueryCanceled" in caplog.text
+        assert EMAIL not in caplog.text
+
     async def test_while_the_database_is_away_it_says_so(self):
         transport = httpx.ASGITransport(Router(link_http.ROUTES, redirect_slashes=False))
         async with httpx.AsyncClient(transport=transport, base_url="https://sigma.test") as client:
@@ -254,6 +283,10 @@ class TestPlace:
         assert "state: valid" in (await client.get(erase)).text
         assert alice.status == "confirmed"
         assert "state: done" in (await client.post(erase)).text
+        await work(alice.login_url, until_idle=True)
+        owner.execute(
+            "delete from procrastinate.procrastinate_jobs where args ->> 'again' = 'false'"
+        )  # the second round
         tables = ("leads", "sigma.consents", "sigma.lead_links", "sigma.mailbox", "sigma.webhook_events")
         for table in (*tables, "procrastinate.procrastinate_jobs"):
             assert owner.execute(f"select count(*) from {table}").fetchone() == (0,), table
