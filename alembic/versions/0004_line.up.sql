@@ -358,10 +358,16 @@ begin
 end;
 $$;
 
-create trigger note_account_change after insert or update of email_confirmed_at on auth.users
-  for each row when (new.email_confirmed_at is not null) execute function sigma.note_account_change();
-create trigger note_access after insert or update of has_access on public.profiles
-  for each row when (new.has_access) execute function sigma.note_account_change();
+do $$
+begin
+  if has_table_privilege('auth.users', 'trigger') then  -- else it is noted when the account's profile changes
+    create trigger note_account_change after insert or update of email_confirmed_at on auth.users
+      for each row when (new.email_confirmed_at is not null) execute function sigma.note_account_change();
+  end if;
+end
+$$;
+create trigger note_account_change after insert or update on public.profiles
+  for each row execute function sigma.note_account_change();
 
 do $$
 declare
