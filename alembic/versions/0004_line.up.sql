@@ -256,9 +256,9 @@ create trigger ask_to_confirm after insert on public.leads
   referencing new table as joined
   for each statement when (current_user in ('anon', 'authenticated')) execute function sigma.ask_to_confirm();
 
--- To those who join again or ask for it: whoever confirmed gets the way to their place, whoever did not, or left, is asked
--- to confirm. Not within ten minutes of the last, and nobody is asked to confirm more than three times a day and five times
--- in a month: anybody can type anybody's address.
+-- To those who join again or ask for it: whoever was invited gets the invitation, whoever confirmed the way to their place,
+-- whoever did not, or left, the question to confirm. Not within ten minutes of the last, unless they left since; and nobody
+-- is asked to confirm more than three times a day and five times in a month: anybody can type anybody's address.
 create function sigma.send_again(emails text[]) returns void language plpgsql set search_path = '' as $$
 declare
   lead public.leads;
@@ -270,11 +270,17 @@ begin
                  join public.leads as known on lower(known.email) = lower(given.email))
     order by id for no key update  -- so that two at once send one; a new statement then sees the other's link
   loop
-    what := case when lead.confirmed_at is null or lead.unsubscribed_at is not null then 'confirm' else 'place' end;
-    if (select count(*) filter (where created_at > now() - interval '10 minutes') = 0
-          and (what = 'place' or count(*) filter (where purpose = 'confirm' and created_at > now() - interval '1 day') < 3
-            and count(*) filter (where purpose = 'confirm' and created_at > now() - interval '30 days') < 5)
-        from sigma.lead_links where lead_id = lead.id and purpose in ('confirm', 'place')) then
+    what := case
+      when lead.confirmed_at is null or lead.unsubscribed_at is not null then 'confirm'
+      when lead.invited_at is not null and lead.signed_up_at is null then 'invite'
+      else 'place'
+    end;
+    if (select count(*) filter (where created_at > now() - interval '10 minutes'
+                                  and created_at > coalesce(lead.unsubscribed_at, '-infinity')) = 0
+          and (what <> 'confirm'
+            or count(*) filter (where purpose = 'confirm' and created_at > now() - interval '1 day') < 3
+              and count(*) filter (where purpose = 'confirm' and created_at > now() - interval '30 days') < 5)
+        from sigma.lead_links where lead_id = lead.id and purpose <> 'erase') then
       perform sigma.send_link(lead.id, what);
     end if;
   end loop;

@@ -22,6 +22,7 @@ _COMMANDS = {
     "migrate": "Bring the database's schema to the newest version.",
     "status": "Show what runs where.",
     "invite": "Mail invitations to those whose turn it is.",
+    "erase": "Forget a lead, and what names it.",
     "jobs": "Show the queue of jobs, and what failed in it.",
     "psql": "Open psql on Sigma's database, as its owner.",
 }

@@ -13,7 +13,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from sigma_app.cli import signals
 from sigma_app.cli.database import migrated_database
+from sigma_app.cli.jobs import warn_without_worker
 from sigma_app.settings import get_settings
+
+_REASONS = {
+    None: "is not on the list",
+    "joined": "has not confirmed, so no mail may go there",
+    "invited": "is invited, and the invitation is still good",
+    "unsubscribed": "has unsubscribed",
+    "signed up": "has an account",
+    "customer": "has an account, and access",
+}
+"""Why somebody cannot be invited, by their status."""
 
 
 @click.command()
@@ -29,7 +40,9 @@ def command(count: int | None, emails: tuple[str, ...]) -> None:
     """
     if (count is None) == (not emails):
         raise click.UsageError("Say either how many, as in --next 50, or whom, as in --email ann@example.com.")
-    with migrated_database(get_settings(), lambda _: None):
+    settings = get_settings()
+    with migrated_database(settings, lambda _: None):
+        warn_without_worker(settings)
         sys.exit(asyncio.run(_invite_next(count) if count else _invite(emails)))
 
 
@@ -61,10 +74,11 @@ async def _invite(emails: tuple[str, ...]) -> int:
 
     missed = 0
     async with serving_requests():
-        for email in emails:
+        for email in map(str.strip, emails):
             async with get_database().transaction(SERVICE) as session:
                 invited = await line.invite(session, email)
-            print(f"{email}: invited." if invited else f"{email}: does not wait in line; nobody was invited.")
+                lead = await line.find(session, email)
+            print(f"{email}: {'invited' if invited else _REASONS[lead.status if lead else None]}.")
             missed += not invited
     return 1 if missed else 0
 

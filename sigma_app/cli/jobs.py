@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC
 
 import click
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.text import Text
 from sigma_app.cli.database import migrated_database
 from sigma_app.core.connecting import connect
 from sigma_app.gateways.database import owner_url
-from sigma_app.settings import get_settings
+from sigma_app.settings import Settings, get_settings
 
 _COUNTS = "select status::text, count(*) from procrastinate.procrastinate_jobs group by 1 order by 1"
 _FAILED = """
@@ -22,6 +23,11 @@ _FAILED = """
         select error, failed_at from sigma.job_errors where job_id = job.id order by id desc limit 1
       ) as failure on true
     where job.status = 'failed' order by job.id desc limit 50
+"""
+SILENCE_SECONDS = 20  # as in core/jobs.py, which takes a second to import
+_ALIVE = """
+    select count(*) from procrastinate.procrastinate_workers
+    where last_heartbeat > now() - make_interval(secs => %s)
 """
 _AGAIN = """
     select procrastinate.procrastinate_retry_job_v2(id, now(), null, null, null)
@@ -38,17 +44,29 @@ def command(retry: int | None, retry_all: bool) -> None:
     with migrated_database(settings, lambda _: None), connect(owner_url(settings), autocommit=True) as owner:
         if retry is not None or retry_all:
             again = owner.execute(_AGAIN, {"id": retry}).rowcount
+            if retry is not None and not again:
+                print(f"There is no failed job {retry}.", file=sys.stderr)
+                sys.exit(1)
             print(f"{again} {'job' if again == 1 else 'jobs'} put back into the queue.")
-            sys.exit(0 if again or retry_all else 1)
+            return
         counts = owner.execute(_COUNTS).fetchall()
         print(", ".join(f"{count} {name}" for name, count in counts) or "The queue is empty.")
+        warn_without_worker(settings)
         if failed := owner.execute(_FAILED).fetchall():
             Console().print(_table(failed))
 
 
+def warn_without_worker(settings: Settings) -> None:
+    """Say on standard error that nobody works on the queue, if so."""
+    with connect(owner_url(settings), autocommit=True) as owner:
+        (alive,) = owner.execute(_ALIVE, [SILENCE_SECONDS]).fetchone() or (0,)
+    if not alive:
+        print("No worker is running: start the server, or python -m sigma_app worker.", file=sys.stderr)
+
+
 def _table(failed: list[tuple]) -> Table:
-    table = Table("ID", "Job", "Tries", "Failed", "Last error", box=None)
+    table = Table("ID", "Job", "Tries", "Failed (UTC)", "Last error", box=None)
     for job_id, name, tries, at, error in failed:
-        when = f"{at:%Y-%m-%d %H:%M}" if at else ""
-        table.add_row(str(job_id), name, str(tries), when, Text(error or "unknown"))
+        when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else ""
+        table.add_row(str(job_id), name, str(tries), when, Text(error or "this version knows no such job"))
     return table

@@ -37,6 +37,7 @@ async def _work(worker: ModuleType, steps: Steps) -> None:
         loop.add_signal_handler(signum, told_to_stop.set)
     if not signals.leaving():  # asked before the loop listened
         async with worker.working_alone():
+            steps.say(f"Links in mails lead to {get_settings().base_url}; BASE_URL or PORT changes that.")
             steps.say("Working. Ctrl-C finishes the job in hand and stops.")
             await told_to_stop.wait()
     signals.leave_quietly()

@@ -112,10 +112,12 @@ async def test_inviting_the_next_in_line_says_how_many_and_invites_nobody_twice(
     confirm(sigma, "alice@example.com", "bob@example.com", "carol@example.com")
     assert sigma.run("invite", "--next", "2").stdout == "2 invited.\n"
     assert sigma.run("invite", "--next", "2").stdout == "1 invited; nobody else waits in line.\n"
-    again = sigma.run("invite", "--email", "alice@example.com")
-    assert (again.returncode, again.stdout) == (
-        1, "alice@example.com: does not wait in line; nobody was invited.\n"
-    )  # fmt: skip
+    again = sigma.run("invite", "--email", " Alice@example.com ", "--email", "nobody@example.com")
+    assert again.returncode == 1
+    assert again.stdout.splitlines() == [
+        "Alice@example.com: is invited, and the invitation is still good.",
+        "nobody@example.com: is not on the list.",
+    ]
 
     def invited() -> list[str]:
         return sorted(one.body["to"][0] for one in resend.requests if "Your turn" in one.body["subject"])
@@ -149,6 +151,28 @@ async def test_inviting_can_be_interrupted_and_goes_on_where_it_was(sigma: Sigma
         links = owner.execute("select count(*) from sigma.lead_links where purpose = 'invite'").fetchone()
         assert links == (invited + 1,)
     sigma.process = serving
+
+
+async def test_erasing_somebody_takes_their_mails_along(sigma: Sigma):
+    await worker(sigma)
+    join(sigma, "alice@example.com")
+
+    def mails() -> int:
+        with sigma.database() as owner:
+            (count,) = owner.execute("select count(*) from sigma.mailbox").fetchone() or (0,)
+            return count
+
+    await until(lambda: mails() == 1)
+    assert sigma.run("erase", "ALICE@example.com").stdout == "ALICE@example.com: erased.\n"
+    await until(lambda: mails() == 0)
+    assert sigma.leads("alice@example.com") == []
+    assert sigma.run("erase", "alice@example.com").returncode == 1
+
+
+async def test_without_a_worker_the_commands_that_need_one_say_so(sigma: Sigma):
+    shown = sigma.run("jobs")
+    assert shown.stdout == "The queue is empty.\n"
+    assert "No worker is running" in shown.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["--next", "0"], ["--next", "2", "--email", "a@example.com"]])

@@ -191,10 +191,10 @@ async def invite_next(session: AsyncSession) -> str | None:
 async def invite(session: AsyncSession, email: str) -> bool:
     """Invite the lead of this address, wherever it stands in line, or anew when its invitation is over; whether it
     may be."""
-    lead_id = (await session.exec(select(Lead.id).where(func.lower(Lead.email) == func.lower(email)))).first()
-    if lead_id is None:
+    lead = await find(session, email)
+    if lead is None:
         return False
-    return await _invited(session, (await session.exec(select(func.sigma.invite(lead_id)))).one()) is not None
+    return await _invited(session, (await session.exec(select(func.sigma.invite(lead.id)))).one()) is not None
 
 
 async def remind(session: AsyncSession) -> int:
@@ -229,6 +229,11 @@ async def require_invitation(session: AsyncSession, email: str, token: str) -> N
     )
     if used.rowcount == 0:  # somebody else was first
         raise InvitationRequired
+
+
+async def find(session: AsyncSession, email: str) -> Lead | None:
+    """The lead of this address, in any case."""
+    return (await session.exec(select(Lead).where(func.lower(Lead.email) == func.lower(email)))).first()
 
 
 async def _invited(session: AsyncSession, lead_id: UUID | None) -> str | None:

@@ -39,7 +39,10 @@ from sigma_app.settings import get_settings
 # Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
 PRIVATE = {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
 STATUS = {"valid": 200, "done": 200, "used": 410, "expired": 410, "unknown": 404}
-WRONG_CODE = "That code does not fit this address, or its time is over. Five tries, and it is worn out."
+WRONG_CODE = (
+    "That code does not fit this address, or its time is over. After five tries it is worn out;"
+    " the button in the mail still works."
+)
 _CODE = re.compile(r"[0-9]{6}")
 
 logger = logging.getLogger(__name__)
@@ -297,9 +300,9 @@ def _page(request: Request, name: str, http_status: int = 200, /, **values: Any)
 
 
 def _share_links(url: str) -> dict[str, str]:
-    words = "I am in line for Sigma, which builds a company while you sleep. Join me, and I move up:"
+    words = "Sigma turns an idea into a company while you sleep. I am in line; the next place could be yours:"
     return {
-        "mail": "mailto:?" + urlencode({"subject": "Sigma", "body": f"{words} {url}"}, quote_via=quote),
+        "mail": "mailto:?" + urlencode({"subject": "A company by morning", "body": f"{words} {url}"}, quote_via=quote),
         "whatsapp": "https://wa.me/?" + urlencode({"text": f"{words} {url}"}),
         "linkedin": "https://www.linkedin.com/sharing/share-offsite/?" + urlencode({"url": url}),
         "x": "https://x.com/intent/post?" + urlencode({"text": words, "url": url}),

@@ -401,6 +401,19 @@ class TestJoiningAgain:
         await waitlist.do(line.send_again, "alice@example.com")
         assert waitlist.queued() == ["confirm", "place", "place"]
 
+    async def test_whoever_was_invited_gets_the_invitation(self, waitlist, owner):
+        await waitlist.confirmed("alice")
+        await waitlist.do(line.invite_next)
+        owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
+        await waitlist.do(line.send_again, "alice@example.com")
+        assert waitlist.queued().count("invite") == 2
+
+    async def test_whoever_left_a_moment_ago_can_come_back_at_once(self, waitlist):
+        await waitlist.confirmed("alice")
+        await waitlist.do(line.unsubscribe, waitlist.id("alice@example.com"))
+        await waitlist.do(line.send_again, "alice@example.com")
+        assert waitlist.queued() == ["confirm", "place", "confirm"]
+
     async def test_joining_many_times_at_once_sends_one_mail(self, waitlist, owner):
         await waitlist.join("alice@example.com")
         owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
