@@ -37,6 +37,13 @@
     }
   };
 
+  // Where the mail went, so that a typing error is seen; it stays on this page, but for the links to type the code.
+  const tell = (address) => {
+    for (const place of document.querySelectorAll("[data-sent-to]")) place.textContent = address && ` to ${address}`;
+    for (const link of document.querySelectorAll("a[data-confirm]"))
+      link.search = address && `?email=${encodeURIComponent(address)}`;
+  };
+
   if (location.pathname === "/joined") remember(true); // a plain POST ends there
   else recall();
 
@@ -44,6 +51,7 @@
     const another = event.target.closest?.("[data-another]");
     if (!another) return;
     remember(false);
+    tell("");
     const field = another.closest(".join")?.querySelector("[name=email]");
     if (!field) return; // a link to the form
     field.value = "";
@@ -72,6 +80,7 @@
     set("referrer", arrival.referrer);
     set("elapsed_ms", Math.round(performance.now() - loadedAt));
     set("attempt", `${form.dataset.join}-${Date.now()}`);
+    form.sent = form.elements.namedItem("email").value.trim();
   };
 
   const say = (form, words, invalid = false) => {
@@ -153,6 +162,7 @@
       if (attempt !== form.elements.namedItem("attempt").value) continue; // not what this form waits for
       rest(form);
       if (outcome === "joined") {
+        tell(form.sent);
         remember(true);
         form.parentElement.querySelector("[data-joined]").focus();
         continue;
