@@ -88,17 +88,24 @@ def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, .
         rx.el.p(
             "One step left: press the button in the mail we sent",
             rx.el.span(  # join.js writes where to; as HTML, so that React looks for no text of its own there
-                class_name="address",
-                custom_attrs={"data-sent-to": "", "dangerouslySetInnerHTML": {"__html": ""}},
+                " to ",
+                rx.el.span(class_name="address", custom_attrs={"dangerouslySetInnerHTML": {"__html": ""}}),
+                hidden=True,
+                custom_attrs={"data-sent-to": ""},
             ),
             ". Then sleep.",
             class_name="joined-note",
         ),
         rx.el.p(
-            "Have the code from the mail? ",
-            link("Type it here.", href="/confirm", custom_attrs={"data-confirm": ""}),
-            " No mail? Look where newsletters go, or ",
-            link("have a fresh one.", href="/confirm#no-mail", custom_attrs={"data-confirm": ""}),
+            rx.el.span(
+                "Have the code from the mail? ",
+                link("Type it here.", href="/confirm", custom_attrs={"data-confirm": ""}),
+            ),
+            " ",
+            rx.el.span(
+                "No mail? Look where newsletters go, or ",
+                link("have a fresh one.", href="/confirm#no-mail", custom_attrs={"data-confirm": ""}),
+            ),
             class_name="joined-note fine-print",
         ),
     )

@@ -39,7 +39,10 @@
 
   // Where the mail went, so that a typing error is seen; it stays on this page, but for the links to type the code.
   const tell = (address) => {
-    for (const place of document.querySelectorAll("[data-sent-to]")) place.textContent = address && ` to ${address}`;
+    for (const place of document.querySelectorAll("[data-sent-to]")) {
+      place.hidden = !address;
+      place.firstElementChild.textContent = address;
+    }
     for (const link of document.querySelectorAll("a[data-confirm]"))
       link.search = address && `?email=${encodeURIComponent(address)}`;
   };
@@ -80,7 +83,6 @@
     set("referrer", arrival.referrer);
     set("elapsed_ms", Math.round(performance.now() - loadedAt));
     set("attempt", `${form.dataset.join}-${Date.now()}`);
-    form.sent = form.elements.namedItem("email").value.trim();
   };
 
   const say = (form, words, invalid = false) => {
@@ -115,6 +117,7 @@
       };
       if (form.getAttribute("aria-busy") === "true" && !form.released) return stop();
       say(form, ""); // the same words again are news only after silence
+      tell(form.elements.namedItem("email").value.trim()); // now, while the panel is hidden: no answer moves the page
       if (!navigator.onLine) {
         stop();
         return giveUp(form, OFFLINE);
@@ -162,7 +165,6 @@
       if (attempt !== form.elements.namedItem("attempt").value) continue; // not what this form waits for
       rest(form);
       if (outcome === "joined") {
-        tell(form.sent);
         remember(true);
         form.parentElement.querySelector("[data-joined]").focus();
         continue;

@@ -13,7 +13,7 @@ from sigma_app.ui.template import slot
 NO_HOUR = "--:--"  # in the margin of what never happened
 PRIMARY, QUIET, ALARM = ("button button-primary", "button button-quiet", "button button-alarm")
 FRESH_MAIL = "Send me a fresh mail"
-HOW_OFTEN = "We send one in ten minutes at most, and three a day."
+HOW_OFTEN = "We send one mail in ten minutes at most, and three a day."
 
 
 def link_page(*children: rx.Component) -> rx.Component:
