@@ -119,7 +119,7 @@ def test_joining_again_in_another_case_looks_exactly_like_joining(
         fill(page, spelling)
         press_join(page)
         expect(panel(page, "hero")).to_be_visible()
-        seen.append(panel(page, "hero").inner_text())
+        seen.append(panel(page, "hero").inner_text().replace(spelling, "what was typed"))
     assert seen[0] == seen[1]
     assert len(sigma.leads(email)) == 1
 
@@ -226,6 +226,34 @@ def test_the_form_is_not_painted_first_for_whoever_has_joined(page: Page, email:
     page.goto("/")
     page.wait_for_function("window.seen?.length > 3")
     assert set(page.evaluate("window.seen")) == {"hidden"}
+
+
+def test_whoever_has_joined_sees_where_the_mail_went_and_takes_the_address_along_to_the_code(
+    page: Page, sigma: Sigma, email: str
+):
+    email = email.replace("test", "test+1", 1)
+    hydrate(page)
+    fill(page, f" {email} ")
+    press_join(page)
+    expect(panel(page, "hero")).to_contain_text(f"One step left: press the button in the mail we sent to {email}.")
+    assert email not in json.dumps(page.evaluate("[localStorage, sessionStorage, document.cookie]"))
+    fresh = panel(page, "hero").get_by_role("link", name="have a fresh one")
+    assert (fresh.get_attribute("href") or "").endswith("#no-mail")
+    panel(page, "hero").get_by_role("link", name="Type it here.").click()
+    expect(page.locator("[name=email]").first).to_have_value(email)
+    page.goto("/")
+    expect(panel(page, "hero")).to_contain_text("in the mail we sent. Then sleep.", use_inner_text=True)
+
+
+def test_the_header_asks_nobody_to_join_who_has(page: Page):
+    page.goto("/")
+    call = page.get_by_role("banner").get_by_role("link", name="Join the list")
+    before = page.locator("header").first.bounding_box()
+    expect(call).to_be_visible()
+    page.goto("/joined")  # remembers it
+    page.goto("/")
+    expect(call).to_be_hidden()
+    assert page.locator("header").first.bounding_box() == before
 
 
 @pytest.mark.parametrize("hydrates", [True, False], ids=["hydrated", "before-hydration"])

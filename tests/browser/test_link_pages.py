@@ -210,6 +210,43 @@ def test_a_place_is_told_in_whole_sentences(page: Page, show: Show, sample: str,
     assert [sentence for sentence in words if sentence not in told] == []
 
 
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        ("place", "Your place goes to whoever stands behind you."),
+        ("place-invited", "not even a reminder of the invitation"),
+        ("place-signed-up", "but what you ask for"),
+        ("place-unsubscribed", "And the rest?"),
+    ],
+)
+def test_leaving_is_told_to_each_as_it_is_for_them(page: Page, show: Show, sample: str, words: str):
+    show(page, sample)
+    expect(page.locator("#leaving")).to_contain_text(words)
+    expect(page.get_by_text("stands behind you")).to_have_count(1 if sample == "place" else 0)
+
+
+def test_a_link_that_leads_nowhere_says_so_in_its_title_and_leads_on(page: Page, show: Show):
+    show(page, "confirm-unknown")
+    assert page.title() == "A link to nowhere · Sigma"
+    assert page.get_by_role("link", name="Send me a fresh mail").get_attribute("href") == "/confirm#no-mail"
+    page.unroute_all()
+    show(page, "confirm-valid")
+    assert page.title() == "Confirm your place · Sigma"
+
+
+@pytest.mark.parametrize(
+    ("sample", "button"),
+    [
+        ("confirm-used", "Mail me my place"),
+        ("confirm-expired", "Send me a fresh mail"),
+        ("confirm-sent", "Send me a fresh mail"),
+    ],
+)
+def test_a_link_past_its_time_has_a_button_for_another_mail(page: Page, show: Show, sample: str, button: str):
+    show(page, sample)
+    expect(page.locator("main form").get_by_role("button", name=button)).to_be_enabled()
+
+
 def test_the_sum_of_the_line_adds_up(page: Page, show: Show):
     for sample in ("place", "place-first", "place-second", "place-large"):
         show(page, sample)

@@ -95,6 +95,21 @@ def test_the_action_is_the_address_of_every_link_but_the_way_out():
     assert links == [LINK, LINK, LETTER.unsubscribe]
 
 
+def test_the_code_comes_after_the_button_and_says_what_it_is_for():
+    for part in (render(LETTER).html, render(LETTER).text):
+        assert part.index(LINK.split("?")[0]) < part.index("Or type this code:") < part.index("482 913")
+
+
+def test_an_address_in_a_note_is_a_link():
+    notes = ["The code goes here: https://sigma.example.com/confirm?a=1&b=2.", "No http in this <one>."]
+    html = render(replace(LETTER, notes=notes)).html
+    address = "https://sigma.example.com/confirm?a=1&b=2"
+    links = [attributes["href"] for tag, attributes in Parsed(html).tags if tag == "a"]
+    assert links == [LINK, LINK, address, LETTER.unsubscribe]
+    assert f">{address}</a>.</p>" in unescape(html)
+    assert ">No http in this &lt;one&gt;.</p>" in html
+
+
 def luminance(colour: str) -> float:
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]

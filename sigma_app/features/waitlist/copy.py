@@ -94,8 +94,8 @@ QUESTIONS = (
     Question(
         "What happens after I join?",
         (
-            "You get one e-mail with your place in line. Then quiet, until there is something to say: "
-            "your place is coming up, or the price is known.",
+            "You get two e-mails. The first asks whether it was you; once you have said yes, the second has your "
+            "place in line. Then quiet, until there is something to say: your place is coming up.",
         ),
     ),
     Question(

@@ -20,7 +20,6 @@ from sigma_app.ui.link import link
 from sigma_app.ui.script import inline_script
 
 JOINED_TITLE = JOINED.message
-JOINED_NOTE = "Nothing else to do tonight. We suggest sleep."
 FOUNDERS_FALLBACK = "Free to join. Unsubscribe with one click."
 
 
@@ -86,10 +85,27 @@ def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, .
     return (
         check_mark("joined-check"),
         heading.create(rx.el.span(on_the_list), " ", rx.el.span(place), class_name="joined-title"),
-        rx.el.p(JOINED_NOTE, class_name="joined-note"),
         rx.el.p(
-            "Have the code from the mail? ",
-            link("Type it here.", href="/confirm"),
+            "One step left: press the button in the mail we sent",
+            rx.el.span(  # join.js writes where to; as HTML, so that React looks for no text of its own there
+                " to ",
+                rx.el.span(class_name="address", custom_attrs={"dangerouslySetInnerHTML": {"__html": ""}}),
+                hidden=True,
+                custom_attrs={"data-sent-to": ""},
+            ),
+            ". Then sleep.",
+            class_name="joined-note",
+        ),
+        rx.el.p(
+            rx.el.span(
+                "Have the code from the mail? ",
+                link("Type it here.", href="/confirm", custom_attrs={"data-confirm": ""}),
+            ),
+            " ",
+            rx.el.span(
+                "No mail? Look where newsletters go, or ",
+                link("have a fresh one.", href="/confirm#no-mail", custom_attrs={"data-confirm": ""}),
+            ),
             class_name="joined-note fine-print",
         ),
     )

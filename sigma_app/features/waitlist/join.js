@@ -37,6 +37,16 @@
     }
   };
 
+  // Where the mail went, so that a typing error is seen; it stays on this page, but for the links to type the code.
+  const tell = (address) => {
+    for (const place of document.querySelectorAll("[data-sent-to]")) {
+      place.hidden = !address;
+      place.firstElementChild.textContent = address;
+    }
+    for (const link of document.querySelectorAll("a[data-confirm]"))
+      link.search = address && `?email=${encodeURIComponent(address)}`;
+  };
+
   if (location.pathname === "/joined") remember(true); // a plain POST ends there
   else recall();
 
@@ -44,6 +54,7 @@
     const another = event.target.closest?.("[data-another]");
     if (!another) return;
     remember(false);
+    tell("");
     const field = another.closest(".join")?.querySelector("[name=email]");
     if (!field) return; // a link to the form
     field.value = "";
@@ -106,6 +117,7 @@
       };
       if (form.getAttribute("aria-busy") === "true" && !form.released) return stop();
       say(form, ""); // the same words again are news only after silence
+      tell(form.elements.namedItem("email").value.trim()); // now, while the panel is hidden: no answer moves the page
       if (!navigator.onLine) {
         stop();
         return giveUp(form, OFFLINE);

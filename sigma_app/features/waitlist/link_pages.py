@@ -12,6 +12,7 @@ from sigma_app.features.waitlist.consent import CONSENT_TEXT
 from sigma_app.features.waitlist.link_parts import (
     ALARM,
     FRESH_MAIL,
+    HOW_OFTEN,
     NO_HOUR,
     PRIMARY,
     QUIET,
@@ -60,7 +61,7 @@ def confirm() -> rx.Component:
             lone(
                 title("This link has done its work."),
                 lede("It put you in line. Your place is in your inbox, in the mail that came after this one."),
-                _again(),
+                _again("Mail me my place"),
                 time="23:07",
             ),
         ),
@@ -69,16 +70,16 @@ def confirm() -> rx.Component:
             lone(
                 title("This link fell asleep."),
                 lede("They stay up for three days. A fresh one takes a minute, and your address is still here."),
-                _again(),
+                _again(FRESH_MAIL),
                 time="+ 3 d",
             ),
         ),
         when(
             "state == 'unknown'",
             _unknown(
-                "If it was ours, it lost something on the way; mail programs break long lines. The six digits from "
-                "the mail do the same.",
-                link("Type the code", href="/confirm", class_name=PRIMARY),
+                "It lost something on the way, or has done its work already. Try the button in the mail itself, or "
+                "have a fresh mail.",
+                link(FRESH_MAIL, href="/confirm#no-mail", class_name=PRIMARY),
                 link("Join the list", href="/join", class_name=QUIET),
             ),
         ),
@@ -108,7 +109,7 @@ def code() -> rx.Component:
             time="23:16",
             title="No mail?",
             intro="Look where the newsletters go. If it is not there either, have another one. "
-            "We send one in ten minutes at most.",
+            f"{HOW_OFTEN} And when the code is worn out, the button in the mail still works.",
             layout="entry-split entry-quiet",
         ),
     )
@@ -120,23 +121,26 @@ def unsubscribe() -> rx.Component:
         when(
             "state == 'valid'",
             lone(
-                title("Leaving the line?"),
-                lede("One button, and we write no more. Your place goes to whoever stands behind you."),
+                title("No more mail?"),
+                lede(
+                    "One button, and we write no more. If you are still in line, your place goes to whoever stands "
+                    "behind you."
+                ),
                 slip(("Address", slot("email")), ("Mails from us, from now on", "0")),
-                post_form("Unsubscribe me", action=slot("action")),
-                fine("Pressed the link by accident? Close the page. Nothing has happened."),
+                post_form("Unsubscribe me", action=slot("action"), look=QUIET),
+                fine("Opened the link by accident? Close the page. Nothing has happened."),
                 time="04:04",
             ),
         ),
         when(
             "state == 'done'",
             lone(
-                title("You are out of the line."),
+                title("We write no more."),
                 lede("No more mail to ", address(), ". The sleep was yours all along."),
                 fine(
                     "If that was a mistake, ",
                     link("join again", href="/join"),
-                    ". You start at the back, with what your friends have earned you.",
+                    ". If you were still in line, you start at the back, with what your friends have earned you.",
                 ),
                 home(),
                 time="04:05",
@@ -257,20 +261,24 @@ def invitation() -> rx.Component:
 
 
 def _consent() -> rx.Component:
-    return fine(CONSENT_TEXT + " ", link("Privacy", href="/privacy"))
+    return fine(f"With the button you say yes to this: {CONSENT_TEXT} ", link("Privacy", href="/privacy"))
 
 
-def _again() -> rx.Component:
-    """A button for a fresh mail, or the news that it was pressed."""
+def _again(label: str) -> rx.Component:
+    """A button for another mail, and the news that it was pressed; it may be pressed again."""
     return rx.fragment(
-        when("not sent", fine("The address is ", address(), "."), post_form(FRESH_MAIL, action=slot("again"))),
-        when("sent", mail_is_on_its_way()),
+        when("sent", mail_is_on_its_way(), post_form(label, action=slot("again"), look=QUIET)),
+        when(
+            "not sent",
+            fine("The address is ", address(), f". {HOW_OFTEN}"),
+            post_form(label, action=slot("again")),
+        ),
     )
 
 
 def _unknown(why: str, *ways_out: rx.Component) -> rx.Component:
     return lone(
-        title("We do not know this link."),
+        title("This link leads nowhere."),
         lede(why),
         rx.el.p(*ways_out, class_name="ways-out"),
         time=NO_HOUR,
@@ -318,7 +326,8 @@ def _page(component: Callable[[], rx.Component], name_of_tab: str) -> dict[str, 
 
 
 PAGES = [
-    _page(confirm, "Confirm your place"),
+    # The words of every link that leads nowhere stand in this one
+    _page(confirm, slot("'Confirm your place' if state != 'unknown' else 'A link to nowhere'")),
     _page(code, "Type the code"),
     _page(place, "Your place in line"),
     _page(unsubscribe, "Unsubscribe"),

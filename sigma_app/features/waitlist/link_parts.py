@@ -13,6 +13,7 @@ from sigma_app.ui.template import slot
 NO_HOUR = "--:--"  # in the margin of what never happened
 PRIMARY, QUIET, ALARM = ("button button-primary", "button button-quiet", "button button-alarm")
 FRESH_MAIL = "Send me a fresh mail"
+HOW_OFTEN = "We send one mail in ten minutes at most, and three a day."
 
 
 def link_page(*children: rx.Component) -> rx.Component:
@@ -90,5 +91,8 @@ def notice(*words: str | rx.Component) -> rx.Component:
 
 
 def mail_is_on_its_way() -> rx.Component:
-    """After asking for a fresh mail; says the same of every address."""
-    return notice("A fresh mail is on its way, if the address is on the list. Look also where the newsletters go.")
+    """After asking for a fresh mail; says the same of every address, and of one that has had its mails for now."""
+    return notice(
+        "If the address is on the list, its newest mail is on its way, or came in the last ten minutes. After three in "
+        "a day we stop until tomorrow. Look where the newsletters go, too."
+    )

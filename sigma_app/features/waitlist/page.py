@@ -29,7 +29,8 @@ def join() -> rx.Component:
         lone(
             rx.el.h1("Get in line. Then lie down.", class_name="title"),
             rx.el.p(
-                "One field. You get your place by e-mail, and hear from us again when it comes up.",
+                "One field, two e-mails: the first asks whether it was you, the second has your place. Then you hear "
+                "from us when it comes up.",
                 class_name="lede",
             ),
             join_form("page", template=True),
@@ -46,8 +47,8 @@ def joined() -> rx.Component:
         lone(
             rx.el.div(*joined_words(heading=rx.el.H1), class_name="joined"),
             rx.el.p(
-                "If it is not there in a few minutes, look where the newsletters go. Or ",
-                link("join again", href="/join", custom_attrs={"data-another": ""}),
+                "Still nothing? ",
+                link("Join again", href="/join", custom_attrs={"data-another": ""}),
                 " with the address spelled differently; it happens at night.",
                 class_name="fine-print",
             ),

@@ -171,7 +171,14 @@ def _leaving() -> rx.Component:
             when(
                 "status != 'unsubscribed'",
                 rx.el.div(
-                    rx.el.p("No more mail from us. Your place, if you have one, goes to whoever stands behind you."),
+                    rx.el.p(
+                        when(
+                            "status == 'confirmed'",
+                            "No more mail from us. Your place goes to whoever stands behind you.",
+                        ),
+                        when("status == 'invited'", "No more mail from us, not even a reminder of the invitation."),
+                        when("status in ('signed up', 'customer')", "No more mail from us, but what you ask for."),
+                    ),
                     post_form("Unsubscribe me", action=slot("unsubscribe"), look=QUIET),
                 ),
             ),
@@ -187,7 +194,7 @@ def _leaving() -> rx.Component:
         ),
         anchor="leaving",
         time="04:04",
-        title="Had enough?",
+        title=slot("'Had enough?' if status != 'unsubscribed' else 'And the rest?'"),
         layout="entry-split entry-quiet",
     )
 
