@@ -80,8 +80,8 @@ PRIVACY: list[Clause] = [
         [
             "The page of your place, which is linked in our mails, can do it by itself: it erases your entry, with "
             "everything above and the mails we kept, after asking you by mail. What stays is a number in the count "
-            "of the friend who brought you, with a fingerprint of your mailbox so that it counts once, and, if your mail "
-            "came back or was called spam, one of your address, so that nobody writes to it again.",
+            "of the friend who brought you, with a fingerprint of your mailbox so that it counts once, and, if your "
+            "mail came back or was called spam, one of your address, so that nobody writes to it again.",
             "Or reply to any mail from us. We send you what we hold, correct it, or erase it, whichever you ask for. "
             "You owe us no reason. We keep your entry until then, or until the list has done its work.",
         ],
