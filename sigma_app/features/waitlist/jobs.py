@@ -6,6 +6,7 @@ same mail and the same idempotency key, so the second time sends nothing new.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -137,14 +138,21 @@ def day(link: LeadLink) -> str:
 
 
 async def _is_wanted(session: AsyncSession, link: LeadLink, lead: Lead) -> bool:
-    try:
-        read_address(lead.email or "", allow_test_domains=True)
-    except InvalidAddress:
+    if not _is_address(lead.email or ""):
         return False
     is_in_line = lead.confirmed_at is not None and lead.unsubscribed_at is None
     if link.purpose == "confirm":
         return not is_in_line
     return link.purpose == "erase" or (is_in_line and await _agreed(session, lead))
+
+
+def _is_address(text: str) -> bool:
+    """Whether it is an address and nothing but: `Win money <ann@example.com>` would be a mail in a stranger's words."""
+    try:
+        address = read_address(text, allow_test_domains=True)
+    except InvalidAddress:
+        return False
+    return address.email.lower() == unicodedata.normalize("NFC", text.lower())
 
 
 async def _agreed(session: AsyncSession, lead: Lead) -> bool:

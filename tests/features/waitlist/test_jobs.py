@@ -172,3 +172,70 @@ async def test_the_same_link_is_always_the_same_mail(database, owner):
             messages.append(await jobs.write(session, UUID(link), LINKS, get_settings()))
     assert messages[0] == messages[1]
     assert owner.execute("select digest from sigma.lead_links").fetchone() == (digest(LINKS.token(UUID(link))),)
+
+
+async def written(database, link: str, links: Links = LINKS) -> jobs.Message | None:
+    async with database.transaction(SERVICE) as session:
+        return await jobs.write(session, UUID(link), links, get_settings())
+
+
+async def test_after_a_day_a_mail_is_not_repeated_since_it_could_be_a_second_one(database, owner):
+    await join(database, "alice@example.com")
+    (link,) = owner.execute("select id::text from sigma.lead_links").fetchone()
+    assert await written(database, link)
+    owner.execute("update sigma.lead_links set written_at = written_at - interval '23 hours 1 minute'")
+    with pytest.raises(jobs.TooLate) as late:
+        await written(database, link)
+    assert not late.value.retry
+
+
+async def test_a_worker_with_another_key_leaves_the_link_in_the_first_mail_alone(database, owner):
+    await join(database, "alice@example.com")
+    (link,) = owner.execute("select id::text from sigma.lead_links").fetchone()
+    await written(database, link)
+    with pytest.raises(jobs.OtherKey):
+        await written(database, link, Links(b"o" * 32))
+    assert owner.execute("select digest from sigma.lead_links").fetchone() == (digest(LINKS.token(UUID(link))),)
+
+
+async def test_a_link_lasts_from_when_its_mail_is_written(database, owner):
+    await join(database, "alice@example.com")
+    owner.execute("update sigma.lead_links set created_at = now() - interval '4 days'")
+    (link,) = owner.execute("select id::text from sigma.lead_links").fetchone()
+    await written(database, link)
+    lasts = owner.execute("select expires_at - now() > interval '71 hours' from sigma.lead_links").fetchone()
+    assert lasts == (True,)
+
+
+@pytest.mark.parametrize(
+    "address", ["Win-money<victim@example.com>", "a@example.com,b@example.com", "mailto:a@example.com"]
+)
+async def test_what_came_over_the_rest_api_and_is_no_address_gets_no_mail(database, login_url, mailbox, address):
+    await join(database, address)
+    await work(login_url, until_idle=True)
+    assert mailbox() == []
+
+
+async def test_a_suppressed_person_can_still_be_erased(database, login_url, mailbox, owner):
+    await confirmed(database, login_url, mailbox, "alice@example.com")
+    async with database.transaction(SERVICE) as session:
+        await mail.suppress(session, "alice@example.com", "complained")
+    owner.execute("select sigma.ask_to_erase(id), sigma.send_link(id, 'place') from leads")
+    before = len(mailbox())
+    await work(login_url, until_idle=True)
+    assert [subject for _, subject, *_ in mailbox()[before:]] == ["Erase your entry?"]
+
+
+async def test_what_is_under_way_while_somebody_is_erased_is_forgotten_in_the_end(database, login_url, mailbox, owner):
+    await confirmed(database, login_url, mailbox, "alice@example.com")
+    async with database.transaction(SERVICE) as session:
+        await line.hold(session)
+        lead = await line.find(session, "Alice@example.com")
+        assert lead
+        await line.erase(session, lead)
+    await work(login_url, until_idle=True)
+    assert mailbox() == []
+    await gateway.send(gateway.Mail("alice@example.com", "Late", "<p>Late</p>", "Late"), "late")
+    owner.execute("update procrastinate.procrastinate_jobs set scheduled_at = now()")
+    await work(login_url, until_idle=True)
+    assert mailbox() == []
