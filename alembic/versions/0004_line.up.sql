@@ -182,7 +182,8 @@ begin
   reason := case
     when referrer.mailbox = box then 'referred by the same mailbox'
     when exists (select from public.leads where mailbox = box and id <> lead) then 'same mailbox as another lead'
-    when exists (select from sigma.earned where digest = sha256(convert_to(box, 'UTF8'))) then 'earned before, and was erased'
+    when exists (select from sigma.earned where digest = sha256(convert_to(box, 'UTF8')))
+      then 'earned before, and was erased'
   end;
   update public.leads set confirmed_at = now(), mailbox = box, flag = reason, share_code = sigma.new_share_code()
     where id = lead;
@@ -256,33 +257,46 @@ create trigger ask_to_confirm after insert on public.leads
   referencing new table as joined
   for each statement when (current_user in ('anon', 'authenticated')) execute function sigma.ask_to_confirm();
 
--- To those who join again or ask for it: whoever was invited gets the invitation, whoever confirmed the way to their place,
--- whoever did not, or left, the question to confirm. Not within ten minutes of the last, unless they left since; and nobody
--- is asked to confirm more than three times a day and five times in a month: anybody can type anybody's address.
+-- What a lead that joins again or asks for it is sent: who was invited the invitation, who confirmed the way to their
+-- place, who did not, or left, the question to confirm. Null within ten minutes of the last, unless they left since; and
+-- nobody is asked to confirm more than three times a day and five times in a month: anybody can type anybody's address.
+create function sigma.due_again(lead public.leads) returns text language plpgsql stable set search_path = '' as $$
+declare
+  what text := case
+    when lead.confirmed_at is null or lead.unsubscribed_at is not null then 'confirm'
+    when lead.invited_at is not null and lead.signed_up_at is null then 'invite'
+    else 'place'
+  end;
+  last timestamptz;
+begin
+  select max(created_at) into last from sigma.lead_links where lead_id = lead.id and purpose <> 'erase';
+  if last > now() - interval '10 minutes' and last > coalesce(lead.unsubscribed_at, '-infinity') then
+    return null;
+  end if;
+  if what = 'confirm' and (
+    select count(*) filter (where created_at > now() - interval '1 day') >= 3 or count(*) >= 5
+    from sigma.lead_links
+    where lead_id = lead.id and purpose = 'confirm' and created_at > now() - interval '30 days'
+  ) then
+    return null;
+  end if;
+  return what;
+end;
+$$;
+
+-- Sends it to each of these addresses that is on the list. One after the other, by the index: a join over all of them
+-- reads the whole table. And looked at again under a lock, so that two who ask at once cause one mail.
 create function sigma.send_again(emails text[]) returns void language plpgsql set search_path = '' as $$
 declare
+  address text;
   lead public.leads;
-  what text;
 begin
-  for lead in
-    select * from public.leads
-    where id in (select known.id from unnest(emails) as given (email)
-                 join public.leads as known on lower(known.email) = lower(given.email))
-    order by id for no key update  -- so that two at once send one; a new statement then sees the other's link
-  loop
-    what := case
-      when lead.confirmed_at is null or lead.unsubscribed_at is not null then 'confirm'
-      when lead.invited_at is not null and lead.signed_up_at is null then 'invite'
-      else 'place'
-    end;
-    if (select count(*) filter (where created_at > now() - interval '10 minutes'
-                                  and created_at > coalesce(lead.unsubscribed_at, '-infinity')) = 0
-          and (what <> 'confirm'
-            or count(*) filter (where purpose = 'confirm' and created_at > now() - interval '1 day') < 3
-              and count(*) filter (where purpose = 'confirm' and created_at > now() - interval '30 days') < 5)
-        from sigma.lead_links where lead_id = lead.id and purpose <> 'erase') then
-      perform sigma.send_link(lead.id, what);
-    end if;
+  for address in select distinct lower(given.email) from unnest(emails) as given (email) order by 1 loop
+    select * into lead from public.leads where lower(email) = address;
+    continue when lead.id is null or sigma.due_again(lead) is null;
+    select * into lead from public.leads where id = lead.id for no key update;
+    continue when lead.id is null or sigma.due_again(lead) is null;
+    perform sigma.send_link(lead.id, sigma.due_again(lead));
   end loop;
 end;
 $$;
@@ -334,9 +348,9 @@ create function sigma.remind(after interval) returns bigint language sql volatil
 $$;
 
 
--- What becomes of a lead elsewhere: signed up, when somebody has an account whose address is verified to be the lead's; a
--- customer, when that account gets access. What a profile says of its address is what its owner writes there, and what an
--- unverified account says is what anybody typed.
+-- What becomes of a lead elsewhere: signed up, when somebody has an account whose address is verified to be the lead's;
+-- a customer, when that account gets access. What a profile says of its address is what its owner writes there, and what
+-- an unverified account says is what anybody typed.
 create function sigma.note_account(account uuid) returns void
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -383,7 +397,8 @@ begin
     select oid from pg_catalog.pg_proc
     where pronamespace = 'sigma'::regnamespace and proname in (
       'hold_line', 'hold_line_first', 'keep_line_blocks', 'place', 'waiting', 'mailbox_of', 'move_up', 'next_number',
-      'confirm', 'new_share_code', 'unsubscribe', 'erase', 'invite', 'remind', 'send_link', 'ask_to_confirm', 'send_again',
+      'confirm', 'new_share_code', 'unsubscribe', 'erase', 'invite', 'remind', 'send_link', 'ask_to_confirm', 'due_again',
+      'send_again',
       'ask_to_erase', 'count_code_try', 'forget_code_tries', 'note_account', 'note_account_change'
     )
   loop
