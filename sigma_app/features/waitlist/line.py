@@ -212,12 +212,21 @@ async def forget_links(session: AsyncSession) -> None:
     await _call(session, func.sigma.forget_code_tries())
 
 
-async def require_invitation(session: AsyncSession, email: str, token: str) -> None:
-    """Use up the invitation that `token` is, and its reminder; for signing up where SIGMA_SIGNUP is "invite".
+async def admit(session: AsyncSession, email: str, token: str, signup: Literal["open", "invite"]) -> None:
+    """Let somebody sign up, or not; every way of signing up asks here, in the transaction that makes the account.
+
+    Args:
+        session: of SERVICE.
+        email: the address to sign up with.
+        token: of the invitation, empty if there is none. It is used up, and its reminder with it.
+        signup: `Settings.signup`.
 
     Raises:
-        InvitationRequired: there is none such for `email`, or it was used, or its time is over.
+        InvitationRequired: `signup` is "invite", and there is no such invitation for `email`, or it was used, or its
+            time is over.
     """
+    if signup == "open":
+        return
     opened = await open_link(session, token, *INVITATIONS)
     if opened is None or opened.state != "valid" or (opened.lead.email or "").lower() != email.lower():
         raise InvitationRequired

@@ -513,10 +513,13 @@ class TestInvitations:
         token = waitlist.token("alice@example.com", "invite")
         for email, used in (("bob@example.com", token), ("alice@example.com", "nonsense")):
             with pytest.raises(line.InvitationRequired):
-                await waitlist.do(line.require_invitation, email, used)
-        await waitlist.do(line.require_invitation, "Alice@example.com", token)
+                await waitlist.do(line.admit, email, used, "invite")
+        await waitlist.do(line.admit, "Alice@example.com", token, "invite")
         with pytest.raises(line.InvitationRequired):
-            await waitlist.do(line.require_invitation, "alice@example.com", token)
+            await waitlist.do(line.admit, "alice@example.com", token, "invite")
+
+    async def test_where_everybody_may_sign_up_no_invitation_is_asked_for(self, waitlist):
+        await waitlist.do(line.admit, "anybody@example.com", "", "open")
 
     async def test_whoever_did_nothing_for_a_week_is_reminded_once(self, waitlist, owner):
         await waitlist.confirmed("alice", "bob")
@@ -550,9 +553,9 @@ class TestInvitations:
         owner.execute("update leads set invited_at = invited_at - interval '8 days'")
         await waitlist.do(line.remind)
         tokens = [waitlist.token("alice@example.com", purpose) for purpose in line.INVITATIONS]
-        await waitlist.do(line.require_invitation, "alice@example.com", tokens[1])
+        await waitlist.do(line.admit, "alice@example.com", tokens[1], "invite")
         with pytest.raises(line.InvitationRequired):
-            await waitlist.do(line.require_invitation, "alice@example.com", tokens[0])
+            await waitlist.do(line.admit, "alice@example.com", tokens[0], "invite")
 
     async def test_a_profile_that_claims_another_address_is_not_believed(self, waitlist, owner, sign_up):
         await waitlist.confirmed("bob")
