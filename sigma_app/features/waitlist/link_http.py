@@ -50,11 +50,13 @@ logger = logging.getLogger(__name__)
 Answer = Callable[[Request, AsyncSession], Awaitable[Response]]
 
 
-def door(answer: Answer, *, changes_line: bool = False, one_click: bool = False) -> Callable:
+def door(answer: Answer, *, reads_form: bool = False, changes_line: bool = False, one_click: bool = False) -> Callable:
     """A handler in a transaction of its own, which commits before the visitor is answered.
 
     Args:
         answer: does the work; its session is one of SERVICE.
+        reads_form: whether it wants the posted fields, in `request.state.form`; read before anything is held, since
+            whoever sends them may take their time.
         changes_line: whether it needs the line to itself.
         one_click: whether mail programs post here too (RFC 8058): from no page of ours, and many from one network.
     """
@@ -63,6 +65,8 @@ def door(answer: Answer, *, changes_line: bool = False, one_click: bool = False)
         if request.method == "POST" and not one_click and (refusal := _refused(request)):
             return refusal
         try:
+            if reads_form:
+                request.state.form = await read_form(request)
             async with get_database().transaction(SERVICE) as session:
                 if changes_line:
                     await line.hold(session)
@@ -116,7 +120,7 @@ async def show_code(request: Request, _: AsyncSession) -> Response:
 
 async def confirm_by_code(request: Request, session: AsyncSession) -> Response:
     """The six digits: as good as the link."""
-    form = await read_form(request)
+    form = request.state.form
     email, code = form.get("email", "").strip(), re.sub(r"\s", "", form.get("code", ""))
     lead_id = None
     if (address := _address(email)) and _CODE.fullmatch(code):
@@ -128,7 +132,7 @@ async def confirm_by_code(request: Request, session: AsyncSession) -> Response:
 
 async def code_again(request: Request, _: AsyncSession) -> Response:
     """A fresh mail for whoever has none; says the same of every address, and looks it up only after it has said so."""
-    email = (await read_form(request)).get("email", "").strip()
+    email = request.state.form.get("email", "").strip()
     answer = _page(request, "code", email=email, message="", sent=True)
     if address := _address(email):
         answer.background = BackgroundTask(_send_again, address)
@@ -228,16 +232,16 @@ async def show_invitation(request: Request, session: AsyncSession) -> Response:
     )
 
 
-def _both(path: str, show: Answer, act: Answer, *, one_click: bool = False) -> list[Route]:
+def _both(path: str, show: Answer, act: Answer, **options: bool) -> list[Route]:
     return [
         Route(path, door(show), methods=["GET"]),
-        Route(path, door(act, changes_line=True, one_click=one_click), methods=["POST"]),
+        Route(path, door(act, changes_line=True, **options), methods=["POST"]),
     ]
 
 
 ROUTES = [
-    *_both("/confirm", show_code, confirm_by_code),
-    Route("/confirm/again", door(code_again), methods=["POST"]),
+    *_both("/confirm", show_code, confirm_by_code, reads_form=True),
+    Route("/confirm/again", door(code_again, reads_form=True), methods=["POST"]),
     *_both("/confirm/{token}", show_confirm, confirm),
     Route("/confirm/{token}/again", door(confirm_again), methods=["POST"]),
     Route("/place/{token}", door(show_place), methods=["GET"]),

@@ -242,6 +242,24 @@ class TestCodes:
         await client.post("/confirm", data={"email": EMAIL, "code": wrong})
         assert owner.execute("select tries from sigma.lead_links").fetchone() == (1,)
 
+    async def test_whoever_sends_a_form_slowly_holds_up_nobody(self, alice, client):
+        await alice.join()
+        link = await alice.read("confirm")
+        sent, going_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly():
+            yield b"email=x&"
+            sent.set()
+            await going_on.wait()
+            yield b"code=1"
+
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        slow = asyncio.create_task(client.post("/confirm", content=slowly(), headers=headers))
+        await sent.wait()
+        assert (await asyncio.wait_for(client.post(link), 5)).status_code == 303
+        going_on.set()
+        assert (await slow).status_code == 422
+
     async def test_nobody_learns_from_asking_for_a_fresh_mail_who_is_on_the_list(self, alice, client):
         await alice.join()
         known = await client.post("/confirm/again", data={"email": EMAIL})
