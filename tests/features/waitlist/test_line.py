@@ -422,6 +422,22 @@ class TestJoiningAgain:
         await asyncio.gather(*(waitlist.do(line.send_again, "alice@example.com") for _ in range(8)))
         assert waitlist.queued() == ["confirm", "confirm"]
 
+    @pytest.mark.parametrize("asked_for", ["again", "erase"])
+    async def test_of_two_that_overlap_the_second_waits_and_then_sends_nothing(self, waitlist, owner, asked_for):
+        await waitlist.confirmed("alice")
+        owner.execute("update sigma.lead_links set created_at = created_at - interval '11 minutes'")
+        alice = waitlist.id("alice@example.com")
+        ask = {"again": (line.send_again, "alice@example.com"), "erase": (line.ask_to_erase, alice)}[asked_for]
+        before = len(waitlist.queued())
+        waiting = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+        async with waitlist.database.transaction(SERVICE) as session:
+            await ask[0](session, ask[1])
+            second = asyncio.create_task(waitlist.do(*ask))
+            while not second.done() and not owner.execute(waiting).fetchall():  # noqa: ASYNC110 - Postgres tells nobody
+                await asyncio.sleep(0.01)
+        await second
+        assert len(waitlist.queued()) == before + 1
+
     async def test_asking_many_times_at_once_to_be_erased_sends_one_mail(self, waitlist):
         await waitlist.confirmed("alice")
         alice = waitlist.id("alice@example.com")
