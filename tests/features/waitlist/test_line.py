@@ -534,6 +534,14 @@ class TestInvitations:
         with pytest.raises(line.InvitationRequired):
             await waitlist.do(line.admit, "alice@example.com", token, "invite")
 
+    async def test_of_several_who_sign_up_with_one_invitation_at_once_one_gets_in(self, waitlist):
+        await waitlist.confirmed("alice")
+        await waitlist.do(line.invite_next)
+        token = waitlist.token("alice@example.com", "invite")
+        tries = [waitlist.do(line.admit, "alice@example.com", token, "invite") for _ in range(4)]
+        outcomes = await asyncio.gather(*tries, return_exceptions=True)
+        assert [isinstance(outcome, line.InvitationRequired) for outcome in outcomes].count(False) == 1
+
     async def test_where_everybody_may_sign_up_no_invitation_is_asked_for(self, waitlist):
         await waitlist.do(line.admit, "anybody@example.com", "", "open")
 
