@@ -120,7 +120,7 @@ async def working(login_url: str) -> AsyncIterator[None]:
         worker.cancel()
         await asyncio.wait([worker], timeout=(GRACE + FAREWELL).total_seconds())
         worker.cancel()  # of one that cannot say goodbye, because the database is away
-        await asyncio.wait([worker])
+        await asyncio.wait([worker], timeout=FAREWELL.total_seconds())
 
 
 async def work(login_url: str, *, until_idle: bool = False) -> None:
