@@ -290,13 +290,15 @@ create function sigma.send_again(emails text[]) returns void language plpgsql se
 declare
   address text;
   lead public.leads;
+  what text;
 begin
   for address in select distinct lower(given.email) from unnest(emails) as given (email) order by 1 loop
     select * into lead from public.leads where lower(email) = address;
     continue when lead.id is null or sigma.due_again(lead) is null;
     select * into lead from public.leads where id = lead.id for no key update;
-    continue when lead.id is null or sigma.due_again(lead) is null;
-    perform sigma.send_link(lead.id, sigma.due_again(lead));
+    what := case when lead.id is not null then sigma.due_again(lead) end;
+    continue when what is null;
+    perform sigma.send_link(lead.id, what);
   end loop;
 end;
 $$;
@@ -358,11 +360,12 @@ declare
   pays boolean;
 begin
   select lower(email) into verified from auth.users where id = account and email_confirmed_at is not null;
-  if not exists (select from public.leads where lower(email) = verified) then
-    return;  -- a stranger's registration does not wait for the line
+  pays := exists (select from public.profiles where id = account and has_access);
+  if not exists (select from public.leads
+                 where lower(email) = verified and (signed_up_at is null or (pays and customer_at is null))) then
+    return;  -- neither a stranger's registration nor an edit of a profile waits for the line
   end if;
   perform sigma.hold_line();
-  pays := exists (select from public.profiles where id = account and has_access);
   update public.leads
     set signed_up_at = coalesce(signed_up_at, now()), line_key = null,
       customer_at = case when pays then coalesce(customer_at, now()) else customer_at end

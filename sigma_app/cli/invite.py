@@ -53,7 +53,7 @@ async def _invite_next(count: int) -> int:
 
     invited = 0
     async with serving_requests():
-        with _bar(count) as advance, _stopping() as stop:
+        with _bar(count) as advance, signals.told_to_stop() as stop:
             while invited < count and not stop.is_set():
                 async with get_database().transaction(SERVICE) as session:
                     if await line.invite_next(session) is None:
@@ -90,16 +90,3 @@ def _bar(total: int) -> Iterator:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda: progress.advance(task)
-
-
-@contextmanager
-def _stopping() -> Iterator[asyncio.Event]:
-    """An event that is set by Ctrl-C or SIGTERM, so that the invitation in hand is finished first."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in signals.SIGNALS:
-        loop.add_signal_handler(signum, stop.set)
-    if signals.leaving():
-        stop.set()
-    yield stop
-    signals.leave_quietly()

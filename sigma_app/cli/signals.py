@@ -8,6 +8,7 @@ at a bad moment (between starting something and noting that it must be stopped) 
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from collections.abc import Iterator
@@ -79,6 +80,19 @@ def left_to_a_child() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def told_to_stop() -> Iterator[asyncio.Event]:
+    """An event that a signal sets, for a running event loop that finishes what is in hand; then the command ends."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in SIGNALS:
+        loop.add_signal_handler(signum, stop.set)
+    if _state.leaving:  # asked before the loop listened
+        stop.set()
+    yield stop
+    leave_quietly()
 
 
 def leave_if_asked() -> None:

@@ -31,13 +31,9 @@ def import_worker() -> ModuleType:
 
 
 async def _work(worker: ModuleType, steps: Steps) -> None:
-    told_to_stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in signals.SIGNALS:
-        loop.add_signal_handler(signum, told_to_stop.set)
-    if not signals.leaving():  # asked before the loop listened
-        async with worker.working_alone():
-            steps.say(f"Links in mails lead to {get_settings().base_url}; BASE_URL or PORT changes that.")
-            steps.say("Working. Ctrl-C finishes the job in hand and stops.")
-            await told_to_stop.wait()
-    signals.leave_quietly()
+    with signals.told_to_stop() as stop:
+        if not stop.is_set():
+            async with worker.working_alone():
+                steps.say(f"Links in mails lead to {get_settings().base_url}; BASE_URL or PORT changes that.")
+                steps.say("Working. Ctrl-C finishes the job in hand and stops.")
+                await stop.wait()

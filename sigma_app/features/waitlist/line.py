@@ -185,16 +185,15 @@ async def erase(session: AsyncSession, lead: Lead) -> None:
 
 async def invite_next(session: AsyncSession) -> str | None:
     """Invite the first in line; its address, or None when nobody waits."""
-    return await _invited(session, (await session.exec(select(func.sigma.invite()))).one())
+    lead_id = (await session.exec(select(func.sigma.invite()))).one()
+    return (await session.exec(select(Lead.email).where(Lead.id == lead_id))).first()
 
 
 async def invite(session: AsyncSession, email: str) -> bool:
     """Invite the lead of this address, wherever it stands in line, or anew when its invitation is over; whether it
     may be."""
     lead = await find(session, email)
-    if lead is None:
-        return False
-    return await _invited(session, (await session.exec(select(func.sigma.invite(lead.id)))).one()) is not None
+    return lead is not None and (await session.exec(select(func.sigma.invite(lead.id)))).one() is not None
 
 
 async def remind(session: AsyncSession) -> int:
@@ -243,10 +242,6 @@ async def admit(session: AsyncSession, email: str, token: str, signup: Literal["
 async def find(session: AsyncSession, email: str) -> Lead | None:
     """The lead of this address, in any case."""
     return (await session.exec(select(Lead).where(func.lower(Lead.email) == func.lower(email)))).first()
-
-
-async def _invited(session: AsyncSession, lead_id: UUID | None) -> str | None:
-    return (await session.exec(select(Lead.email).where(Lead.id == lead_id))).first() if lead_id else None
 
 
 async def _call(session: AsyncSession, function: Any) -> None:

@@ -207,14 +207,14 @@ async def unsubscribe(request: Request, session: AsyncSession) -> Response:
 async def show_erase(request: Request, session: AsyncSession) -> Response:
     """The page with the button that erases."""
     opened = await line.open_link(session, _token(request), "erase")
-    return _erase_page(request, opened, opened.state if opened else "unknown")
+    return _erase_page(request, opened, _state(opened))
 
 
 async def erase(request: Request, session: AsyncSession) -> Response:
     """The button: the entry, and with it everything that names its owner."""
     opened = await line.open_link(session, _token(request), "erase")
     if opened is None or opened.state != "valid":
-        return _erase_page(request, opened, opened.state if opened else "unknown")
+        return _erase_page(request, opened, _state(opened))
     await line.erase(session, opened.lead)
     return _erase_page(request, opened, "done")
 
@@ -225,7 +225,7 @@ async def show_invitation(request: Request, session: AsyncSession) -> Response:
     return _page(
         request,
         "invitation",
-        STATUS[state := opened.state if opened else "unknown"],
+        STATUS[state := _state(opened)],
         state=state,
         email=opened.lead.email if opened else "",
         expires=day(opened.link) if opened else "",
@@ -257,6 +257,10 @@ def _token(request: Request) -> str:
     return request.path_params["token"]
 
 
+def _state(opened: line.Opened | None) -> str:
+    return opened.state if opened else "unknown"
+
+
 def _address(text: str) -> str | None:
     """An address as leads have it, or None for what is none."""
     try:
@@ -271,7 +275,7 @@ async def _to_place(session: AsyncSession, lead_id: UUID) -> Response:
 
 
 def _confirm_page(request: Request, opened: line.Opened | None, *, sent: bool = False) -> Response:
-    state = opened.state if opened else "unknown"
+    state = _state(opened)
     address = f"/confirm/{quote(request.path_params['token'], safe='')}"
     email = opened.lead.email if opened else ""
     status = 200 if sent else STATUS[state]
