@@ -24,10 +24,9 @@ _FAILED = """
       ) as failure on true
     where job.status = 'failed' order by job.id desc limit 50
 """
-SILENCE_SECONDS = 20  # as in core/jobs.py, which takes a second to import
 _ALIVE = """
     select count(*) from procrastinate.procrastinate_workers
-    where last_heartbeat > now() - make_interval(secs => %s)
+    where last_heartbeat > now() - %s::interval
 """
 _AGAIN = """
     select procrastinate.procrastinate_retry_job_v2(id, now(), null, null, null)
@@ -58,8 +57,10 @@ def command(retry: int | None, retry_all: bool) -> None:
 
 def warn_without_worker(settings: Settings) -> None:
     """Say on standard error that nobody works on the queue, if so."""
+    from sigma_app.core.jobs import SILENCE
+
     with connect(owner_url(settings), autocommit=True) as owner:
-        (alive,) = owner.execute(_ALIVE, [SILENCE_SECONDS]).fetchone() or (0,)
+        (alive,) = owner.execute(_ALIVE, [SILENCE]).fetchone() or (0,)
     if not alive:
         print("No worker is running: start the server, or python -m sigma_app worker.", file=sys.stderr)
 

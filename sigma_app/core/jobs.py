@@ -1,7 +1,7 @@
 """Background jobs: queued in the transaction that causes them, run by a worker in this or another process.
 
 The queue is procrastinate's, in Postgres, in a schema of its own. A feature declares a job with
-`@job("feature:verb")` in its jobs.py, and queues it with `queueing` or `queue_job` (SQL: `sigma.queue_job`) in the
+`@job("feature:verb")` in its jobs.py, and queues it with `queue_job` (SQL: `sigma.queue_job`) in the
 transaction that makes it necessary: it commits with its cause or not at all. A job may run more than once, since a
 worker can die between doing its work and saying so: each is written so that the second time changes nothing.
 
@@ -12,13 +12,12 @@ A job that fails is tried again, later and later; one that fails for good stays,
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
@@ -87,24 +86,14 @@ def job(name: str, **options: Any) -> Callable:
     return queue.task(name=name, retry=Backoff(), **options)
 
 
-def queueing(name: str, **arguments: Any) -> tuple[LiteralString, list[str]]:
-    """The statement that queues a job, for a Step of `Database.run` as SERVICE.
-
-    Args:
-        name: as declared with `job`.
-        arguments: what JSON can hold; ids rather than addresses, since failed jobs stay.
-    """
-    return "SELECT sigma.queue_job(%s, %s)", [name, json.dumps(arguments)]
-
-
 async def queue_job(session: AsyncSession, name: str, *, after: timedelta | None = None, **arguments: Any) -> None:
-    """Queue a job in the transaction of `session`, which is one of SERVICE; see `queueing`.
+    """Queue a job in the transaction of `session`, which is one of SERVICE.
 
     Args:
         session: whose commit queues it.
         name: as declared with `job`.
         after: how long it waits at least.
-        arguments: as for `queueing`.
+        arguments: what JSON can hold; ids rather than addresses, since failed jobs stay.
     """
     at = datetime.now(UTC) + after if after else None
     await session.exec(select(func.sigma.queue_job(name, cast(arguments, JSONB), at)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -14,9 +16,14 @@ from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry
 from sigma_app.core import jobs
 from sigma_app.core.connecting import parse, session_address
 from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, serve_requests_from
-from sigma_app.core.jobs import Backoff, JobError, queue_job, queueing, work, working
+from sigma_app.core.jobs import Backoff, JobError, queue_job, work, working
 
 pytestmark = pytest.mark.anyio
+
+
+def queueing(name: str, **arguments: object) -> tuple[LiteralString, list[str]]:
+    """The statement that queues a job from SQL, as triggers do."""
+    return "select sigma.queue_job(%s, %s)", [name, json.dumps(arguments)]
 
 
 class Refused(JobError):
