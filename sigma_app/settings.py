@@ -37,7 +37,10 @@ PARTS: tuple[Part, ...] = ("database", "auth", "payments", "mail")
 _SECRET_ENDINGS = ("_KEY", "_SECRET", "_URL")  # of variables whose value is never shown: an address may hold a password
 
 # Where Sigma's variables begin that other programs hardly have a like of; PORT and HOST are like a good many.
-_PREFIXES = ("SIGMA_", "DATABASE_", "VITE_SUPABASE_", "SUPABASE_", "STRIPE_", "RESEND_", "JOIN_LIMIT_")
+_PREFIXES = (
+    *("SIGMA_", "DATABASE_", "VITE_SUPABASE_", "SUPABASE_", "STRIPE_", "RESEND_", "JOIN_LIMIT_"),
+    *("GOTRUE_", "PGRST_", "STORAGE_"),
+)
 # How alike two names are (difflib's ratio): STRIPE_SECRETKEY and STRIPE_SECRET_KEY 0.97, SUPABASE_SERVICE_KEY and
 # SUPABASE_SERVICE_ROLE_KEY 0.89, DATABASE_USER and DATABASE_URL 0.88, STRIPE_API_KEY and STRIPE_SECRET_KEY 0.71.
 _HARDLY_ANOTHER = 0.9
@@ -98,11 +101,46 @@ class Settings(BaseSettings):
     # Who may sign up: anybody, or who was invited
     signup: Literal["open", "invite"] = Field("open", validation_alias="SIGMA_SIGNUP")
 
+    # The embedded Supabase, by the names that its servers give their own variables where they have one, with the
+    # defaults of a hosted project; times are whole seconds
+    auth_site_url: AnyHttpUrl | None = Field(None, validation_alias="GOTRUE_SITE_URL")
+    auth_redirects: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="GOTRUE_URI_ALLOW_LIST")
+    auth_closed: bool = Field(False, validation_alias="GOTRUE_DISABLE_SIGNUP")
+    auth_email: bool = Field(True, validation_alias="GOTRUE_EXTERNAL_EMAIL_ENABLED")
+    auth_autoconfirm: bool = Field(False, validation_alias="GOTRUE_MAILER_AUTOCONFIRM")
+    auth_both_addresses: bool = Field(True, validation_alias="GOTRUE_MAILER_SECURE_EMAIL_CHANGE_ENABLED")
+    auth_code_length: int = Field(6, ge=6, le=10, validation_alias="GOTRUE_MAILER_OTP_LENGTH")
+    auth_code_seconds: int = Field(86400, ge=60, validation_alias="GOTRUE_MAILER_OTP_EXP")
+    auth_mail_pause_seconds: int = Field(60, ge=0, validation_alias="GOTRUE_SMTP_MAX_FREQUENCY")
+    auth_mails_per_hour: int | None = Field(None, ge=0, validation_alias="GOTRUE_RATE_LIMIT_EMAIL_SENT")
+    auth_address_header: str | None = Field(None, validation_alias="GOTRUE_RATE_LIMIT_HEADER")
+    auth_limit_refresh: int = Field(150, ge=0, validation_alias="GOTRUE_RATE_LIMIT_TOKEN_REFRESH")  # in 5 minutes
+    auth_limit_verify: int = Field(30, ge=0, validation_alias="GOTRUE_RATE_LIMIT_VERIFY")  # in 5 minutes
+    auth_limit_mails: int = Field(30, ge=0, validation_alias="GOTRUE_RATE_LIMIT_OTP")  # in 5 minutes
+    auth_token_seconds: int = Field(3600, ge=30, le=604800, validation_alias="GOTRUE_JWT_EXP")
+    auth_rotation: bool = Field(True, validation_alias="GOTRUE_SECURITY_REFRESH_TOKEN_ROTATION_ENABLED")
+    auth_reuse_seconds: int = Field(10, ge=0, validation_alias="GOTRUE_SECURITY_REFRESH_TOKEN_REUSE_INTERVAL")
+    auth_session_seconds: int = Field(0, ge=0, validation_alias="GOTRUE_SESSIONS_TIMEBOX")  # 0: for ever
+    auth_idle_seconds: int = Field(0, ge=0, validation_alias="GOTRUE_SESSIONS_INACTIVITY_TIMEOUT")  # 0: for ever
+    auth_password_length: int = Field(6, ge=1, le=72, validation_alias="GOTRUE_PASSWORD_MIN_LENGTH")
+    auth_password_classes: str = Field("", validation_alias="GOTRUE_PASSWORD_REQUIRED_CHARACTERS")
+    auth_nonce_for_password: bool = Field(
+        False, validation_alias="GOTRUE_SECURITY_UPDATE_PASSWORD_REQUIRE_REAUTHENTICATION"
+    )
+    auth_current_password: bool = Field(
+        False, validation_alias="GOTRUE_SECURITY_UPDATE_PASSWORD_REQUIRE_CURRENT_PASSWORD"
+    )
+    rest_most_rows: int | None = Field(1000, ge=1, validation_alias="PGRST_DB_MAX_ROWS")
+    rest_safe_update: bool = Field(True, validation_alias="PGRST_DB_SAFE_UPDATE")
+    rest_statement_seconds: float = Field(8, gt=0, le=600, validation_alias="PGRST_DB_STATEMENT_TIMEOUT")
+    rest_body_bytes: int = Field(10 * 1024 * 1024, ge=1024, validation_alias="PGRST_MAX_BODY")
+    storage_file_bytes: int = Field(50 * 1024 * 1024, ge=1, validation_alias="STORAGE_FILE_SIZE_LIMIT")
+
     # Joining: limits in the notation of the `limits` library, several separated by ";"
     join_limit_per_address: str = Field("10/hour", validation_alias="JOIN_LIMIT_PER_ADDRESS")
     join_limit_per_network: str = Field("60/minute;600/hour", validation_alias="JOIN_LIMIT_PER_NETWORK")
 
-    @field_validator("allow_local", mode="before")
+    @field_validator("allow_local", "auth_redirects", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value

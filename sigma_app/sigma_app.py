@@ -14,14 +14,17 @@ from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
 from sigma_app.features.waitlist import link_http, link_pages
 from sigma_app.features.waitlist import page as waitlist
-from sigma_app.gateways import mail
+from sigma_app.gateways import identity, mail
 from sigma_app.gateways.database import serving_requests
 from sigma_app.settings import get_settings
 from sigma_app.ui.head import STYLESHEETS
 from sigma_app.worker import working
 
 PAGES = [*waitlist.PAGES, *link_pages.PAGES, *site.PAGES]
-ROUTES = [*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES, *mail.routes(get_settings())]
+ROUTES = [
+    *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES),
+    *(*mail.routes(get_settings()), *identity.routes(get_settings())),
+]
 
 logger = logging.getLogger(__name__)
 

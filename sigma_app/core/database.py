@@ -1,7 +1,7 @@
 """The one way in which requests reach the database: a transaction under somebody's role.
 
-Both doors share one pool of connections of the login role, which owns nothing. `transaction` gives a
-SQLModel session; `run` sends a few statements as one message, for the hot paths. In both the role and the
+Its doors share one pool of connections of the login role, which owns nothing. `transaction` gives a SQLModel session,
+`cursor` a psycopg one; `run` sends a few statements as one message, for the hot paths. In all the role and the
 JWT claims are local to the transaction (`set_config(…, true)`), so row level security judges every
 statement, a pooled connection carries nothing over, and a transaction pooler may sit between.
 """
@@ -18,7 +18,8 @@ from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncClientCursor, AsyncConnection
+from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
+from psycopg.rows import dict_row
 from psycopg.sql import SQL, Literal
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import NullPool, text
@@ -82,7 +83,7 @@ class Step(NamedTuple):
 
 
 class Database:
-    """The pool and its two doors. One for a process; `open()` and `close()` belong to the same event loop."""
+    """The pool and its doors. One for a process; `open()` and `close()` belong to the same event loop."""
 
     def __init__(self, url: str, pool_size: int = 10) -> None:
         """Nothing connects yet.
@@ -187,6 +188,25 @@ class Database:
             while cursor.nextset():
                 pass
             return await cursor.fetchall() if cursor.description else []
+
+    @asynccontextmanager
+    async def cursor(self, actor: Actor) -> AsyncIterator[AsyncCursor[dict[str, Any]]]:
+        """A cursor, its rows dicts, in a transaction of `actor`; leaving commits, an exception rolls back.
+
+        For SQL that models do not describe, over statements whose values the driver binds.
+
+        Raises:
+            psycopg.Error: what Postgres said; nothing was saved.
+            DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
+        """
+        async with self._connection() as connection:
+            await connection.execute(f"begin;{_becoming(actor)}".encode())  # one message
+            try:
+                yield connection.cursor(row_factory=dict_row)
+            except BaseException:
+                await connection.rollback()
+                raise
+            await connection.commit()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:

@@ -1,4 +1,4 @@
-"""What every webhook needs: a body of bounded size, and each event kept once however often it is told."""
+"""What every webhook needs: each event kept once however often it is told."""
 
 from __future__ import annotations
 
@@ -8,27 +8,8 @@ from typing import Any
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
-from starlette.requests import Request
 
-LARGEST_BODY = 256 * 1024  # bytes
-
-
-class BodyTooLarge(Exception):
-    """More than `LARGEST_BODY`; the rest was not read."""
-
-
-async def read_body(request: Request) -> bytes:
-    """The raw body, byte for byte as it was signed.
-
-    Raises:
-        BodyTooLarge: it is no event.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise BodyTooLarge
-    return bytes(body)
+LARGEST_BODY = 256 * 1024  # bytes of an event
 
 
 async def keep_once(session: AsyncSession, source: str, event_id: str, kind: str, body: Any) -> bool:

@@ -13,10 +13,17 @@ BACKEND_PATHS = (
     *("/founders.json", "/dev/mailbox", "/dev/mailbox.json"),
     *("/confirm", "/confirm/{token}", "/place/{token}", "/unsubscribe/{token}", "/erase/{token}"),
     "/invitation/{token}",
+    *("/auth/v1/{path:path}", "/rest/v1/{path:path}", "/storage/v1/{path:path}"),
 )
 """What a GET asks the backend for, as routes; anything but a GET goes there whatever its path."""
 
-_PATTERN = "^(?:" + "|".join(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path)) for path in BACKEND_PATHS) + ")$"
+
+def _pattern(path: str) -> str:
+    """A route's path as a regular expression of JavaScript."""
+    return re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path.replace("{path:path}", "\0"))).replace("\0", ".*")
+
+
+_PATTERN = "^(?:" + "|".join(map(_pattern, BACKEND_PATHS)) + ")$"
 _PORT_LINE = "  server: {\n    port: process.env.PORT,\n"
 
 

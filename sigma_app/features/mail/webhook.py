@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from sigma_app.core.body import BodyTooLarge, read_body
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.jobs import queue_job
-from sigma_app.core.webhooks import BodyTooLarge, keep_once, read_body
+from sigma_app.core.webhooks import LARGEST_BODY, keep_once
 from sigma_app.features.mail.jobs import APPLY_EVENT
 from sigma_app.settings import get_settings
 
@@ -31,7 +32,7 @@ async def receive(request: Request) -> Response:
     try:
         event = resend.Webhooks.verify(
             {
-                "payload": (await read_body(request)).decode(),
+                "payload": (await read_body(request, LARGEST_BODY)).decode(),
                 "webhook_secret": secret.get_secret_value(),
                 "headers": {
                     "id": event_id,

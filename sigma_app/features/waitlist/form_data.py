@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from sigma_app.core.body import BodyTooLarge, read_body
+
 _LARGEST_FORM = 64 * 1024  # bytes; a browser's form has up to 16 KiB, most of it the address it came by
 
 
@@ -26,11 +28,10 @@ async def read_form(request: Request) -> dict[str, str]:
     """
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise UnreadableForm(415, "Please send the form as application/x-www-form-urlencoded.")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM:
-            raise UnreadableForm(413, "That is more than the form holds.")
+    try:
+        body = await read_body(request, _LARGEST_FORM)
+    except BodyTooLarge:
+        raise UnreadableForm(413, "That is more than the form holds.") from None
     fields: dict[str, str] = {}
     for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
         fields.setdefault(name, value)

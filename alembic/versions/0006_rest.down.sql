@@ -1,0 +1,3 @@
+-- Nobody is told of changed tables any more.
+
+select 1;

@@ -1,0 +1,3 @@
+-- Storage goes with all it lists; the files' bytes stay where they are.
+
+drop schema storage cascade;

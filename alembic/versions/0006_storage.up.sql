@@ -1,0 +1,3 @@
+-- Schema storage, in Supabase's own shape.
+
+create schema storage;

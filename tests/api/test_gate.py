@@ -1,0 +1,52 @@
+"""The gate before all three services: who needs a key, and what browsers of other origins may read."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+SERVICES = ("/auth/v1/settings", "/rest/v1/leads", "/storage/v1/bucket")
+
+
+@pytest.mark.parametrize("path", SERVICES)
+async def test_without_a_key_there_is_no_way_in(connect, path):
+    answer = await connect().get(path)
+    assert answer.status_code == 401
+    assert answer.json()["message"] == "No API key found in request"
+    assert "apikey" in answer.json()["hint"]
+
+
+@pytest.mark.parametrize("path", SERVICES)
+async def test_another_key_opens_nothing(connect, keys, path):
+    answer = await connect(apikey=keys.anon + "x").get(path)
+    assert answer.status_code == 401
+    assert answer.json()["message"] == "Invalid API key"
+
+
+async def test_the_key_may_stand_in_the_address(connect, keys):
+    assert (await connect().get(f"/auth/v1/health?apikey={keys.anon}")).status_code != 401
+    assert (await connect().get("/auth/v1/health?apikey=")).json()["message"] == "No API key found in request"
+
+
+@pytest.mark.parametrize("path", ["/auth/v1/verify", "/auth/v1/.well-known/jwks.json", "/storage/v1/object/public/a/b"])
+async def test_a_bare_browser_needs_no_key_for_what_is_linked_to(connect, path):
+    assert (await connect().get(path)).status_code != 401
+
+
+@pytest.mark.parametrize("path", SERVICES)
+async def test_browsers_of_any_origin_may_ask_and_read(connect, keys, path):
+    asks = {
+        "origin": "https://elsewhere.example",
+        "access-control-request-method": "PATCH",
+        "access-control-request-headers": "apikey, authorization, content-type, prefer, x-client-info",
+    }
+    preflight = await connect(**asks).options(path)
+    assert preflight.status_code in (200, 204)
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert "PATCH" in preflight.headers["access-control-allow-methods"]
+    assert "prefer" in preflight.headers["access-control-allow-headers"]
+
+    refused = await connect(origin="https://elsewhere.example").get(path)
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "*"
