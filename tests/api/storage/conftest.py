@@ -22,9 +22,9 @@ OWN_FOLDER = "bucket_id = 'private' and (storage.foldername(name))[1] = (select 
 
 @pytest.fixture
 async def buckets(service: httpx.AsyncClient) -> None:
-    """`private` and `public`."""
-    for name in ("private", "public"):
-        answer = await service.post(BUCKET, json={"id": name, "name": name, "public": name == "public"})
+    """`private` and `open`, the latter a public one."""
+    for name in ("private", "open"):
+        answer = await service.post(BUCKET, json={"id": name, "name": name, "public": name == "open"})
         assert answer.json() == {"name": name}
 
 

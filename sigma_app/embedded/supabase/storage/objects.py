@@ -16,7 +16,7 @@ from sigma_app.embedded.supabase.storage.bodies import checked_header, metadata_
 from sigma_app.embedded.supabase.storage.content import Content, hold, is_digest
 from sigma_app.embedded.supabase.storage.fields import Fields, body_of
 from sigma_app.embedded.supabase.storage.names import Place, check_bucket_name, check_key, place_in
-from sigma_app.embedded.supabase.storage.shown import shown
+from sigma_app.embedded.supabase.storage.shown import about, shown
 from sigma_app.embedded.supabase.storage.signing import Signer
 from sigma_app.embedded.supabase.storage.uploads import address_of
 
@@ -166,7 +166,7 @@ def _places(fields: Fields) -> tuple[Place, Place]:
 def _copied_row(
     original: dict[str, Any], target: Place, who: Asker, fields: Fields, user_metadata: dict[str, Any] | None
 ) -> rows.NewRow:
-    metadata = dict(original["metadata"] or {})
+    metadata = dict(about(original))
     if fields.boolean("copyMetadata", True):
         user_metadata = original["user_metadata"]
     else:

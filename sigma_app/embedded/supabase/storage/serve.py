@@ -28,7 +28,7 @@ from sigma_app.embedded.supabase.storage.actor import Asker, asker, asker_or_str
 from sigma_app.embedded.supabase.storage.content import Content
 from sigma_app.embedded.supabase.storage.fields import query_of
 from sigma_app.embedded.supabase.storage.names import Place, check_key, place_in
-from sigma_app.embedded.supabase.storage.shown import shown_time
+from sigma_app.embedded.supabase.storage.shown import about, shown_time
 from sigma_app.embedded.supabase.storage.signing import Signer
 from sigma_app.embedded.supabase.storage.sniff import HEAD_BYTES, UNKNOWN, is_safe_image
 
@@ -185,7 +185,7 @@ async def _is_public(bucket: str) -> bool | None:
 
 async def _info(place: Place, reader: Actor) -> Response:
     row = await rows.find(reader, Place(place.bucket, check_key(place.name)), "object.get_authenticated_info")
-    metadata = row["metadata"] or {}
+    metadata = about(row)
     body = {
         "id": str(row["id"]),
         "name": row["name"],
@@ -211,7 +211,7 @@ def _headers(row: Mapping[str, Any], until: int | None) -> dict[str, str]:
         "last-modified": _http_date(row["updated_at"]),
     }
     if until is None:
-        return headers | {"cache-control": _fit((row["metadata"] or {}).get("cacheControl")) or "no-cache"}
+        return headers | {"cache-control": _fit(about(row).get("cacheControl")) or "no-cache"}
     return headers | {"expires": formatdate(min(until, _LAST_MOMENT), usegmt=True)}
 
 
@@ -227,7 +227,7 @@ def _disposition(request: Request, row: Mapping[str, Any], head: bytes) -> dict[
 
 
 def _kind(row: Mapping[str, Any]) -> str:
-    return _fit((row["metadata"] or {}).get("mimetype")) or UNKNOWN
+    return _fit(about(row).get("mimetype")) or UNKNOWN
 
 
 def _fit(value: Any) -> str | None:

@@ -21,6 +21,11 @@ def shown_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def about(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a row says of its file; rows that were not written here may say anything."""
+    return row["metadata"] if isinstance(row["metadata"], dict) else {}
+
+
 def _shown(name: str, value: Any) -> Any:
     if value is None and name in _TEXTS:
         return ""

@@ -27,11 +27,13 @@ def essence(kind: str) -> str:
 
 def sniff(head: bytes) -> list[str]:
     """The media types that a file with this beginning may have, the likeliest first; none where nothing is known."""
-    if not head:
+    try:
+        found = puremagic.magic_string(head)
+    except (ValueError, puremagic.PureError):  # it is empty, or like nothing that is known
         return []
     return [
         match.mime_type
-        for match in puremagic.magic_string(head)
+        for match in found
         if match.mime_type and match.offset >= 0 and len(match.byte_match) >= _LEAST_BYTES
     ]
 
