@@ -106,12 +106,12 @@ async def test_an_address_ends(connect, keys, picture):
 async def test_a_token_opens_one_object_in_one_way(connect, keys, picture):
     signer = Signer(keys.secret)
     bare = connect()
-    for place, scope in (
-        (Place("private", "b.png"), "download"),
-        (Place("open", "a.png"), "download"),
-        (Place("private", "a.png"), "upload"),
+    for token in (
+        signer.sign(Place("private", "b.png"), "download", 60),
+        signer.sign(Place("open", "a.png"), "download", 60),
+        signer.sign(Place("private", "a.png"), "upload", 60),
     ):
-        answer = await bare.get(SIGN, params={"token": signer.sign(place, scope, 60)})
+        answer = await bare.get(SIGN, params={"token": token})
         assert (answer.status_code, answer.json()["error"]) == (400, "InvalidSignature")
     token = signer.sign(Place("private", "new.png"), "download", 60)
     answer = await bare.put(SIGN_UPLOAD, params={"token": token}, content=PNG)
