@@ -151,7 +151,7 @@ async def test_what_processes_that_died_have_left_is_swept(login_url, storage_di
     content = Content(storage_dir)
     async with content.receive() as being_received:
         await being_received.write(b"x" * receiving.WRITE_BYTES)
-        (at_work,) = (path for path in incoming.iterdir() if path.stat().st_size)
+        (at_work,) = set(incoming.iterdir()) - {*left, young}
         os.utime(at_work, (0, 0))
         await Content(storage_dir).sweep()
         assert set(files()) == {kept, young, at_work}
