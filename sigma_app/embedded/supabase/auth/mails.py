@@ -85,7 +85,7 @@ async def mail_of(token_id: UUID, kind: str, redirect_to: str, settings: Setting
         DatabaseUnavailable: it could not be read.
     """
     async with get_database().cursor(AUTH) as cursor:
-        await cursor.execute(_TOKEN, [token_id, settings.auth_code_seconds])
+        await cursor.execute(_READ, [token_id, settings.auth_code_seconds])
         row = await cursor.fetchone()
     if row is None:
         return None
@@ -97,7 +97,7 @@ async def mail_of(token_id: UUID, kind: str, redirect_to: str, settings: Setting
 
 
 # A token is made for an address. When the user's has changed since, the mail would tell somebody else's code.
-_TOKEN = """
+_READ = """
 select token.token_hash, token.relates_to, token.created_at::timestamptz as made_at
 from auth.one_time_tokens as token join auth.users as owner on owner.id = token.user_id
 where token.id = %s

@@ -27,7 +27,7 @@ _GUESS = 0.1  # seconds for a hash, until one was measured
 _WEIGHT = 0.1  # of the newest measurement against all before
 
 _HASH = re.compile(r"\$2[aby]\$10\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
-_NOBODYS = "$2a$10$y5SBdZc7IZQ5Lga23zMzKuXae78BbAxdS9Odtxw9K20ovj6Hy2XCi"  # noqa: S105 - costs what a real one does
+_NOBODYS = "$2a$10$y5SBdZc7IZQ5Lga23zMzKuXae78BbAxdS9Odtxw9K20ovj6Hy2XCi"  # of no password; costs the same
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 Result = TypeVar("Result")
