@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,18 +65,6 @@ def test_each_setting_is_of_its_own_kind(variable: str, kind: Kind):
     assert {each: passed(subject, each, request()) for each in kinds} == {
         each: 1 if each == kind else 30 for each in kinds
     }
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Stands still, unless it is turned forward by some seconds."""
-    now = [1_800_000_000.0]
-
-    def forward(seconds: float) -> None:
-        now[0] += seconds
-
-    monkeypatch.setattr(time, "time", lambda: now[0])
-    return forward
 
 
 @pytest.mark.parametrize(("kind", "soon"), [("token", 30), ("mail", 0), ("verify", 0)])
