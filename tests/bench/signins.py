@@ -31,6 +31,7 @@ REFRESH = "Sigma, token refresh"
 
 _KINDS = {HASH: "hash", SIGN_IN: "sign-in", SQL: "refresh in SQL", REFRESH: "refresh"}
 _ACKNOWLEDGED = {HASH: {"True"}, SIGN_IN: {"200"}, SQL: {"committed"}, REFRESH: {"200"}}
+_DETAILS = {"p50 ms": "p50_ms", "p99 ms": "p99_ms", "CPU ms": "cpu_ms"}
 _BARS = {SIGN_IN: (HASH, Bar(0.9)), REFRESH: (SQL, None)}
 
 
@@ -84,6 +85,3 @@ def _report(outcomes: Mapping[str, list[Outcome]], allowed: set[int] | None) -> 
             "Hashes at cost 10, on as many threads as there are cores. CPU is that of the process, without Postgres'.",
         ],
     )
-
-
-_DETAILS = {"p50 ms": "p50_ms", "p99 ms": "p99_ms", "CPU ms": "cpu_ms"}
