@@ -78,6 +78,13 @@ async def test_a_hash_is_of_its_password_alone_and_in_gotrues_form(subject: Pass
     assert hashed != await subject.hash("correct horse")
 
 
+@pytest.mark.parametrize("cost", [4, 6, 12])
+async def test_hashes_of_other_costs_are_known_too(subject: Passwords, cost: int):
+    hashed = bcrypt.hashpw(b"allmine", bcrypt.gensalt(cost)).decode()
+    assert await subject.matches("allmine", hashed)
+    assert not await subject.matches("allmin", hashed)
+
+
 @pytest.mark.parametrize("prefix", ["$2a$", "$2b$", "$2y$"])
 async def test_hashes_of_a_hosted_project_are_taken(subject: Passwords, prefix: str):
     assert await subject.matches("allmine", OF_GO.replace("$2a$", prefix))
@@ -87,7 +94,7 @@ async def test_hashes_of_a_hosted_project_are_taken(subject: Passwords, prefix: 
     "hashed",
     [
         *(None, "", "x", "allmine", "\x00", "\ud800", OF_GO[:-1], OF_GO + "a", OF_GO + "\n", " " + OF_GO, OF_GO * 20),
-        *("$2a$10$", OF_GO[:29], OF_GO.replace("$2a$", "$2x$"), OF_GO.replace("$10$", "$04$")),
+        *("$2a$10$", OF_GO[:29], OF_GO.replace("$2a$", "$2x$"), OF_GO.replace("$10$", "$13$")),
         *(OF_GO.replace("$10$", "$31$"), OF_GO.replace("$10$", "$99$"), OF_GO.replace("Xa", "Xé")),
         "$2a$10$" + "9" * 53,  # a salt of more than 128 bits
         "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b4dWRWJTmaaJObG",

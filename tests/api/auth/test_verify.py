@@ -291,3 +291,24 @@ async def test_the_limit_of_an_address_holds_for_guesses(here: Here):
     body = {"type": "signup", "email": "nobody@example.com", "token": "123456"}
     answers = [await limited.ask("POST", "/verify", body, x_real_ip="192.0.2.7") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [403, 403, 429]
+
+
+async def test_guessing_the_code_of_an_address_soon_ends_and_its_link_still_works(here: Here):
+    email, token = await mailed(here, "signup")
+    wrong = {"type": "signup", "email": email, "token": "not it"}
+    answers = [await here.ask("POST", "/verify", wrong) for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {403}
+
+    right = wrong | {"token": token.code, "email": email.upper()}
+    late = await here.ask("POST", "/verify", right)
+    assert (late.status_code, late.json()["error_code"]) == (429, "over_request_rate_limit")
+    assert (await here.ask("POST", "/verify", {"type": "signup", "token_hash": token.hash})).status_code == 200
+
+
+async def test_who_typed_the_right_code_begins_anew(here: Here):
+    email, token = await mailed(here, "signup")
+    for _ in range(3):
+        for _ in range(9):
+            await here.ask("POST", "/verify", {"type": "signup", "email": email, "token": "not it"})
+        answer = await here.ask("POST", "/verify", {"type": "signup", "email": email, "token": token.code})
+        assert answer.status_code != 429

@@ -77,7 +77,7 @@ def _claims(request: Request) -> dict[str, Any]:
         raise AuthError(401, "no_authorization", "This endpoint requires a valid Bearer token")
     try:
         return tokens.read(found[1], auth_of(request).keys.secret)
-    except (jwt.InvalidTokenError, RecursionError) as error:  # the latter of JSON that is nested too deeply
+    except jwt.InvalidTokenError as error:
         raise _bad_token(f"invalid JWT: unable to parse or verify signature, {_reason(error)}") from None
 
 

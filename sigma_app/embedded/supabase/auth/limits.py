@@ -17,6 +17,7 @@ Kind = Literal["token", "verify", "mail"]
 _WINDOW = 300  # seconds in which so many requests may come as a setting says
 _BURST = 30  # the most that GoTrue lets through at once
 _MAILS_PER_HOUR = 30  # of a hosted project
+_CODES = "20/hour"  # tries for one address: a code of six digits that lasts a day is then guessed once in 2,000 days
 
 
 class TooMany(SigmaError):
@@ -53,6 +54,7 @@ class Limits:
         mails = settings.auth_mails_per_hour
         if mails is None and settings.is_hosted("mail"):
             mails = _MAILS_PER_HOUR
+        self._codes = Limiter("auth codes", _CODES)
         self._mails = None if mails is None else Limiter("auth mails", f"{mails}/hour")
 
     def check(self, kind: Kind, request: Request) -> None:
@@ -66,6 +68,21 @@ class Limits:
         address = self._address(request)
         if address and (wait := self._by_address[kind].wait(f"{request.url.path} {network_of(address)}")):
             raise TooMany(wait)
+
+    def count_code(self, email: str) -> None:
+        """Count a try of a code for an address, whoever makes it and from wherever; links are not counted.
+
+        GoTrue relies on the limit by address of the network, which holds only behind a proxy that tells it.
+
+        Raises:
+            TooMany: within an hour.
+        """
+        if wait := self._codes.wait(email.lower()):
+            raise TooMany(wait)
+
+    def forget_codes(self, email: str) -> None:
+        """Take the tries back: the last one was right."""
+        self._codes.forget(email.lower())
 
     def count_mail(self) -> None:
         """Count a mail of the whole project.

@@ -92,9 +92,12 @@ async def verify_proof(request: Request) -> Response:
     if proof.token_hash and (proof.email or proof.phone or proof.redirect_to):
         raise invalid("Only the token_hash and type should be provided")
     email = _address_of(proof) if proof.token else ""
+    if email:
+        auth.limits.count_code(email)
     async with get_database().cursor(AUTH) as cursor:
         if proof.token:
             user, kind = await _by_code(auth, cursor, proof.type, email, proof.token)
+            auth.limits.forget_codes(email)
         else:
             user, _, kind = await _by_hash(auth, cursor, proof.type, proof.token_hash)
         if not await _accept(auth, cursor, user, kind):
