@@ -11,7 +11,7 @@ import click
 from sigma_app.cli import signals
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.progress import Steps
-from sigma_app.cli.run import listen
+from sigma_app.cli.serving import listen
 from sigma_app.core.errors import StartError
 from sigma_app.frontend import toolchain
 from sigma_app.gateways.database import login_address
