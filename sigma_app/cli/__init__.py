@@ -16,6 +16,7 @@ from sigma_app.cli import signals
 
 _COMMANDS = {
     "run": "Start Sigma: pages, websocket and API on one port.",
+    "supabase": "Serve the embedded Supabase alone, to try a hosted one.",
     "dev": "Start Sigma with hot reload, for working on it.",
     "worker": "Run the queued jobs in a process of its own.",
     "build": "Build the production frontend if its sources changed.",
