@@ -101,8 +101,9 @@ def _announce(settings: Settings, steps: Steps) -> None:
     if elsewhere := address_in_the_network(settings):
         title += f", and for other machines on the network at http://{elsewhere}:{settings.port}"
     kind = "hosted" if settings.is_hosted("database") else "local"
+    app = str(settings.auth_site_url).rstrip("/")
     parts = [
-        ("auth", "local", f"{settings.base_url}/auth/v1, for the app at {str(settings.auth_site_url).rstrip("/")}"),
+        ("auth", "local", f"{settings.base_url}/auth/v1, for the app at {app}; GOTRUE_SITE_URL changes that"),
         ("rest", "local", f"{settings.base_url}/rest/v1"),
         ("storage", "local", f"{settings.base_url}/storage/v1"),
         ("database", kind, "DATABASE_URL" if kind == "hosted" else str(settings.data_dir)),
