@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sigma_app.core import jobs
+from sigma_app.features.accounts import jobs as accounts_jobs
 from sigma_app.features.mail import jobs as mail_jobs
 from sigma_app.features.waitlist import jobs as waitlist_jobs
 from sigma_app.gateways.database import login_address, serving_requests
 from sigma_app.gateways.mail import sending_mail
 
-JOBS = (mail_jobs, waitlist_jobs)  # declared by importing them
+JOBS = (accounts_jobs, mail_jobs, waitlist_jobs)  # declared by importing them
 
 
 @asynccontextmanager

@@ -10,12 +10,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import httpx
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from sigma_app.embedded.supabase import app as embedded
+from sigma_app.embedded.supabase.auth import mails
+from sigma_app.embedded.supabase.auth.mails import AuthMail
 from sigma_app.embedded.supabase.keys import keys_in
 from sigma_app.settings import Settings, get_settings
 
@@ -84,3 +87,21 @@ def _transport(settings: Settings) -> httpx.AsyncBaseTransport | None:
         return None
     # An error of ours is a 500 as it would be over the network.
     return httpx.ASGITransport(Starlette(routes=routes(settings)), raise_app_exceptions=False)
+
+
+async def auth_mail(token: UUID, kind: str, redirect_to: str) -> AuthMail | None:
+    """What a mail of the stand-in has to bring; None when its token is gone, or Supabase sends the mails itself.
+
+    Args:
+        token: the id of its row in `auth.one_time_tokens`.
+        kind: one of `AuthMail.kind`.
+        redirect_to: where its link leads in the end.
+
+    Raises:
+        OtherSecret: this process makes other codes than the one that asked for the mail.
+        DatabaseUnavailable: the token could not be read.
+    """
+    settings = get_settings()
+    if settings.is_hosted("auth"):
+        return None
+    return await mails.mail_of(token, kind, redirect_to, settings, keys_in(settings.data_dir))
