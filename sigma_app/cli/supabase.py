@@ -90,7 +90,7 @@ def application(settings: Settings) -> ASGIApp:
             await stack.enter_async_context(serving_requests())
             await stack.enter_async_context(mail.sending_mail())
             if settings.worker:
-                await stack.enter_async_context(worker.working())
+                await stack.enter_async_context(worker.working_for_supabase())
             yield
 
     return Starlette(routes=[*identity.routes(settings), *mail.routes(settings)], lifespan=serving)

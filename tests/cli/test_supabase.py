@@ -1,4 +1,4 @@
-"""The stand-in alone, `python -m sigma_app supabase`: what it promises as `run` does, and how an app is joined to it."""
+"""The stand-in alone, `python -m sigma_app supabase`: what it promises as `run` does, and joining an app to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sigma_app.cli import supabase as command
 from sigma_app.settings import SettingsError
 from tests.cli.test_run import assert_one_line, join, postmaster, wait_until
 from tests.cli.test_stopping import servers_of
-from tests.conftest import Server, settings_for
+from tests.conftest import Server
 from tests.sigma import PROJECT_ROOT, Sigma, Supabase
 
 
@@ -39,7 +39,7 @@ def status_of(address: str, **headers: str) -> int:
 
 
 def mails(supabase: Sigma) -> list[dict]:
-    with urlopen(f"{supabase.base_url}/dev/mailbox.json", timeout=10) as answer:
+    with urlopen(f"{supabase.base_url}/dev/mailbox.json", timeout=10) as answer:  # noqa: S310 - our own
         return json.load(answer)
 
 
@@ -77,7 +77,7 @@ def test_what_it_prints_joins_an_app_to_it_by_environment_alone(supabase: Supaba
         assert len(supabase.leads("alice@example.com")) == 1
         assert status_of(f"{app.base_url}/auth/v1/settings") == 404
         assert app.assignments["VITE_SUPABASE_URL"] == f"http://localhost:{supabase.port}"
-        wait_until(lambda: [mail["to"] for mail in mails(supabase)] == [["alice@example.com"]])
+        wait_until(lambda: [mail["to"] for mail in mails(supabase)] == ["alice@example.com"])
         assert f"http://localhost:{app.port}/" in mails(supabase)[0]["text"]  # the app's own job, with its own links
     finally:
         app.remove()
@@ -177,4 +177,3 @@ def test_the_app_is_at_its_usual_address_unless_told(tmp_path: Path, monkeypatch
     monkeypatch.setenv("GOTRUE_JWT_EXP", "1")
     with pytest.raises(SettingsError, match="GOTRUE_JWT_EXP"):
         command.own_settings()
-    assert settings_for(tmp_path).auth_site_url is None
