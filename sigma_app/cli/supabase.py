@@ -93,7 +93,7 @@ def application(settings: Settings) -> ASGIApp:
                 await stack.enter_async_context(worker.working_for_supabase())
             yield
 
-    return Starlette(routes=[*identity.routes(settings), *mail.routes(settings)], lifespan=serving)
+    return Starlette(routes=[*identity.routes(), *mail.routes(settings)], lifespan=serving)
 
 
 def _announce(settings: Settings, steps: Steps) -> None:

@@ -133,7 +133,7 @@ async def work(login_url: str, queues: Sequence[str] | None = None, *, until_idl
             await connector.open_async()
             await retry_stalled_jobs()
             await queue.run_worker_async(
-                queues=[*queues, UPKEEP] if queues else None,
+                queues=[*queues, UPKEEP] if queues else None,  # pyright: ignore[reportArgumentType] - None is all
                 concurrency=CONCURRENCY,
                 wait=not until_idle,
                 listen_notify=not until_idle,

@@ -55,8 +55,9 @@ def access(settings: Settings, base_url: str | None = None) -> Access:
 
 
 @cache
-def routes(settings: Settings) -> list[BaseRoute]:
-    """Supabase's HTTP API, where Supabase does not serve it itself: the one that this process has, whoever asks."""
+def routes() -> list[BaseRoute]:
+    """Supabase's HTTP API, where Supabase does not serve it itself: one for this process, whoever asks."""
+    settings = get_settings()
     return [] if settings.is_hosted("auth") else embedded.routes(settings)
 
 
@@ -86,7 +87,7 @@ def _transport(settings: Settings) -> httpx.AsyncBaseTransport | None:
     if settings.is_hosted("auth"):
         return None
     # An error of ours is a 500 as it would be over the network.
-    return httpx.ASGITransport(Starlette(routes=routes(settings)), raise_app_exceptions=False)
+    return httpx.ASGITransport(Starlette(routes=routes()), raise_app_exceptions=False)
 
 
 async def auth_mail(token: UUID, kind: str, redirect_to: str) -> AuthMail | None:
