@@ -74,6 +74,8 @@ async def test_an_error_of_the_stand_in_is_an_answer_as_it_would_be_over_the_net
 class TestHosted:
     """With a Supabase elsewhere."""
 
+    ended = False
+
     @pytest.fixture
     async def elsewhere(self) -> AsyncIterator[str]:
         """Where one row is served over a real socket, and nothing checked."""
@@ -84,7 +86,8 @@ class TestHosted:
             body = f'[{{"apikey": "{key}"}}]'
             writer.write(f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
             await writer.drain()
-            self.ended = await reader.read() == b""  # until the other side closes
+            await reader.read()  # until the other side closes
+            self.ended = True
             writer.close()
 
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -105,7 +108,7 @@ class TestHosted:
         async with reaching_supabase() as client:
             assert (await client.table("seen").select("*").execute()).data == [{"apikey": "anon.key.there"}]
         async with asyncio.timeout(5):
-            while not getattr(self, "ended", False):  # noqa: ASYNC110 - of the other side of a socket
+            while not self.ended:  # noqa: ASYNC110 - of the other side of a socket
                 await asyncio.sleep(0.01)
 
     @pytest.mark.usefixtures("environment")
