@@ -60,6 +60,16 @@ def test_a_letter_without_a_code_notes_or_a_way_out_has_no_trace_of_them():
     assert "No more mails" not in html
 
 
+def test_a_letter_with_a_code_alone_speaks_of_no_button():
+    _, html, text = render(replace(LETTER, action=None, unsubscribe=None))
+    assert "<a " not in html
+    assert "utton" not in re.sub(r"<style>.*</style>", "", html, flags=re.DOTALL) + text
+    for part in (html, text):
+        assert "Type this code:" in part
+        assert "Or type" not in part
+    assert "\n\n\n" not in text
+
+
 @pytest.mark.parametrize("name", ["subject", "preheader", "heading", "code", "paragraphs", "notes", "action"])
 def test_markup_in_a_name_stays_text(name: str):
     mischief = "<b>\"Robin\"</b> & <script>alert('1')</script>"

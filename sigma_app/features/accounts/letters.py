@@ -25,7 +25,7 @@ def letter(mail: AuthMail, seconds: int) -> Letter:
         paragraphs=words.paragraphs,
         action=(words.button, mail.link) if mail.link else None,
         code=mail.code,
-        notes=[f"{what} once, for {_in_words(seconds)}.", f"It was not you? {words.not_you}"],
+        notes=[f"{what} once, for {_in_words(seconds)}.", words.not_you],
     )
 
 
@@ -39,6 +39,7 @@ class _Words:
     button: str = ""
 
 
+_SOMEBODY_ELSE = "It was not you? Then somebody else is signed in to your account."
 _WORDS = {
     "signup": _Words(
         subject="Confirm your address",
@@ -46,7 +47,7 @@ _WORDS = {
         heading="One button, and you are in.",
         paragraphs=["You made an account at Sigma. Confirm that this address is yours, and the account is, too."],
         button="Confirm my address",
-        not_you="Then do nothing: without the button, the account stays shut.",
+        not_you="It was not you? Then do nothing: without the button, the account stays shut.",
     ),
     "recovery": _Words(
         subject="Choose a new password",
@@ -56,7 +57,7 @@ _WORDS = {
             "Somebody asked for a new password to your Sigma account. If it was you, the button lets you choose one."
         ],
         button="Choose a new password",
-        not_you="Then do nothing: your password stays what it is.",
+        not_you="It was not you? Then do nothing: your password stays what it is.",
     ),
     "magiclink": _Words(
         subject="Your way in to Sigma",
@@ -64,7 +65,7 @@ _WORDS = {
         heading="No password needed.",
         paragraphs=["You asked to sign in to Sigma. The button does it, on the device that opens it."],
         button="Sign in",
-        not_you="Then do nothing, and give nobody the code: without it, nobody gets in.",
+        not_you="It was not you? Then do nothing, and give nobody the code: without it, nobody gets in.",
     ),
     "invite": _Words(
         subject="You are invited to Sigma",
@@ -72,7 +73,7 @@ _WORDS = {
         heading="Your account is waiting.",
         paragraphs=["We made you an account at Sigma, for this address. One button, and it is yours."],
         button="Take my account",
-        not_you="Then do nothing: an account that nobody takes stays shut.",
+        not_you="You expected nothing of the kind? Then do nothing: an account that nobody takes stays shut.",
     ),
     "email_change_current": _Words(
         subject="Shall your account move?",
@@ -83,7 +84,7 @@ _WORDS = {
             " this one here, and the other one by a mail of its own."
         ],
         button="Let it move",
-        not_you="Then somebody else is signed in to your account: do not press the button, and choose a new password.",
+        not_you=f"{_SOMEBODY_ELSE} Leave the button alone, and choose a new password.",
     ),
     "email_change_new": _Words(
         subject="Confirm your new address",
@@ -94,14 +95,14 @@ _WORDS = {
             "If your old address got a mail as well, the account moves once both have agreed.",
         ],
         button="Confirm my new address",
-        not_you="Then do nothing: without the button, nothing moves here.",
+        not_you="It was not you? Then do nothing: without the button, nothing moves here.",
     ),
     "reauthentication": _Words(
         subject="Your code to go on",
         preheader="It says that it is you, before something that matters changes.",
         heading="Is it you?",
         paragraphs=["You are about to change something that matters, such as your password. This code says it is you."],
-        not_you="Then somebody else is signed in to your account: give nobody the code, and choose a new password.",
+        not_you=f"{_SOMEBODY_ELSE} Give nobody the code, and choose a new password.",
     ),
 }
 
