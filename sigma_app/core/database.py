@@ -3,32 +3,38 @@
 Its doors share one pool of connections of the login role, which owns nothing. `transaction` gives a SQLModel session,
 `cursor` a psycopg one; `run` sends a few statements as one message, for the hot paths. In all the role and the
 JWT claims are local to the transaction (`set_config(…, true)`), so row level security judges every
-statement, a pooled connection carries nothing over, and a transaction pooler may sit between.
+statement, a pooled connection carries nothing over, and a transaction pooler may sit between. `exchange` is the same
+for whoever writes that first statement: a REST server, whose every request has settings of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import select
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
+from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor, AsyncRawCursor
+from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
-from psycopg.sql import SQL, Literal
+from psycopg.sql import SQL, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler
+from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler, session_address
 from sigma_app.core.errors import DatabaseUnavailable
+
+logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 3.0  # for a free connection; a visitor reads "please try again" rather than wait longer
 RECONNECT_SECONDS = 1.0  # then the pool gives up, and the next request makes it try again at once
@@ -82,6 +88,14 @@ class Step(NamedTuple):
     values: Sequence[Any] | Mapping[str, Any] = ()
 
 
+class Bound(NamedTuple):
+    """One statement of `Database.exchange`."""
+
+    statement: str
+    """With $1, $2… for its values."""
+    values: Sequence[Any] = ()
+
+
 class Database:
     """The pool and its doors. One for a process; `open()` and `close()` belong to the same event loop."""
 
@@ -92,6 +106,8 @@ class Database:
             url: the login's address, from `core.login.login_url`.
             pool_size: the most connections that this process holds.
         """
+        self._url = url
+        self._listeners: set[asyncio.Task[None]] = set()
         self._pool: AsyncConnectionPool[_PooledConnection] = AsyncConnectionPool(
             url,
             min_size=min(2, pool_size),
@@ -123,6 +139,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; waits a moment for those in use."""
+        for listener in self._listeners:
+            listener.cancel()
+        await asyncio.gather(*self._listeners, return_exceptions=True)
         await self._engine.dispose()
         await self._pool.close(timeout=WAIT_SECONDS)
 
@@ -207,6 +226,63 @@ class Database:
                 await connection.rollback()
                 raise
             await connection.commit()
+
+    async def exchange(
+        self, *statements: Bound, approve: Callable[[Sequence[PGresult]], None] | None = None
+    ) -> Sequence[PGresult]:
+        """Run statements in one transaction, sent together, their values bound by the server; the first says who asks.
+
+        Args:
+            statements: whose first sets the role and the claims, with `set_config(…, true)`.
+            approve: sees the results before they are committed, and raises where they must not be. Costs a round trip.
+
+        Returns:
+            The results, each value the bytes that Postgres wrote (text format).
+
+        Raises:
+            psycopg.Error: what Postgres said, or the driver of a value it cannot send; nothing was saved.
+            DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
+        """
+        async with self._connection() as connection:
+            try:
+                async with connection.pipeline():
+                    await connection.execute(b"begin")
+                    cursors = [AsyncRawCursor(connection) for _ in statements]
+                    for cursor, (statement, values) in zip(cursors, statements, strict=True):
+                        await cursor.execute(statement.encode(), values)
+                    if approve is None:
+                        await connection.execute(b"commit")
+                results = [cursor.pgresult for cursor in cursors if cursor.pgresult]
+                if approve is not None:
+                    approve(results)
+                    await connection.execute(b"commit")
+            except BaseException:
+                if not connection.closed:
+                    await connection.rollback()
+                raise
+            return results
+
+    def listen(self, channel: LiteralString, heard: Callable[[str], None]) -> None:
+        """Call `heard` with the payload of every NOTIFY on `channel`, until `close()`, over a connection of its own.
+
+        One that breaks is opened again; then, and at first, `heard` gets "", since something may have been missed.
+        """
+        task = asyncio.get_running_loop().create_task(self._listen(channel, heard))
+        self._listeners.add(task)
+        task.add_done_callback(self._listeners.discard)
+
+    async def _listen(self, channel: LiteralString, heard: Callable[[str], None]) -> None:
+        while True:
+            with suppress(psycopg.Error):
+                async with await AsyncConnection.connect(
+                    session_address(self._url), autocommit=True, connect_timeout=CONNECT_SECONDS
+                ) as connection:
+                    await connection.execute(SQL("listen {}").format(Identifier(channel)))
+                    heard("")
+                    async for notice in connection.notifies():
+                        heard(notice.payload)
+            logger.info("The connection that listens for %s broke; it is opened again.", channel)
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
