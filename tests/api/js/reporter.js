@@ -4,6 +4,7 @@ import path from "node:path";
 
 export default async function* report(events) {
   for await (const { type, data } of events) {
+    if (type === "test:stderr") process.stderr.write(data.message);
     if (type !== "test:pass" && type !== "test:fail") continue;
     const cause = data.details?.error?.cause ?? data.details?.error;
     const error = type === "test:fail" ? String(cause?.stack ?? cause ?? "failed") : null;

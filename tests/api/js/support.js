@@ -3,17 +3,17 @@
 import { randomUUID } from "node:crypto";
 import { createClient } from "@supabase/supabase-js";
 
-const { SUPABASE_URL, SUPABASE_ANON_KEY, SUPABASE_SERVICE_ROLE_KEY } = process.env;
+const { VITE_SUPABASE_URL: URL_THERE, VITE_SUPABASE_ANON_KEY, SUPABASE_SERVICE_ROLE_KEY } = process.env;
 const WAIT_MS = 20_000;
 
 export const PASSWORD = "correct horse battery";
 
 export const visitor = (auth = {}) =>
-  createClient(SUPABASE_URL, SUPABASE_ANON_KEY, {
+  createClient(URL_THERE, VITE_SUPABASE_ANON_KEY, {
     auth: { autoRefreshToken: false, detectSessionInUrl: false, ...auth },
   });
 
-export const service = createClient(SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY, {
+export const service = createClient(URL_THERE, SUPABASE_SERVICE_ROLE_KEY, {
   auth: { autoRefreshToken: false, persistSession: false },
 });
 
@@ -34,7 +34,7 @@ export async function person(name) {
 export async function mail(to, count = 1) {
   const deadline = Date.now() + WAIT_MS;
   for (;;) {
-    const all = await (await fetch(`${SUPABASE_URL}/dev/mailbox.json`)).json();
+    const all = await (await fetch(`${URL_THERE}/dev/mailbox.json`)).json();
     const theirs = all.filter((one) => one.to.includes(to));
     if (theirs.length >= count) return opened(theirs[0]);
     if (Date.now() > deadline) throw new Error(`${theirs.length} of ${count} mails to ${to} came`);
