@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
@@ -12,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.cli.test_run import wait_until
 from tests.moving import PICTURE, Export, exported, fill
 from tests.sigma import Sigma, Supabase
 
@@ -56,6 +58,20 @@ async def test_a_file_without_its_content_ends_the_export_and_leaves_nothing(own
     assert done.returncode == 2
     assert "avatars/alice" in done.stderr
     assert not list(tmp_path.glob("*moved*"))
+
+
+async def test_interrupted_it_leaves_nothing(owner_url, owner, tmp_path):
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    sigma.run("migrate")
+    with psycopg.connect(owner_url) as holder:
+        holder.execute("lock table leads")
+        process = sigma.launch("export-supabase", str(tmp_path / "moved"))
+        wait_until(lambda: owner.execute("select from pg_locks where not granted").fetchall())
+        assert list(tmp_path.glob("*.moved.*"))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 128 + signal.SIGINT
+    assert not list(tmp_path.glob("*moved*"))
+    assert "Traceback" not in sigma.log.read_text()
 
 
 async def test_jobs_that_wait_are_told(owner_url, tmp_path):
