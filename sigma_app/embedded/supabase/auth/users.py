@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, cast
 from uuid import UUID, uuid4
 
 from psycopg import AsyncCursor
@@ -135,7 +135,8 @@ def _column(name: str) -> Composable:
 
 
 NAMES = tuple(each.name for each in fields(User))
-COLUMNS = SQL(", ").join([*(_column(name) for name in NAMES if name != "identities"), _IDENTITIES])
+_COMPOSED = SQL(", ").join([*(_column(name) for name in NAMES if name != "identities"), _IDENTITIES])
+COLUMNS = SQL(cast("LiteralString", _COMPOSED.as_string()))  # once, rather than for each statement that is sent
 """What makes a `User` of a row of `users`, in the list of a SELECT or RETURNING."""
 
 
