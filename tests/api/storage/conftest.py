@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
 
+from sigma_app.core import login
 from sigma_app.embedded.supabase import tokens
 from sigma_app.embedded.supabase.keys import Keys
 from sigma_app.settings import Settings
-from tests.conftest import Person
+from tests.api.storage.served import Served, served
+from tests.conftest import Person, Server
 
 OBJECT = "/storage/v1/object"
 BUCKET = "/storage/v1/bucket"
@@ -37,6 +39,15 @@ def storage_dir(settings: Settings) -> Path:
 def files(storage_dir: Path) -> Callable[[], list[Path]]:
     """Every file there is on disk, half received ones too."""
     return lambda: sorted(path for path in storage_dir.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def running(server: Server, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The API in a process of its own, over a database that the module's tests share."""
+    name = server.create(template)
+    with served(login.login_url(server.address(name)), tmp_path_factory.mktemp("served") / "data") as process:
+        yield process
+    server.drop(name)
 
 
 @pytest.fixture

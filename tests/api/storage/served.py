@@ -31,6 +31,7 @@ class Served:
     url: str
     pid: int
     keys: Keys
+    data_dir: Path
 
 
 @contextmanager
@@ -43,7 +44,7 @@ def served(login_url: str, data_dir: Path) -> Iterator[Served]:
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_until_it_answers(process, url, data_dir)
-        yield Served(url, process.pid, keys_in(data_dir))
+        yield Served(url, process.pid, keys_in(data_dir), data_dir)
     finally:
         process.terminate()
         process.wait(15)

@@ -46,16 +46,15 @@ async def test_a_name_is_taken_once(service, buckets):
     assert again.json()["message"] == "The resource already exists"
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "ü", "x" * 101, " a", "a ", "a\0b", "a\nb", "a#b"])
-async def test_some_names_no_bucket_may_have(service, name):
-    answer = await service.post(BUCKET, json={"name": name})
-    assert answer.status_code == 400
-    assert answer.json()["statusCode"] == "400"
+async def test_some_names_no_bucket_may_have(service):
+    for name in ["", "a/b", "ü", "x" * 101, " a", "a ", "a\0b", "a\nb", "a#b"]:
+        answer = await service.post(BUCKET, json={"name": name})
+        assert answer.status_code == 400
+        assert answer.json()["statusCode"] == "400"
 
 
-@pytest.mark.parametrize(
-    ("body", "message"),
-    [
+async def test_what_is_of_another_shape_is_refused_by_name(service):
+    for body, message in [
         ({}, "body must have required property 'name'"),
         ({"name": ["a", "b"]}, "body/name must be string"),
         ({"name": "a", "public": "perhaps"}, "body/public must be boolean"),
@@ -65,17 +64,14 @@ async def test_some_names_no_bucket_may_have(service, name):
         ({"name": "a", "type": "OTHER"}, "body/type must be equal to one of the allowed values"),
         ({"name": "a", "allowed_mime_types": [{}]}, "body/allowed_mime_types/0 must be string"),
         ([], "body must be object"),
-    ],
-)
-async def test_what_is_of_another_shape_is_refused_by_name(service, body, message):
-    answer = await service.post(BUCKET, json=body)
-    assert answer.status_code == 400
-    assert answer.json()["message"] == message
+    ]:
+        answer = await service.post(BUCKET, json=body)
+        assert answer.status_code == 400
+        assert answer.json()["message"] == message
 
 
-@pytest.mark.parametrize(
-    ("content", "kind"),
-    [
+async def test_what_is_no_json_is_refused(service):
+    for content, kind in [
         (b"", "application/json"),
         (b"{", "application/json"),
         (b'{"name":"a\\u0000"}', "application/json"),
@@ -86,12 +82,10 @@ async def test_what_is_of_another_shape_is_refused_by_name(service, body, messag
         (b'{"name":' + b"[" * 100_000, "application/json"),
         (b'{"name":"a"}', "text/plain"),
         (b"name=a", "application/x-www-form-urlencoded"),
-    ],
-)
-async def test_what_is_no_json_is_refused(service, content, kind):
-    answer = await service.post(BUCKET, content=content, headers={"content-type": kind})
-    assert answer.status_code == 400
-    assert answer.json()["code"] == "InvalidRequest"
+    ]:
+        answer = await service.post(BUCKET, content=content, headers={"content-type": kind})
+        assert answer.status_code == 400
+        assert answer.json()["code"] == "InvalidRequest"
 
 
 async def test_a_body_has_an_end(service):
@@ -100,11 +94,11 @@ async def test_a_body_has_an_end(service):
     assert answer.json()["code"] == "EntityTooLarge"
 
 
-@pytest.mark.parametrize("limit", ["51GB", 10**12, "999999999999999GB"])
-async def test_no_bucket_takes_larger_files_than_the_project(service, limit):
-    answer = await service.post(BUCKET, json={"name": "a", "file_size_limit": limit})
-    assert answer.json()["statusCode"] == "413"
-    assert answer.json()["error"] == "Payload too large"
+async def test_no_bucket_takes_larger_files_than_the_project(service):
+    for limit in ["51GB", 10**12, "999999999999999GB"]:
+        answer = await service.post(BUCKET, json={"name": "a", "file_size_limit": limit})
+        assert answer.json()["statusCode"] == "413"
+        assert answer.json()["error"] == "Payload too large"
 
 
 @pytest.mark.parametrize(
@@ -115,11 +109,11 @@ async def test_a_limit_may_have_a_unit(service, limit, bytes_):
     assert (await service.get(f"{BUCKET}/a")).json()["file_size_limit"] == bytes_
 
 
-@pytest.mark.parametrize("kind", ["image", "image/png; x=y", "a/b/c", "x" * 1001 + "/*"])
-async def test_a_bucket_takes_media_types_only(service, kind):
-    answer = await service.post(BUCKET, json={"name": "a", "allowed_mime_types": [kind]})
-    assert answer.json()["error"] == "invalid_mime_type"
-    assert answer.json()["statusCode"] == "415"
+async def test_a_bucket_takes_media_types_only(service):
+    for kind in ["image", "image/png; x=y", "a/b/c", "x" * 1001 + "/*"]:
+        answer = await service.post(BUCKET, json={"name": "a", "allowed_mime_types": [kind]})
+        assert answer.json()["error"] == "invalid_mime_type"
+        assert answer.json()["statusCode"] == "415"
 
 
 async def test_a_bucket_goes_only_when_nothing_is_in_it(service, buckets, files):

@@ -113,12 +113,10 @@ async def test_many_are_removed_at_once(service, a, files):
     assert (await service.request("DELETE", f"{OBJECT}/none", json={"prefixes": ["a"]})).json() == []
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"prefixes": []}, {"prefixes": [{}]}, {"prefixes": ["a\0"]}, {"prefixes": ["a"] * 1001}]
-)
-async def test_what_shall_be_removed_has_to_be_said(service, a, body):
-    assert (await service.request("DELETE", f"{OBJECT}/private", json=body)).status_code == 400
-    assert (await service.get(A)).content == PNG
+async def test_what_shall_be_removed_has_to_be_said(service, a):
+    for body in [{}, {"prefixes": []}, {"prefixes": [{}]}, {"prefixes": ["a\0"]}, {"prefixes": ["a"] * 1001}]:
+        assert (await service.request("DELETE", f"{OBJECT}/private", json=body)).status_code == 400
+        assert (await service.get(A)).content == PNG
 
 
 async def test_one_is_removed(service, a, files):

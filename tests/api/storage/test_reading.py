@@ -81,9 +81,8 @@ async def test_a_head_says_what_a_get_would(service, letters):
     assert dict(head.headers) == dict(got.headers)
 
 
-@pytest.mark.parametrize(
-    ("asked", "answered", "said"),
-    [
+async def test_a_part_is_given_where_one_is_asked_for(service, letters):
+    for asked, answered, said in [
         ("bytes=0-0", b"a", "bytes 0-0/10"),
         ("bytes=2-4", b"cde", "bytes 2-4/10"),
         ("bytes=7-", b"hij", "bytes 7-9/10"),
@@ -91,28 +90,24 @@ async def test_a_head_says_what_a_get_would(service, letters):
         ("bytes=-99", LETTERS, "bytes 0-9/10"),
         ("bytes=5-99", b"fghij", "bytes 5-9/10"),
         ("bytes=0-", LETTERS, "bytes 0-9/10"),
-    ],
-)
-async def test_a_part_is_given_where_one_is_asked_for(service, letters, asked, answered, said):
-    for method, content in (("GET", answered), ("HEAD", b"")):
-        part = await service.request(method, OPEN, headers={"range": asked})
-        assert (part.status_code, part.content, part.headers["content-range"]) == (206, content, said)
-        assert part.headers["content-length"] == str(len(answered))
+    ]:
+        for method, content in (("GET", answered), ("HEAD", b"")):
+            part = await service.request(method, OPEN, headers={"range": asked})
+            assert (part.status_code, part.content, part.headers["content-range"]) == (206, content, said)
+            assert part.headers["content-length"] == str(len(answered))
 
 
-@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0", "bytes=4-2"])
-async def test_a_part_that_does_not_exist_cannot_be_given(service, letters, asked):
-    answer = await service.get(OPEN, headers={"range": asked})
-    assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */10")
-    assert answer.json()["error"] == "invalid_range"
+async def test_a_part_that_does_not_exist_cannot_be_given(service, letters):
+    for asked in ["bytes=10-", "bytes=99-100", "bytes=-0", "bytes=4-2"]:
+        answer = await service.get(OPEN, headers={"range": asked})
+        assert (answer.status_code, answer.headers["content-range"]) == (416, "bytes */10")
+        assert answer.json()["error"] == "invalid_range"
 
 
-@pytest.mark.parametrize(
-    "asked", ["bytes=-", "bytes=0-1,3-4", "lines=0-1", "bytes", "bytes=a-b", "bytes=0-" + "9" * 99]
-)
-async def test_what_is_no_single_range_gets_the_whole(service, letters, asked):
-    answer = await service.get(OPEN, headers={"range": asked})
-    assert (answer.status_code, answer.content) == (200, LETTERS)
+async def test_what_is_no_single_range_gets_the_whole(service, letters):
+    for asked in ["bytes=-", "bytes=0-1,3-4", "lines=0-1", "bytes", "bytes=a-b", "bytes=0-" + "9" * 99]:
+        answer = await service.get(OPEN, headers={"range": asked})
+        assert (answer.status_code, answer.content) == (200, LETTERS)
 
 
 async def test_a_part_of_another_file_is_not_joined(service, letters):
@@ -184,21 +179,18 @@ async def test_a_browser_shows_images_of_pixels_and_saves_the_rest(service, buck
     assert answer.headers.get("content-disposition") == (None if is_shown else "attachment")
 
 
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
+async def test_a_download_has_the_name_that_is_asked_for(service, letters):
+    for asked, said in [
         ("", "attachment;"),
         ("cat.png", "attachment; filename=cat.png; filename*=UTF-8''cat.png"),
         ("a b.png", "attachment; filename=a%20b.png; filename*=UTF-8''a%20b.png"),
         ("ü.png", "attachment; filename=%C3%BC.png; filename*=UTF-8''%C3%BC.png"),
         ('"; x="\r\nset-cookie: a', "attachment; filename={0}; filename*=UTF-8''{0}"),
         ("../../x", "attachment; filename=..%2F..%2Fx; filename*=UTF-8''..%2F..%2Fx"),
-    ],
-)
-async def test_a_download_has_the_name_that_is_asked_for(service, letters, asked, said):
-    answer = await service.get(OPEN, params={"download": asked})
-    said = said.format("%22%3B%20x%3D%22%0D%0Aset-cookie%3A%20a")
-    assert answer.headers["content-disposition"] == said
+    ]:
+        answer = await service.get(OPEN, params={"download": asked})
+        said = said.format("%22%3B%20x%3D%22%0D%0Aset-cookie%3A%20a")
+        assert answer.headers["content-disposition"] == said
 
 
 async def test_rows_that_came_another_way_are_no_way_in(service, owner, letters, storage_dir):

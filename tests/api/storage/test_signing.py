@@ -73,11 +73,11 @@ async def test_only_who_may_read_signs(anon, as_person, allow, service, alice, b
         assert many.json()[0]["signedURL"] is None
 
 
-@pytest.mark.parametrize("seconds", [0, -1, 1.5, "x", None, [], 2**53, 10**30, "9" * 30])
-async def test_a_time_that_is_none_is_refused(service, picture, seconds):
-    assert (await service.post(SIGN, json={"expiresIn": seconds})).status_code == 400
-    body = {"expiresIn": seconds, "paths": ["a.png"]}
-    assert (await service.post(f"{OBJECT}/sign/private", json=body)).status_code == 400
+async def test_a_time_that_is_none_is_refused(service, picture):
+    for seconds in [0, -1, 1.5, "x", None, [], 2**53, 10**30, "9" * 30]:
+        assert (await service.post(SIGN, json={"expiresIn": seconds})).status_code == 400
+        body = {"expiresIn": seconds, "paths": ["a.png"]}
+        assert (await service.post(f"{OBJECT}/sign/private", json=body)).status_code == 400
 
 
 async def test_a_very_long_time_is_a_time(service, connect, picture):
@@ -85,9 +85,9 @@ async def test_a_very_long_time_is_a_time(service, connect, picture):
     assert (await connect().get(f"/storage/v1{address.json()['signedURL']}")).content == PNG
 
 
-@pytest.mark.parametrize("body", [{}, {"paths": ["a"]}, {"expiresIn": 60}, {"expiresIn": 60, "paths": []}])
-async def test_what_shall_be_signed_has_to_be_said(service, picture, body):
-    assert (await service.post(f"{OBJECT}/sign/private", json=body)).status_code == 400
+async def test_what_shall_be_signed_has_to_be_said(service, picture):
+    for body in [{}, {"paths": ["a"]}, {"expiresIn": 60}, {"expiresIn": 60, "paths": []}]:
+        assert (await service.post(f"{OBJECT}/sign/private", json=body)).status_code == 400
 
 
 async def test_too_many_are_refused(service, picture):
@@ -106,12 +106,12 @@ async def test_an_address_ends(connect, keys, picture):
 async def test_a_token_opens_one_object_in_one_way(connect, keys, picture):
     signer = Signer(keys.secret)
     bare = connect()
-    for place, scope in (
-        (Place("private", "b.png"), "download"),
-        (Place("open", "a.png"), "download"),
-        (Place("private", "a.png"), "upload"),
+    for token in (
+        signer.sign(Place("private", "b.png"), "download", 60),
+        signer.sign(Place("open", "a.png"), "download", 60),
+        signer.sign(Place("private", "a.png"), "upload", 60),
     ):
-        answer = await bare.get(SIGN, params={"token": signer.sign(place, scope, 60)})
+        answer = await bare.get(SIGN, params={"token": token})
         assert (answer.status_code, answer.json()["error"]) == (400, "InvalidSignature")
     token = signer.sign(Place("private", "new.png"), "download", 60)
     answer = await bare.put(SIGN_UPLOAD, params={"token": token}, content=PNG)

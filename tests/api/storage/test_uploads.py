@@ -76,9 +76,8 @@ async def test_a_form_arrives_in_pieces_of_any_size(service, buckets):
     assert (await service.get(INFO)).json()["content_type"] == "application/octet-stream"
 
 
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
+async def test_a_form_without_one_whole_file_leaves_nothing(service, buckets, files, owner):
+    for body, kind in [
         (b"", "multipart/form-data; boundary=x"),
         (b"--x--\r\n", "multipart/form-data; boundary=x"),
         (b"--y\r\n\r\n", "multipart/form-data; boundary=x"),
@@ -100,14 +99,12 @@ async def test_a_form_arrives_in_pieces_of_any_size(service, buckets):
             + b'--x\r\nContent-Disposition: form-data; filename="b"\r\n\r\n2\r\n--x--\r\n',
             "multipart/form-data; boundary=x",
         ),
-    ],
-)
-async def test_a_form_without_one_whole_file_leaves_nothing(service, buckets, files, owner, body, kind):
-    answer = await service.post(HERE, content=body, headers={"content-type": kind})
-    assert answer.status_code == 400
-    assert answer.json()["message"] == "No content provided"
-    assert files() == []
-    assert owner.execute("select from storage.objects").fetchall() == []
+    ]:
+        answer = await service.post(HERE, content=body, headers={"content-type": kind})
+        assert answer.status_code == 400
+        assert answer.json()["message"] == "No content provided"
+        assert files() == []
+        assert owner.execute("select from storage.objects").fetchall() == []
 
 
 async def test_a_name_is_taken_once_unless_it_may_be_replaced(service, buckets, files):
@@ -132,20 +129,26 @@ async def test_a_name_is_taken_once_unless_it_may_be_replaced(service, buckets, 
     assert [file.read_bytes() for file in files()] == [b"three"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "", "ü", "%00", "a%00b", "%5C", "a%23b", "%7Ba", "a%25b", "x" * 1025, "%F0%9F%98%80",
-    ],
-)  # fmt: skip
-async def test_some_names_no_object_may_have(service, buckets, name):
-    for answer in (
-        await service.post(f"{OBJECT}/private/{name}", content=b"x"),
-        await service.get(f"{OBJECT}/private/{name}"),
-        await service.delete(f"{OBJECT}/private/{name}"),
-    ):
-        assert answer.status_code == 400
-        assert answer.json()["code"] == "InvalidKey"
+async def test_some_names_no_object_may_have(service, buckets):
+    for name in [
+        "",
+        "ü",
+        "%00",
+        "a%00b",
+        "%5C",
+        "a%23b",
+        "%7Ba",
+        "a%25b",
+        "x" * 1025,
+        "%F0%9F%98%80",
+    ]:
+        for answer in (
+            await service.post(f"{OBJECT}/private/{name}", content=b"x"),
+            await service.get(f"{OBJECT}/private/{name}"),
+            await service.delete(f"{OBJECT}/private/{name}"),
+        ):
+            assert answer.status_code == 400
+            assert answer.json()["code"] == "InvalidKey"
 
 
 @pytest.mark.parametrize(
@@ -272,12 +275,12 @@ async def test_a_bucket_takes_what_a_file_is_and_not_what_it_is_called(
     assert len(files()) == taken
 
 
-@pytest.mark.parametrize("kind", ["image", "image/", "/png", "image/png\tx", "a b/c", "ü/x"])
-async def test_a_media_type_that_is_none_is_refused(service, buckets, kind):
-    raw = await service.post(HERE, content=PNG, headers={"content-type": kind.encode()})
-    assert raw.json()["statusCode"] == "415"
-    form = await service.post(HERE, files={"": ("blob", PNG)}, data={"contentType": kind})
-    assert form.json()["statusCode"] == "415"
+async def test_a_media_type_that_is_none_is_refused(service, buckets):
+    for kind in ["image", "image/", "/png", "image/png\tx", "a b/c", "ü/x"]:
+        raw = await service.post(HERE, content=PNG, headers={"content-type": kind.encode()})
+        assert raw.json()["statusCode"] == "415"
+        form = await service.post(HERE, files={"": ("blob", PNG)}, data={"contentType": kind})
+        assert form.json()["statusCode"] == "415"
 
 
 async def test_no_header_of_an_answer_is_made_of_an_upload(service, buckets):

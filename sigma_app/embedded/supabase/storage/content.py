@@ -68,7 +68,7 @@ class Content:
             yield incoming
         finally:
             with CancelScope(shield=True):
-                await run_sync(incoming.close)
+                await incoming.close()
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Change]:

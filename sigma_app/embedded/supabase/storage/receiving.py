@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +15,7 @@ from anyio.to_thread import run_sync
 
 from sigma_app.embedded.supabase.storage import errors
 
-WRITE_BYTES = 1024 * 1024  # gathered before a thread is asked to write: few hops, and little memory for each upload
+WRITE_BYTES = 1024 * 1024  # gathered before a thread is asked to write: few hops, and twice this memory for each upload
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -30,6 +31,7 @@ class Incoming:
         self._file = file
         self._hash = hashlib.sha256()
         self._waiting = bytearray()
+        self._writing: asyncio.Future[None] | None = None
 
     async def write(self, data: bytes | memoryview) -> None:
         """Add bytes.
@@ -50,6 +52,7 @@ class Incoming:
         """
         await self._write_out()
         with explaining_full_disks():
+            await self._written()
             await run_sync(self._flush)
         self.digest = self._hash.hexdigest()
 
@@ -63,20 +66,32 @@ class Incoming:
         self._path.rename(path)
         self._path = None
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the file, and take it away unless it became another."""
-        self._file.close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # of which `write` or `finish` has told, or nobody waits for it any more
+            await self._written()
+        await run_sync(self._close_now)
 
     async def _write_out(self) -> None:
-        waiting, self._waiting = self._waiting, bytearray()
+        """Have a thread write what has gathered, while the next comes in."""
         with explaining_full_disks():
-            await run_sync(self._write_now, waiting)
+            await self._written()
+        waiting, self._waiting = self._waiting, bytearray()
+        self._writing = asyncio.get_running_loop().run_in_executor(None, self._write_now, waiting)
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await asyncio.shield(self._writing)  # a thread cannot be stopped, so neither may the file be closed
+            self._writing = None
 
     def _write_now(self, data: bytearray) -> None:
         self._hash.update(data)
         self._file.write(data)
+
+    def _close_now(self) -> None:
+        self._file.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         self._file.flush()

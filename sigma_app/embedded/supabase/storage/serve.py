@@ -38,7 +38,7 @@ _GUARDED = {
     "x-robots-tag": "none",
     "accept-ranges": "bytes",
 }
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 1024 * 1024
 _TRIES = 3  # to open a file whose row is replaced while it is looked for
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 _UNFIT = re.compile(r"[^\x20-\x7e]")
