@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 
-from sigma_app.gateways import identity
+from sigma_app.gateways.access import access
 from sigma_app.settings import Settings
 
 _SHOWN = 12  # characters of a secret key, all of which are the same in every one
@@ -14,7 +14,7 @@ _SHOWN = 12  # characters of a secret key, all of which are the same in every on
 def describe_access(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Rows for `status`: the key for browsers, and the beginning of the one for servers."""
     try:
-        found = identity.access(settings)
+        found = access(settings)
     except OSError as error:  # of somebody who may look at the rest only
         yield "", "keys", f"{error.filename}: {error.strerror}"
         return
@@ -24,7 +24,7 @@ def describe_access(settings: Settings) -> Iterator[tuple[str, str, str]]:
 
 def supabase_assignments(settings: Settings, base_url: str) -> dict[str, str]:
     """The variables that point an app, or a script, to the Supabase of these settings."""
-    found = identity.access(settings, base_url)
+    found = access(settings, base_url)
     return {
         "VITE_SUPABASE_URL": found.url,
         "VITE_SUPABASE_ANON_KEY": found.anon_key,

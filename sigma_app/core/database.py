@@ -21,7 +21,7 @@ from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
-from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor, AsyncRawCursor
+from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
 from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier, Literal
@@ -33,12 +33,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler, session_address
 from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.exchange import Bound, Prepared, exchange
 
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 3.0  # for a free connection; a visitor reads "please try again" rather than wait longer
 RECONNECT_SECONDS = 1.0  # then the pool gives up, and the next request makes it try again at once
 _BECOME = SQL("select set_config('role', {role}, true), set_config('request.jwt.claims', {claims}, true)")
+_BEGIN, _COMMIT = Bound("begin"), Bound("commit")
 _GONE = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
 
 
@@ -68,6 +70,10 @@ class _PooledConnection(AsyncConnection):
     pool would be one short for ever after.
     """
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.prepared = Prepared()
+
     async def close(self) -> None:
         if self.closed and (pool := getattr(self, "_pool", None)):
             await pool.putconn(self)
@@ -86,14 +92,6 @@ class Step(NamedTuple):
     actor: Actor
     statement: LiteralString | SQL
     values: Sequence[Any] | Mapping[str, Any] = ()
-
-
-class Bound(NamedTuple):
-    """One statement of `Database.exchange`."""
-
-    statement: str
-    """With $1, $2… for its values."""
-    values: Sequence[Any] = ()
 
 
 class Database:
@@ -244,23 +242,18 @@ class Database:
             DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
         """
         async with self._connection() as connection:
+            prepared = connection.prepared if connection.prepare_threshold is not None else None
+            end = [_COMMIT] if approve is None else []
             try:
-                async with connection.pipeline():
-                    await connection.execute(b"begin")
-                    cursors = [AsyncRawCursor(connection) for _ in statements]
-                    for cursor, (statement, values) in zip(cursors, statements, strict=True):
-                        await cursor.execute(statement.encode(), values)
-                    if approve is None:
-                        await connection.execute(b"commit")
-                results = [cursor.pgresult for cursor in cursors if cursor.pgresult]
+                _, *results = await exchange(connection, [_BEGIN, *statements, *end], prepared)
                 if approve is not None:
                     approve(results)
-                    await connection.execute(b"commit")
+                    await connection.commit()
             except BaseException:
                 if not connection.closed:
                     await connection.rollback()
                 raise
-            return results
+            return results[: len(statements)]
 
     def listen(self, channel: LiteralString, heard: Callable[[str], None]) -> None:
         """Call `heard` with the payload of every NOTIFY on `channel`, until `close()`, over a connection of its own.
@@ -285,7 +278,7 @@ class Database:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self) -> AsyncIterator[_PooledConnection]:
         """A connection of the pool, and one class of error for every way in which there is none."""
         try:
             connection = await self._pool.getconn()

@@ -227,7 +227,9 @@ def test_status_prints_assignments_that_a_shell_can_take(sigma: Sigma):
     assert database_url.startswith("postgresql://")
 
 
-@pytest.mark.parametrize("command", ["", "run", "supabase", "dev", "build", "migrate", "status", "export-supabase", "psql"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "supabase", "dev", "build", "migrate", "status", "export-supabase", "psql"]
+)
 def test_every_command_explains_itself(command: str):
     done = subprocess.run(
         [sys.executable, "-m", "sigma_app", *command.split(), "--help"],

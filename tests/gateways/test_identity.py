@@ -13,7 +13,8 @@ from starlette.routing import Mount, Route
 
 from sigma_app.embedded.supabase.keys import keys_in
 from sigma_app.gateways import identity
-from sigma_app.gateways.identity import access, reaching_supabase
+from sigma_app.gateways.access import access
+from sigma_app.gateways.identity import reaching_supabase
 from sigma_app.settings import get_settings
 from tests.conftest import settings_for
 

@@ -1,7 +1,7 @@
 """One database for a module's tests, with the tables of `tables.sql` beside the documented ones.
 
-`rest` asks as the service, `visitor` as anon; `as_person(person)` as somebody signed in. Modules that write lay the rows
-anew for each test (`fresh_rows`).
+`rest` asks as the service, `visitor` as anon; `as_person(person)` as somebody signed in. Modules that write lay the
+rows anew for each test (`fresh_rows`).
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from sigma_app.core.database import Bound, Database
+from sigma_app.core.database import Database
+from sigma_app.core.exchange import Bound
 
 SCHEMA = "public"
 CHANNEL = "pgrst"  # PostgREST's own, so that what its documentation says of reloading holds here
@@ -178,10 +179,10 @@ class Catalogs:
     async def newer(self, than: Catalog) -> Catalog | None:
         """Another catalog than the one in which something was not found; None where there is none.
 
-        For databases that tell nobody of their changes. It is read once in `PAUSE_SECONDS` at the most.
+        For databases that tell nobody of their changes. Untold it is read once in `PAUSE_SECONDS` at the most.
         """
         found = self._catalog
-        if found is than and time.monotonic() - self._read_at > PAUSE_SECONDS:
+        if found is than and (self._outdated or time.monotonic() - self._read_at > PAUSE_SECONDS):
             found = await self._read(told=False)
         return None if found is than else found
 

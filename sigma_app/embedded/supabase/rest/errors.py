@@ -134,6 +134,11 @@ def no_catalog() -> Refusal:
     return Refusal("PGRST002", 503, message, headers={"retry-after": "1"})
 
 
+def unsendable() -> Refusal:
+    """A value that is no UTF-8 for Postgres, and so never got there: with a NUL, or half of a surrogate pair."""
+    return Refusal("22021", 400, 'invalid byte sequence for encoding "UTF8"')
+
+
 def from_postgres(error: psycopg.Error, anonymous: bool) -> Refusal:
     """What Postgres said, with the status that PostgREST gives it.
 
@@ -142,10 +147,10 @@ def from_postgres(error: psycopg.Error, anonymous: bool) -> Refusal:
         anonymous: whether the role is that of visitors, who may be let in once they have signed in.
     """
     diagnosis = error.diag
-    code = diagnosis.sqlstate or ""
+    code = diagnosis.sqlstate or "XX000"
     message = diagnosis.message_primary or ""
-    if not code:  # the driver's: a value that cannot be sent at all, and what Postgres would say of it
-        return Refusal("22021", 400, 'invalid byte sequence for encoding "UTF8": 0x00')
+    if diagnosis.sqlstate is None and isinstance(error, psycopg.DataError):
+        return unsendable()
     if code == "PGRST":
         return _written_by_hand(message, diagnosis.message_detail)
     status = _status(code, message, anonymous)

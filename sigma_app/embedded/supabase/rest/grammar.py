@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from sigma_app.embedded.supabase.rest.errors import unparsable
 
-MOST_NESTED = 100  # trees in trees; each costs Postgres' parser and ours a piece of the stack
+MOST_NESTED = 100  # trees in trees, steps into JSON; each costs Postgres' parser and ours a piece of the stack
 
 QUANTIFIED = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
 SIMPLE = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
@@ -205,6 +205,8 @@ def json_path(scanner: Scanner) -> Sequence[Step]:
     """Arrows into JSON; none at all, too."""
     steps: list[Step] = []
     while scanner.text.startswith("->", scanner.at):
+        if len(steps) == MOST_NESTED:
+            scanner.fail(f"at most {MOST_NESTED} steps")
         as_text = scanner.take("->>") or not scanner.take("->")
         if index := scanner.match(_INDEX):
             steps.append(Step(as_text, index.group(), is_index=True))

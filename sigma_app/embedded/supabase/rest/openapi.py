@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from sigma_app.core.database import Bound, Database
+from sigma_app.core.database import Database
+from sigma_app.core.exchange import Bound
 from sigma_app.embedded.supabase.rest import transaction
 from sigma_app.embedded.supabase.rest.answer import Answer
 from sigma_app.embedded.supabase.rest.catalog import Catalog, Column, Function, Parameter, Table

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sigma_app.core.database import Bound
+from sigma_app.core.exchange import Bound
 from sigma_app.embedded.supabase.rest.answer import Answer, Result
 from sigma_app.embedded.supabase.rest.catalog import Catalog, Rows
 from sigma_app.embedded.supabase.rest.errors import (

@@ -36,8 +36,8 @@ _KEY = "apikey"  # the gate's, not a filter
 class Query:
     """What a query string asks for."""
 
-    canonical: str
-    """Itself, sorted."""
+    pairs: Sequence[tuple[str, str | None]]
+    """All names and values, as they came."""
     select: Sequence[Selected | Embed]
     filters: Sequence[Filter] = ()
     """All must hold."""
@@ -52,6 +52,10 @@ class Query:
     """What has no operator, where that is allowed: a function's arguments."""
     elsewhere: Sequence[str] = ()
     """The embedded resources that filters, orders or limits are for."""
+
+    def canonical(self) -> str:
+        """The query string, sorted."""
+        return urlencode(sorted((name, value or "") for name, value in self.pairs), quote_via=quote, errors="replace")
 
 
 def pairs(text: bytes) -> list[tuple[str, str | None]]:
@@ -85,7 +89,7 @@ def read(text: bytes, *, with_arguments: bool = False) -> Query:
             parts.add(name, value, with_arguments)
     select, chosen, conflict = given.get("select", "*"), given.get("columns"), given.get("on_conflict")
     return Query(
-        canonical=urlencode(sorted((name, value or "") for name, value in found), quote_via=quote, errors="replace"),
+        pairs=found,
         select=forest(Scanner(select, "select parameter")),
         filters=parts.filters,
         logic=parts.logic,

@@ -75,5 +75,6 @@ def _count(rows: str, how: str | None, most_rows: int | None) -> tuple[str, str]
 
 
 def _location(name: str, query: Query) -> str | None:
-    location = f"/{quote(name)}?{query.canonical}" if query.canonical else f"/{quote(name)}"
+    canonical = query.canonical()
+    location = f"/{quote(name)}?{canonical}" if canonical else f"/{quote(name)}"
     return location if len(location) <= _LONGEST_LOCATION else None

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 import psycopg
 from psycopg.pq.abc import PGresult
 
-from sigma_app.core.database import Bound, Database
+from sigma_app.core.database import Database
 from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.exchange import Bound
 from sigma_app.embedded.supabase.rest.answer import Answer, Result
-from sigma_app.embedded.supabase.rest.errors import database_away, from_postgres
+from sigma_app.embedded.supabase.rest.errors import database_away, from_postgres, unsendable
 from sigma_app.embedded.supabase.rest.identity import Identity
 from sigma_app.embedded.supabase.rest.plan import Plan
 from sigma_app.embedded.supabase.rest.request import Request
@@ -75,6 +76,8 @@ async def ask(
         return await database.exchange(*statements, approve=approve)
     except DatabaseUnavailable:
         raise database_away() from None
+    except UnicodeEncodeError:
+        raise unsendable() from None
     except psycopg.Error as error:
         raise from_postgres(error, identity.is_anonymous) from None
 
