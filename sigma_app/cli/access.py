@@ -16,10 +16,10 @@ def describe_access(settings: Settings) -> Iterator[tuple[str, str, str]]:
     try:
         found = access(settings)
     except OSError as error:  # of somebody who may look at the rest only
-        yield "", "keys", f"{error.filename}: {error.strerror}"
+        yield "keys", "hidden", f"{error.filename}: {error.strerror}"
         return
-    yield "", "anon key", found.anon_key
-    yield "", "service_role", f"{found.service_role_key[:_SHOWN]}…, a secret; status --env prints it whole"
+    yield "key", "anon", found.anon_key
+    yield "key", "service_role", f"{found.service_role_key[:_SHOWN]}…, a secret; status --env prints it whole"
 
 
 def supabase_assignments(settings: Settings, base_url: str) -> dict[str, str]:
