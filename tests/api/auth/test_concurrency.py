@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.api.auth.conftest import PASSWORD, Here, address
+from sigma_app.embedded.supabase.auth import passwords
+from tests.api.auth.conftest import PASSWORD, PASSWORD_HASH, Here, address
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +17,10 @@ async def at_once(here: Here, number: int, path: str, body: dict):
 
 
 @pytest.mark.parametrize("autoconfirm", [False, True])
-async def test_fifty_sign_ups_of_one_address_make_one_user_and_one_profile(here: Here, autoconfirm: bool):
+async def test_fifty_sign_ups_of_one_address_make_one_user_and_one_profile(
+    here: Here, autoconfirm: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(passwords, "LONGEST_WAIT", 60)  # however slow the machine, nobody is sent away
     under, email = here.under(GOTRUE_MAILER_AUTOCONFIRM=str(autoconfirm).lower()), address()
     answers = await at_once(under, 50, "/signup", {"email": email, "password": PASSWORD})
     [user] = here.rows("select id from auth.users where email = %s", email)
@@ -27,6 +31,18 @@ async def test_fifty_sign_ups_of_one_address_make_one_user_and_one_profile(here:
     lost = {(answer.status_code, answer.json()["error_code"]) for answer in answers if answer.status_code != 200}
     assert lost == {(422, "user_already_exists") if autoconfirm else (429, "over_email_send_rate_limit")}
     assert len(here.mails(email)) == (0 if autoconfirm else 1)
+
+
+async def test_many_who_sign_up_once_more_at_once_are_sent_one_mail(here: Here, monkeypatch: pytest.MonkeyPatch):
+    email = await here.newcomer()
+
+    async def hashed(*_: object) -> str:  # at once, so that they meet in the database
+        return PASSWORD_HASH
+
+    monkeypatch.setattr(passwords.Passwords, "hash", hashed)
+    here.change(email, "confirmation_sent_at = now() - interval '61 seconds'")
+    answers = await at_once(here, 12, "/signup", {"email": email, "password": PASSWORD})
+    assert sorted(answer.status_code for answer in answers) == [200] + [429] * 11
 
 
 async def test_many_who_ask_for_a_code_at_once_make_one_user(here: Here):

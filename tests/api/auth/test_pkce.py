@@ -119,6 +119,15 @@ async def test_that_of_a_magic_link_counts_from_its_opening(here: Here):
     assert (await exchange(here, code)).status_code == 200
 
 
+async def test_flows_that_nobody_ended_are_forgotten_after_a_day(here: Here):
+    older, _ = await start(here, "recovery")
+    user = here.user(older)["id"]
+    here.owner.execute("update auth.flow_state set created_at = now() - interval '25 hours' where user_id = %s", [user])
+    newer, _ = await start(here, "recovery")
+    assert here.rows("select from auth.flow_state where user_id = %s", user) == []
+    assert len(here.rows("select from auth.flow_state where user_id = %s", here.user(newer)["id"])) == 1
+
+
 async def test_a_query_that_was_there_stays(here: Here):
     _, token = await start(here, "recovery")
     location = await follow(here, "recovery", token, "http://localhost:3000/in?a=1&code=old&b=")

@@ -102,6 +102,16 @@ async def test_without_confirmation_somebody_new_is_signed_in(here: Here):
     assert again.json()["msg"] == "User already registered"
 
 
+async def test_without_confirmation_nobody_is_let_into_an_account_that_another_began(here: Here):
+    open_here = here.under(GOTRUE_MAILER_AUTOCONFIRM="true")
+    invited = address()
+    await here.manage("POST", "/invite", {"email": invited})
+    for email in (await here.newcomer(), invited):
+        answer = await open_here.ask("POST", "/signup", {"email": email, "password": "another one"})
+        assert (answer.status_code, answer.json()["error_code"]) == (422, "user_already_exists")
+        assert here.user(email)["email_confirmed_at"] is None
+
+
 async def test_of_somebody_confirmed_no_stranger_learns_anything(here: Here):
     alice = await here.member()
     before = here.user(alice.email)

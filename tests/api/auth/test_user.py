@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import time
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import uuid4
 
 import jwt
 import pytest
 
+from sigma_app.embedded.supabase.auth.users import instant
 from tests.api.auth.conftest import PASSWORD, Here, address
 
 pytestmark = pytest.mark.anyio
@@ -114,6 +116,7 @@ async def test_a_new_password_ends_the_other_sessions_and_what_was_mailed(here: 
     answer = await change(here, alice.access_token, {"password": NEW})
     assert answer.status_code == 200
     assert "recovery_sent_at" not in answer.json()
+    assert here.rows("select from auth.one_time_tokens where user_id::text = %s", alice.id) == []
     assert (await here.who(alice.access_token)).status_code == 200
     assert (await here.refresh(alice.refresh_token)).status_code == 200
     assert (await here.who(other["access_token"])).json()["error_code"] == "session_not_found"
@@ -271,3 +274,25 @@ async def test_numbers_come_back_as_they_went(here: Here):
     answer = await here.ask("PUT", "/user", body, bearer=alice.access_token)
     kept = json.loads(answer.content)["user_metadata"]
     assert (kept["a"], kept["c"], kept["d"]) == (1.5, 9007199254740993, 1000)
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (datetime(2026, 1, 2, 3, 4, 5, 600700, UTC), "2026-01-02T03:04:05.6007Z"),
+        (datetime(2026, 1, 2, 3, 4, 50, 0, UTC), "2026-01-02T03:04:50Z"),
+        (datetime(2026, 1, 2, 3, 0, 0, 1, timezone(timedelta(hours=2))), "2026-01-02T01:00:00.000001Z"),
+        (None, None),
+    ],
+)
+def test_times_are_written_as_go_writes_them(at: datetime | None, text: str | None):
+    assert instant(at) == text
+
+
+@pytest.mark.parametrize("depth", [390, 410, 900, 990])
+async def test_data_may_be_nested_as_deep_as_it_can_be_written(here: Here, depth: int):
+    alice = await here.member()
+    body = b'{"data":{"x":' + b"[" * depth + b"]" * depth + b"}}"
+    answer = await here.ask("PUT", "/user", body, bearer=alice.access_token)
+    assert answer.status_code == (200 if depth < 400 else 400)
+    assert (await here.refresh(alice.refresh_token)).status_code == 200

@@ -6,11 +6,7 @@ sending, callers (who asks), bodies and errors.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from sigma_app.embedded.supabase.auth import (
@@ -31,11 +27,10 @@ from sigma_app.embedded.supabase.auth.limits import Limits
 from sigma_app.embedded.supabase.auth.passwords import Passwords
 from sigma_app.embedded.supabase.auth.redirects import Redirects
 from sigma_app.embedded.supabase.auth.state import Auth
+from sigma_app.embedded.supabase.auth.unserved import Endpoint
 from sigma_app.embedded.supabase.gate import Service
 from sigma_app.embedded.supabase.keys import Keys
 from sigma_app.settings import Settings
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 _NO_SSO = unserved.disabled("saml_provider_disabled", "SAML 2.0 is disabled")
 _NO_OAUTH_SERVER = unserved.disabled("feature_disabled", "OAuth server is disabled")

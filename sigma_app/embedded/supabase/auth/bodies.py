@@ -17,6 +17,7 @@ from sigma_app.core.body import BodyTooLarge, read_body
 from sigma_app.embedded.supabase.auth.errors import AuthError
 
 _MOST = 1024 * 1024  # bytes
+_DEEPEST = 400  # levels: what is read here is written again further down the stack, which Python bounds at 1,000
 
 
 class Body(BaseModel):
@@ -72,11 +73,23 @@ def _parse(body: bytes) -> dict[str, Any] | None:
         )
         if not isinstance(given, dict | None):
             raise _bad(f"cannot unmarshal {type(given).__name__} into object")
+        if _is_deeper_than(given, _DEEPEST):
+            raise RecursionError
         return _without_lone_surrogates(given) if b"\\u" in body else given
     except RecursionError:
         raise _bad("exceeded max depth") from None
     except ValueError as error:
         raise _bad(str(error)) from None
+
+
+def _is_deeper_than(given: Any, levels: int) -> bool:
+    inside = [given]
+    for _ in range(levels):
+        nested = [each for each in inside if isinstance(each, dict | list)]
+        inside = [inner for each in nested for inner in (each.values() if isinstance(each, dict) else each)]
+        if not inside:
+            return False
+    return True
 
 
 def _without_lone_surrogates(given: Any) -> Any:

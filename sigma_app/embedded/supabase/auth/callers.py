@@ -22,7 +22,7 @@ from sigma_app.embedded.supabase.auth.users import User
 
 _BEARER = re.compile(r"bearer (\S+)", re.IGNORECASE)
 _ADMINISTRATORS = ("service_role", "supabase_admin")
-_NOBODY = str(UUID(int=0))
+_NO_SESSION = str(UUID(int=0))
 _UUID = re.compile(
     r"[0-9a-f]{32}|\{?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\}?", re.IGNORECASE | re.ASCII
 )
@@ -58,7 +58,7 @@ async def require_administrator(request: Request) -> None:
         `session_not_found`, `session_expired`.
     """
     claims = _claims(request)
-    if claims.get("session_id") not in (None, "", _NOBODY):
+    if _names_session(claims):
         caller = await _caller(claims)
         if caller.session and caller.session.is_over(auth_of(request).settings):
             raise AuthError(403, "session_expired", "Session is no longer valid")
@@ -98,7 +98,7 @@ async def _caller(claims: dict[str, Any]) -> Caller:
     if user_id is None:
         raise _bad_token("invalid claim: sub claim must be a UUID", status=400)
     session_id = None
-    if claims.get("session_id") not in (None, "", _NOBODY):
+    if _names_session(claims):
         session_id = _id_in(claims, "session_id")
         if session_id is None:
             raise _bad_token("invalid claim: session_id claim must be a UUID")
@@ -117,6 +117,10 @@ select {}, {} from auth.users
 left join auth.sessions as session on session.id = %s and session.user_id = users.id
 where users.id = %s
 """).format(users.COLUMNS, sessions.COLUMNS)
+
+
+def _names_session(claims: dict[str, Any]) -> bool:
+    return claims.get("session_id") not in (None, "", _NO_SESSION)
 
 
 def _id_in(claims: dict[str, Any], name: str, missing: str = "") -> UUID | None:

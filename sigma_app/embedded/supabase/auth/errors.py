@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 VERSION_HEADER = "X-Supabase-Api-Version"
 _NEWER_FORM = date(2024, 1, 1)  # clients of this version and later are told code and message
+_VERSION = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNEXPECTED = "Unexpected failure, please check server logs for more information"
 _TOO_SLOW = "Processing this request timed out, please retry after a moment."
 
@@ -57,7 +59,7 @@ def invalid(message: str) -> AuthError:
     return AuthError(400, "validation_failed", message)
 
 
-def answer(request: Request, error: AuthError, headers: dict[str, str] | None = None) -> Response:
+def _form(request: Request, error: AuthError, headers: dict[str, str] | None = None) -> Response:
     """The answer that `error` is, in the form of the request's version."""
     headers = {"x-sb-error-code": error.code} | (headers or {})
     if _wants_newer_form(request):
@@ -73,7 +75,7 @@ def answer(request: Request, error: AuthError, headers: dict[str, str] | None = 
 def _wants_newer_form(request: Request) -> bool:
     version = request.headers.get(VERSION_HEADER, "")
     try:
-        return len(version) == len("2024-01-01") and date.fromisoformat(version) >= _NEWER_FORM
+        return _VERSION.fullmatch(version) is not None and date.fromisoformat(version) >= _NEWER_FORM
     except ValueError:
         return False
 
@@ -81,26 +83,26 @@ def _wants_newer_form(request: Request) -> bool:
 async def _answer(request: Request, error: Exception) -> Response:
     match error:
         case AuthError():
-            return answer(request, error)
+            return _form(request, error)
         case OAuthError():
             return JSONResponse(error.body, 400)
         case HTTPException():  # as Go's router answers: a sentence for an unknown path, nothing for a wrong method
             text = "404 page not found\n" if error.status_code == 404 else ""
             return PlainTextResponse(text, error.status_code, headers=dict(error.headers or {}))
         case TooMany() | TooManyMails():
-            return answer(request, AuthError(error.status, error.code, str(error)))
+            return _form(request, AuthError(error.status, error.code, str(error)))
         case Busy():
             busy = AuthError(error.status, "unexpected_failure", str(error))
-            return answer(request, busy, {"Retry-After": str(error.retry_after)})
+            return _form(request, busy, {"Retry-After": str(error.retry_after)})
         case DatabaseUnavailable():
-            return answer(request, AuthError(error.status, "unexpected_failure", str(error)), {"Retry-After": "1"})
+            return _form(request, AuthError(error.status, "unexpected_failure", str(error)), {"Retry-After": "1"})
         case psycopg.OperationalError():  # a statement or a wait for a lock took too long, or two waited for each other
-            return answer(request, AuthError(504, "request_timeout", _TOO_SLOW))
+            return _form(request, AuthError(504, "request_timeout", _TOO_SLOW))
         case psycopg.DataError():  # such as a NUL, or a role of 256 characters
-            return answer(request, invalid("A value cannot be stored"))
+            return _form(request, invalid("A value cannot be stored"))
     if not isinstance(error, ClientDisconnect):
         logger.error("Auth could not answer: %s", without_message(error))
-    return answer(request, AuthError(500, "unexpected_failure", _UNEXPECTED))
+    return _form(request, AuthError(500, "unexpected_failure", _UNEXPECTED))
 
 
 HANDLERS = dict.fromkeys(

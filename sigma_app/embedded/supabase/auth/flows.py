@@ -66,16 +66,36 @@ async def start(cursor: Cursor, challenge: Challenge, user_id: UUID, method: str
     """
     if not challenge.is_pkce:
         return
-    now = datetime.now(UTC)
     await cursor.execute(
-        """insert into auth.flow_state (id, user_id, auth_code, code_challenge_method, code_challenge,
-          provider_type, provider_access_token, provider_refresh_token, created_at, updated_at, authentication_method)
-        values (%s, %s, %s, %s, %s, %s, '', '', %s, %s, %s)""",
-        [
-            *(uuid4(), user_id, str(uuid4()), challenge.code_challenge_method.lower(), challenge.code_challenge),
-            *(provider or method, now, now, method),
-        ],
+        _START,
+        {
+            "id": uuid4(),
+            "user": user_id,
+            "code": str(uuid4()),
+            "challenge_method": challenge.code_challenge_method.lower(),
+            "challenge": challenge.code_challenge,
+            "provider": provider or method,
+            "method": method,
+            "now": datetime.now(UTC),
+        },
     )
+
+
+# Flows that nobody ended are taken away by those that begin, a few at a time.
+_START = """
+with old as (
+  delete from auth.flow_state where id in (
+    select id from auth.flow_state where created_at < %(now)s::timestamptz - interval '1 day'
+    limit 100 for update skip locked
+  )
+)
+insert into auth.flow_state (
+  id, user_id, auth_code, code_challenge_method, code_challenge, provider_type, provider_access_token,
+  provider_refresh_token, created_at, updated_at, authentication_method
+) values (
+  %(id)s, %(user)s, %(code)s, %(challenge_method)s, %(challenge)s, %(provider)s, '', '', %(now)s, %(now)s, %(method)s
+)
+"""
 
 
 async def issue_code(cursor: Cursor, user_id: UUID, method: str) -> str:

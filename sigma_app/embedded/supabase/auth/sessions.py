@@ -30,14 +30,14 @@ from sigma_app.settings import Settings
 _ALPHABET = string.ascii_lowercase + string.digits
 _TOKEN_LENGTH = 12
 
-AMR = SQL("""coalesce((
+# How a session was signed in to, the newest first: the claim `amr`.
+_AMR = SQL("""coalesce((
   select jsonb_agg(
     jsonb_build_object('method', authentication_method, 'timestamp', floor(extract(epoch from updated_at))::bigint)
     order by updated_at desc
   )
   from auth.mfa_amr_claims where session_id = session.id
 ), '[]') as amr""")
-"""How a row of `session` was signed in to, the newest first: the claim `amr`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def session_in(row: Mapping[str, Any]) -> Session:
 COLUMNS = SQL(
     "session.id as session_id, session.created_at as session_created_at, session.not_after,"
     " session.refreshed_at at time zone 'UTC' as session_refreshed_at, {}"
-).format(AMR)
+).format(_AMR)
 """What makes a `Session` of a row of `session`."""
 
 

@@ -48,10 +48,12 @@ async def sign_up(request: Request) -> Response:
     async with get_database().cursor(AUTH) as cursor:
         user = await register(auth, cursor, request, email, password_hash, body.data or {}, body)
         if user and user.is_confirmed:
+            if user.encrypted_password != password_hash:  # an older account, which this caller proved nothing of
+                raise _known()
             return JSONResponse(await sessions.issue(auth, cursor, request, user.id, "password"))
     if user is None:
         if auth.settings.auth_autoconfirm:
-            raise AuthError(422, "user_already_exists", "User already registered")
+            raise _known()
         return JSONResponse(_nobody(email, body.data or {}))
     unknown_to_caller = {"user_metadata": {}, "identities": []} if user.invited_at else {}
     return JSONResponse(user.as_json() | unknown_to_caller)
@@ -119,6 +121,10 @@ async def register(
         await flows.start(cursor, challenge, user.id, "email/signup", provider="email")
         await Sender(auth, cursor, request, pkce=challenge.is_pkce).send_confirmation(user)
     return await users.by_id(cursor, user.id)
+
+
+def _known() -> AuthError:
+    return AuthError(422, "user_already_exists", "User already registered")
 
 
 def _nobody(email: str, data: dict[str, Any]) -> dict[str, Any]:
