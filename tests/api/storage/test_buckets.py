@@ -154,7 +154,14 @@ async def test_buckets_are_listed_by_page_order_and_name(service):
     assert await names(search="_") == ["c_d"]
     assert await names(sortColumn="created_at") == ["b1", "a2", "a1", "c_d"]
     assert (await service.get(BUCKET)).json()[0]["type"] == "STANDARD"
-    for query in ({"limit": 0}, {"limit": "x"}, {"offset": -1}, {"sortColumn": "owner"}, {"sortOrder": "up"}):
+    for query in (
+        {"limit": 0},
+        {"limit": "x"},
+        {"offset": -1},
+        {"sortColumn": "owner"},
+        {"sortOrder": "up"},
+        {"search": "\0"},
+    ):
         assert (await service.get(BUCKET, params=query)).status_code == 400
 
 

@@ -12,9 +12,12 @@ import httpx
 import pytest
 
 from sigma_app.core import login
-from sigma_app.core.database import Database, serve_requests_from
-from sigma_app.embedded.supabase.storage import receiving
+from sigma_app.core.database import SERVICE, Database, serve_requests_from
+from sigma_app.embedded.supabase.storage import receiving, rows
+from sigma_app.embedded.supabase.storage.acting import acting
+from sigma_app.embedded.supabase.storage.actor import STRANGER
 from sigma_app.embedded.supabase.storage.content import Content
+from sigma_app.embedded.supabase.storage.names import Place
 from tests.api.storage.conftest import BUCKET, OBJECT
 from tests.api.storage.samples import PNG
 from tests.api.storage.served import served
@@ -108,6 +111,31 @@ async def test_the_same_bytes_come_and_go_at_once_and_nobody_loses_them(service,
         assert (await service.get(f"{OBJECT}/private/{number}")).content == contents[(number + 7) % 2]
 
 
+async def test_who_removes_the_last_row_waits_for_who_is_about_to_write_one(
+    supabase_app, service, buckets, storage_dir, files, owner
+):
+    """The same bytes come back at the very moment at which nobody seems to need them any more."""
+    content = Content(storage_dir)
+    waiting = "select from pg_locks where locktype = 'advisory' and not granted"
+
+    async def remove(digest: str) -> None:
+        async with content.changing() as change:
+            await change.remove([digest])
+
+    async with content.receive() as incoming:
+        await incoming.write(PNG)
+        await incoming.finish()
+        async with content.changing() as change, acting(SERVICE, "") as cursor:
+            await change.add(incoming, cursor)
+            removing = asyncio.create_task(remove(incoming.digest))
+            await asyncio.to_thread(until, lambda: removing.done() or owner.execute(waiting).rowcount)
+            row = rows.NewRow(Place("private", "a"), STRANGER, incoming.digest, {}, None)
+            await rows.write(cursor, row)
+        await removing
+    assert (await service.get(A)).content == PNG
+    assert len(files()) == 1
+
+
 async def test_of_many_who_write_one_name_one_is_kept(service, buckets, files, owner):
     contents = [bytes([number]) * 100 for number in range(12)]
     answers = await asyncio.gather(*(service.put(A, content=content) for content in contents))
@@ -171,12 +199,13 @@ async def test_it_is_swept_with_the_first_upload_of_a_process(supabase_app, serv
 async def test_while_the_database_is_away_it_says_so(service, buckets, connect, keys, supabase_app):
     async with Database("postgresql://nobody@127.0.0.1:1/none") as away:
         with serve_requests_from(away):
-            for answer in (
-                await service.get(A),
-                await service.post(A, content=PNG),
-                await service.get(BUCKET),
-                await service.post(f"{OBJECT}/list/private", json={"prefix": ""}),
-            ):
+            asked = (
+                service.get(A),
+                service.post(A, content=PNG),
+                service.get(BUCKET),
+                service.post(f"{OBJECT}/list/private", json={"prefix": ""}),
+            )
+            for answer in await asyncio.gather(*asked):
                 assert answer.status_code == 503
                 assert answer.json()["message"] == "The connection to the database timed out"
             assert (await service.get("/storage/v1/health")).json() == {"healthy": False}

@@ -39,22 +39,16 @@ def asker(request: Request, secret: str) -> Asker:
     Raises:
         StorageError: the token is none, or its time is over.
     """
-    authorization = request.headers.get("authorization")
-    if authorization is None:  # where the gate lets everybody through: as elsewhere, the key counts as a token
-        token = request.headers.get("apikey") or request.query_params.get("apikey")
-    else:
-        token = tokens.bearer(authorization)
-    if authorization is None and not token:
-        raise errors.invalid_request("headers must have required property 'authorization'", error="Error")
     try:
-        claims = tokens.read(token or "", secret)
+        claims = tokens.read(_token(request), secret)
     except jwt.InvalidTokenError as error:
         raise errors.access_denied(words(error)) from None
     role = claims.get("role") or ANONYMOUS.role
     subject = claims.get("sub")
     if not isinstance(role, str) or "\0" in role:
         raise errors.access_denied("Access denied: Invalid role")
-    return Asker(Actor(role, json.dumps(claims)), subject if isinstance(subject, str) else None)
+    is_subject = isinstance(subject, str) and "\0" not in subject
+    return Asker(Actor(role, json.dumps(claims)), subject if is_subject else None)
 
 
 def asker_or_stranger(request: Request, secret: str) -> Asker:
@@ -71,6 +65,21 @@ def as_owner(subject: str | None) -> UUID | None:
         return UUID(subject) if subject else None
     except ValueError:
         return None
+
+
+def _token(request: Request) -> str:
+    """What came behind "Bearer". Where the gate asks for no key it adds no token either: there the key counts as one.
+
+    Raises:
+        StorageError: nothing came.
+    """
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        return tokens.bearer(authorization) or authorization
+    key = request.headers.get("apikey") or request.query_params.get("apikey")
+    if not key:
+        raise errors.invalid_request("headers must have required property 'authorization'", error="Error")
+    return key
 
 
 def words(error: jwt.InvalidTokenError) -> str:

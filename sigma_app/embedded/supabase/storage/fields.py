@@ -43,7 +43,7 @@ class Fields:
             value = "true" if value else "false"
         if isinstance(value, int | float):
             value = str(value)
-        if not isinstance(value, str):
+        if not isinstance(value, str) or "\0" in value:
             self._refuse(name, "must be string")
         if among and value not in among:
             self._refuse(name, "must be equal to one of the allowed values")
