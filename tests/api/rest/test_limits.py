@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from sigma_app.core.database import Database, serve_requests_from
+from sigma_app.core.database import Database
 from sigma_app.embedded.supabase import app
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fresh_rows")]
@@ -60,15 +60,15 @@ async def test_a_body_that_is_too_large(rest):
 async def test_a_database_that_is_away(settings, keys, monkeypatch):
     monkeypatch.setattr("sigma_app.core.database.WAIT_SECONDS", 0.2)
     async with Database("postgresql://nobody@127.0.0.1:1/nothing") as database:
-        with serve_requests_from(database):
-            transport = httpx.ASGITransport(Starlette(routes=app.routes(settings, keys)))
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:3000/rest/v1") as client:
-                client.headers["apikey"] = keys.anon
-                answer = await client.get("/leads")
-                assert (answer.status_code, answer.json()["code"]) == (503, "PGRST002")
-                assert answer.headers["retry-after"] == "1"
-                refused = await client.get("/leads", headers={"authorization": "Bearer x.y"})
-                assert refused.status_code == 401
+        monkeypatch.setattr("sigma_app.core.database._serving", database)  # the module's own serves again afterwards
+        transport = httpx.ASGITransport(Starlette(routes=app.routes(settings, keys)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:3000/rest/v1") as client:
+            client.headers["apikey"] = keys.anon
+            answer = await client.get("/leads")
+            assert (answer.status_code, answer.json()["code"]) == (503, "PGRST002")
+            assert answer.headers["retry-after"] == "1"
+            refused = await client.get("/leads", headers={"authorization": "Bearer x.y"})
+            assert refused.status_code == 401
 
 
 async def test_a_connection_that_breaks(rest, owner):
