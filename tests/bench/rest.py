@@ -24,7 +24,7 @@ from tests.bench.load import MARKER, Job, Outcome, run
 from tests.bench.machine import Cores, children_on, cores
 from tests.bench.processes import contender
 from tests.bench.report import Bar, Ratio, Report, Row
-from tests.bench.rounds import WARM_UP_SECONDS, Turn, interleaved, sample
+from tests.bench.rounds import WARM_UP_SECONDS, Turn, interleaved, metered, postmaster, sample
 from tests.bench.scratch import scratch_cluster
 from tests.conftest import settings_for
 
@@ -34,6 +34,7 @@ BARE = "bare ASGI + psycopg"
 PIPELINE = "bare, in pipeline mode"
 REST = "/rest/v1"
 _MARKERS = {BARE: "bare", PIPELINE: "pipeline", REST: "rest"}
+_DETAILS = {"p50 ms": "p50_ms", "p99 ms": "p99_ms", "server CPU µs": "server_us", "Postgres CPU µs": "postgres_us"}
 _STATUSES = {"GET": "200", "PATCH": "204", "POST": "201"}
 
 
@@ -74,7 +75,7 @@ def _turns(
         for method in _STATUSES:
             request, body = _request(method, person, keys.anon, token)
             job = Job("request", running.port, seconds, marker=_MARKERS[name], request=request, body=body)
-            turns[f"{method} {name}"] = _turn(job, where)
+            turns[f"{method} {name}"] = metered(_turn(job, where), running.pid, postmaster(owner_url))
     return turns
 
 
@@ -134,7 +135,7 @@ def _report(outcomes: Mapping[str, list[Outcome]], where: Cores) -> Report:
             Ratio(other, rates[title].over(rates[f"{method} {other}"]), BAR if (name, other) == (REST, BARE) else None)
             for other in references
         ]
-        details = {f"{part} ms": sample(outcomes[title], f"{part}_ms") for part in ("p50", "p99")}
+        details = {column: sample(outcomes[title], part) for column, part in _DETAILS.items()}
         return Row(title, rates[title], "/s", ratios=ratios, details=details)
 
     rows = [row(method, name) for method in _STATUSES for name in _MARKERS]

@@ -106,7 +106,7 @@ def queries(draw) -> tuple[list[tuple[str, str]], str, list]:
     max_examples=120,
     deadline=None,
     database=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
 )
 @given(rows=ROWS, query=queries())

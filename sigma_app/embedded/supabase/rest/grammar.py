@@ -1,4 +1,4 @@
-"""The grammar of PostgREST's parameters: fields with JSON paths, conditions, logic trees, orders, selections.
+"""The grammar of PostgREST's parameters: fields, conditions, logic trees, orders, selections.
 
 Each function reads one thing from a `Scanner` and leaves it behind what it read; PostgREST's own grammar is in its
 source, ApiRequest/QueryParams.hs.
@@ -9,22 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 
-from sigma_app.embedded.supabase.rest.errors import unparsable
-
-MOST_NESTED = 100  # trees in trees, steps into JSON; each costs Postgres' parser and ours a piece of the stack
+from sigma_app.embedded.supabase.rest.scanner import (
+    FIELD,
+    MOST_NESTED,
+    WORDS,
+    Scanner,
+    Step,
+    field_name,
+    json_path,
+    quoted_value,
+)
 
 QUANTIFIED = ("eq", "gte", "gt", "lte", "lt", "like", "ilike", "match", "imatch")
 SIMPLE = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
 
-_FIELD = "field name (* or [a..z0..9_$])"
 _QUANTIFIED = re.compile(rf"({'|'.join(QUANTIFIED)})(?:\((any|all)\))?\.")
 _SIMPLE = re.compile(rf"({'|'.join(SIMPLE)})\.")
 _TRILEAN = re.compile(r"null|not_null|true|false|unknown", re.IGNORECASE)
-_WORDS = re.compile(r"[\w $]+")
-_JSON_KEY = re.compile(r"[^(\-:.,>)]+")
-_INDEX = re.compile(r"-?[0-9]+(?=->|::|[.,)]|\Z)")
 _GROUP = re.compile(r"[ \t]*(not\.)?(and|or)[ \t]*\([ \t]*")
 _DIRECTION = re.compile(r"\.(asc|desc)")
 _NULLS = re.compile(r"\.(nullsfirst|nullslast)")
@@ -32,15 +34,6 @@ _ALIAS = re.compile(r":(?!:)")
 _COUNT = re.compile(r"\(\)(?:::[\w $]+)?")
 _AGGREGATE = re.compile(r"\.(?:sum|avg|count|max|min)\(\)(?:::[\w $]+)?")
 _JOIN = re.compile(r"(?:left|inner)(?![\w$])")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step into JSON: `->key` or `->>key`, or with a number."""
-
-    as_text: bool
-    key: str
-    is_index: bool
 
 
 @dataclass(frozen=True)
@@ -107,129 +100,6 @@ class Embed:
     name: str
     alias: str | None
     hint: str | None
-
-
-class Scanner:
-    """A text, and how far it was read."""
-
-    def __init__(self, text: str, what: str, before: str = ""):
-        """`what` names it in errors; `before` is read ahead of it, and counts there as its beginning."""
-        self.text = before + text
-        self.at = 0
-        self._shown = text
-        self._what = what
-
-    @property
-    def next(self) -> str:
-        """The character that comes, or "" at the end."""
-        return self.text[self.at : self.at + 1]
-
-    def take(self, text: str) -> bool:
-        """Read `text` if it comes now."""
-        if self.text.startswith(text, self.at):
-            self.at += len(text)
-            return True
-        return False
-
-    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Read what `pattern` matches, if it does."""
-        found = pattern.match(self.text, self.at)
-        if found:
-            self.at = found.end()
-        return found
-
-    def skip_blanks(self) -> None:
-        """Read spaces and tabs."""
-        while self.next in (" ", "\t") and self.next:
-            self.at += 1
-
-    def until(self, ends: str) -> str:
-        """Read up to one of the characters `ends`, or to the end."""
-        start = self.at
-        while self.at < len(self.text) and self.text[self.at] not in ends:
-            self.at += 1
-        return self.text[start : self.at]
-
-    def rest(self) -> str:
-        """Read all that is left."""
-        found, self.at = self.text[self.at :], len(self.text)
-        return found
-
-    def expect(self, text: str) -> None:
-        """Read `text`, which must come now."""
-        if not self.take(text):
-            self.fail(f'"{text}"')
-
-    def fail(self, expected: str, at: int | None = None) -> NoReturn:
-        """Refuse the text, because `expected` was to come."""
-        at = self.at if at is None else at
-        found = f'"{self.text[at]}"' if at < len(self.text) else "end of input"
-        raise unparsable(self._what, self._shown, at + 1, f"unexpected {found} expecting {expected}")
-
-
-def quoted_value(scanner: Scanner) -> str | None:
-    """A text in double quotes, where a backslash takes the next character as it is; None if there is none."""
-    at, text = scanner.at + 1, scanner.text
-    if scanner.next != '"':
-        return None
-    found = []
-    while at < len(text) and text[at] != '"':
-        at += text[at] == "\\"
-        found.append(text[at : at + 1])
-        at += 1
-    if at >= len(text):
-        return None
-    scanner.at = at + 1
-    return "".join(found)
-
-
-def field_name(scanner: Scanner) -> str:
-    """A column's name: letters, digits, `_`, `$`, blanks inside, dashes that begin no arrow; or anything in quotes."""
-    found = quoted_value(scanner)
-    if found is not None:
-        return found
-    if scanner.next == '"':
-        scanner.fail('"\\"" or any character', len(scanner.text))
-    parts = []
-    while True:
-        part = scanner.match(_WORDS)
-        if not part:
-            scanner.fail("letter or digit" if parts else _FIELD)
-        parts.append(part.group().strip())
-        if scanner.next != "-" or scanner.text.startswith("->", scanner.at):
-            return "-".join(parts)
-        scanner.at += 1
-
-
-def json_path(scanner: Scanner) -> Sequence[Step]:
-    """Arrows into JSON; none at all, too."""
-    steps: list[Step] = []
-    while scanner.text.startswith("->", scanner.at):
-        if len(steps) == MOST_NESTED:
-            scanner.fail(f"at most {MOST_NESTED} steps")
-        as_text = scanner.take("->>") or not scanner.take("->")
-        if index := scanner.match(_INDEX):
-            steps.append(Step(as_text, index.group(), is_index=True))
-        elif scanner.next == "-":
-            scanner.fail("digit", scanner.at + 1)
-        else:
-            steps.append(Step(as_text, _json_key(scanner), is_index=False))
-    return steps
-
-
-def _json_key(scanner: Scanner) -> str:
-    found = quoted_value(scanner)
-    if found is not None:
-        return found
-    parts = []
-    while True:
-        part = scanner.match(_JSON_KEY)
-        if not part:
-            scanner.fail('"-", digit or any non reserved character different from: .,>()')
-        parts.append(part.group().strip())
-        if scanner.next != "-" or scanner.text.startswith("->", scanner.at):
-            return "-".join(parts)
-        scanner.at += 1
 
 
 def field_path(scanner: Scanner) -> tuple[Sequence[str], Sequence[Step]]:
@@ -354,7 +224,7 @@ def logic_tree(scanner: Scanner, depth: int = 0) -> Tree:
 def _leaf(scanner: Scanner) -> Filter:
     scanner.skip_blanks()
     if scanner.next in ("", "(", ")", ","):
-        scanner.fail(f"{_FIELD}, negation operator (not) or logic operator (and, or)")
+        scanner.fail(f"{FIELD}, negation operator (not) or logic operator (and, or)")
     column, path = field_name(scanner), json_path(scanner)
     scanner.skip_blanks()
     if not scanner.take("."):
@@ -419,7 +289,7 @@ def _selected(scanner: Scanner, depth: int) -> Selected | Embed:
     scanner.skip_blanks()
     cast = None
     if scanner.take("::"):
-        written = scanner.match(_WORDS)
+        written = scanner.match(WORDS)
         if not written:
             scanner.fail("letter or digit")
         cast = written.group().strip()

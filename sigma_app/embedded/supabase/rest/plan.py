@@ -33,6 +33,8 @@ class Plan:
     answer: Callable[[Result], Answer]
     checks: Sequence[Check] = ()
     """Each raises a Refusal where nothing may be saved."""
+    commits_apart: bool = False
+    """Whether the commit is a message of its own even if nothing may undo it."""
     estimate: Bound | None = None
     """An EXPLAIN of all the rows, where their number is to be estimated."""
     most_counted: int | None = None

@@ -14,7 +14,6 @@ from sigma_app.embedded.supabase.rest.grammar import (
     Embed,
     Filter,
     Order,
-    Scanner,
     Selected,
     Tree,
     columns,
@@ -26,6 +25,7 @@ from sigma_app.embedded.supabase.rest.grammar import (
     logic_tree,
     ordering,
 )
+from sigma_app.embedded.supabase.rest.scanner import Scanner
 
 _RESERVED = ("select", "columns", "on_conflict")
 _LAST_WORDS = ("order", "limit", "offset", "and", "or")

@@ -60,7 +60,8 @@ def plan(request: Request, catalog: Catalog, table: Table, query: Query, most_ro
         rows = f"SELECT 1 FROM {table.full}{sql.where(source, query, counted)}"
         estimate = statement(catalog, f"EXPLAIN (FORMAT JSON) {rows}", counted)
         most_counted = most_rows if request.preferences.count == "estimated" else None
-    return Plan(statement(catalog, text, values), False, answer, checks(form), estimate, most_counted)
+    found = statement(catalog, text, values)
+    return Plan(found, False, answer, checks(form), estimate=estimate, most_counted=most_counted)
 
 
 def _count(rows: str, how: str | None, most_rows: int | None) -> tuple[str, str]:

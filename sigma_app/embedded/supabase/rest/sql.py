@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from sigma_app.embedded.supabase.rest.catalog import Catalog, Rows, quoted
 from sigma_app.embedded.supabase.rest.errors import Refusal, no_such_column
-from sigma_app.embedded.supabase.rest.grammar import Embed, Filter, Operation, Order, Selected, Step, Tree
+from sigma_app.embedded.supabase.rest.grammar import Embed, Filter, Operation, Order, Selected, Tree
 from sigma_app.embedded.supabase.rest.media import Form
 from sigma_app.embedded.supabase.rest.query import Query
 from sigma_app.embedded.supabase.rest.ranges import Page
+from sigma_app.embedded.supabase.rest.scanner import Step
 
 # fmt: off
 _OPERATORS = {

@@ -60,7 +60,7 @@ async def exchange(
     statements = [settings(request, identity, plan.writes, seconds), plan.statement]
     if plan.estimate:
         statements.append(plan.estimate)
-    results = await ask(database, identity, statements, approve if plan.checks else None)
+    results = await ask(database, identity, statements, approve if plan.checks or plan.commits_apart else None)
     return Result.of(results[1]), _estimated(results[2]) if plan.estimate else None
 
 
