@@ -1,3 +1,5 @@
 -- Nobody is told of changed tables any more.
 
-select 1;
+drop event trigger if exists tell_of_dropped_tables;
+drop event trigger if exists tell_of_changed_tables;
+drop function sigma.tell_of_changed_tables;

@@ -3,15 +3,18 @@
 Its doors share one pool of connections of the login role, which owns nothing. `transaction` gives a SQLModel session,
 `cursor` a psycopg one; `run` sends a few statements as one message, for the hot paths. In all the role and the
 JWT claims are local to the transaction (`set_config(…, true)`), so row level security judges every
-statement, a pooled connection carries nothing over, and a transaction pooler may sit between.
+statement, a pooled connection carries nothing over, and a transaction pooler may sit between. `exchange` is the same
+for whoever writes that first statement: a REST server, whose every request has settings of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import select
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, LiteralString, NamedTuple
@@ -19,20 +22,25 @@ from uuid import UUID
 
 import psycopg
 from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
+from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
-from psycopg.sql import SQL, Literal
+from psycopg.sql import SQL, Identifier, Literal
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler
+from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler, session_address
 from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.exchange import Bound, Prepared, exchange
+
+logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 3.0  # for a free connection; a visitor reads "please try again" rather than wait longer
 RECONNECT_SECONDS = 1.0  # then the pool gives up, and the next request makes it try again at once
 _BECOME = SQL("select set_config('role', {role}, true), set_config('request.jwt.claims', {claims}, true)")
+_BEGIN, _COMMIT = Bound("begin"), Bound("commit")
 _GONE = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
 
 
@@ -61,6 +69,10 @@ class _PooledConnection(AsyncConnection):
     With `close_returns` alone psycopg 3.3's `close()` does nothing on a connection that broke, and the
     pool would be one short for ever after.
     """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.prepared = Prepared()
 
     async def close(self) -> None:
         if self.closed and (pool := getattr(self, "_pool", None)):
@@ -92,6 +104,8 @@ class Database:
             url: the login's address, from `core.login.login_url`.
             pool_size: the most connections that this process holds.
         """
+        self._url = url
+        self._listeners: set[asyncio.Task[None]] = set()
         self._pool: AsyncConnectionPool[_PooledConnection] = AsyncConnectionPool(
             url,
             min_size=min(2, pool_size),
@@ -123,6 +137,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; waits a moment for those in use."""
+        for listener in self._listeners:
+            listener.cancel()
+        await asyncio.gather(*self._listeners, return_exceptions=True)
         await self._engine.dispose()
         await self._pool.close(timeout=WAIT_SECONDS)
 
@@ -208,8 +225,54 @@ class Database:
                 raise
             await connection.commit()
 
+    async def exchange(
+        self, *statements: Bound, approve: Callable[[Sequence[PGresult]], None] | None = None
+    ) -> Sequence[PGresult]:
+        """Run statements in one transaction, sent together, their values bound by the server; the first says who asks.
+
+        Args:
+            statements: whose first sets the role and the claims, with `set_config(…, true)`.
+            approve: sees the results before they are committed, and raises where they must not be. Costs a round trip.
+
+        Returns:
+            The results, each value the bytes that Postgres wrote (text format).
+
+        Raises:
+            psycopg.Error: what Postgres said, or the driver of a value it cannot send; nothing was saved.
+            DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
+        """
+        async with self._connection() as connection:
+            try:
+                return await _exchange(connection, statements, approve)
+            except psycopg.errors.InvalidSqlStatementName:
+                # After a rollback psycopg deallocates all that a connection has prepared, ours included.
+                connection.prepared.forget_all()
+                return await _exchange(connection, statements, approve)
+
+    def listen(self, channel: LiteralString, heard: Callable[[str], None]) -> None:
+        """Call `heard` with the payload of every NOTIFY on `channel`, until `close()`, over a connection of its own.
+
+        One that breaks is opened again; then, and at first, `heard` gets "", since something may have been missed.
+        """
+        task = asyncio.get_running_loop().create_task(self._listen(channel, heard))
+        self._listeners.add(task)
+        task.add_done_callback(self._listeners.discard)
+
+    async def _listen(self, channel: LiteralString, heard: Callable[[str], None]) -> None:
+        while True:
+            with suppress(psycopg.Error):
+                async with await AsyncConnection.connect(
+                    session_address(self._url), autocommit=True, connect_timeout=CONNECT_SECONDS
+                ) as connection:
+                    await connection.execute(SQL("listen {}").format(Identifier(channel)))
+                    heard("")
+                    async for notice in connection.notifies():
+                        heard(notice.payload)
+            logger.info("The connection that listens for %s broke; it is opened again.", channel)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self) -> AsyncIterator[_PooledConnection]:
         """A connection of the pool, and one class of error for every way in which there is none."""
         try:
             connection = await self._pool.getconn()
@@ -228,6 +291,23 @@ class Database:
         connection = await self._pool.getconn()
         await connection.set_autocommit(False)  # SQLAlchemy leaves BEGIN to the driver
         return connection
+
+
+async def _exchange(
+    connection: _PooledConnection, statements: Sequence[Bound], approve: Callable[[Sequence[PGresult]], None] | None
+) -> Sequence[PGresult]:
+    prepared = connection.prepared if connection.prepare_threshold is not None else None
+    end = [_COMMIT] if approve is None else []
+    try:
+        _, *results = await exchange(connection, [_BEGIN, *statements, *end], prepared)
+        if approve is not None:
+            approve(results)
+            await connection.commit()
+    except BaseException:
+        if not connection.closed:
+            await connection.rollback()
+        raise
+    return results[: len(statements)]
 
 
 _BECOME_IN_SESSION = text("select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)")

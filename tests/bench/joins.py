@@ -10,7 +10,6 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -19,11 +18,11 @@ from sigma_app.core.login import login_url
 from sigma_app.features.waitlist.consent import CONSENT_VERSION
 from tests.bench.contenders import ANONYMOUS_CLAIMS, POOL_SIZE
 from tests.bench.load import LANDING_PATH, REFERRER, Job, Outcome, run
-from tests.bench.machine import Cores, children_on, cores, cpu_seconds
+from tests.bench.machine import Cores, children_on, cores
 from tests.bench.pgbench import Pgbench
 from tests.bench.processes import contender
 from tests.bench.report import Bar, Ratio, Report, Row
-from tests.bench.rounds import WARM_UP_SECONDS, Turn, interleaved, over_http, sample
+from tests.bench.rounds import WARM_UP_SECONDS, Turn, interleaved, metered, over_http, postmaster, sample
 from tests.sigma import Sigma
 
 ROUNDS = 7
@@ -75,49 +74,26 @@ def _turns(
     stack: ExitStack, sigma: Sigma, owner_url: str, scratch: Path, where: Cores, seconds: float
 ) -> Mapping[str, Turn]:
     variables = {"DATABASE_URL": login_url(owner_url), "BENCH_CONSENT_VERSION": CONSENT_VERSION}
-    postgres = _postmaster(owner_url)
+    postgres = postmaster(owner_url)
 
     def served(module: str, name: str, **more: str) -> Turn:
         log = scratch / f"{module}.log"
         running = stack.enter_context(contender(module, log, where.servers, variables | more))
         turn = over_http("join", running.port, seconds, where.load, _MARKERS.get(name, "noop"))
-        return _metered(turn, running.pid, postgres)
+        return metered(turn, running.pid, postgres)
 
     assert sigma.process is not None
     http = over_http("join", sigma.port, seconds, where.load, _MARKERS[HTTP])
     pgbench = Pgbench(variables["DATABASE_URL"], scratch, VISITORS, seconds, where.servers, _MARKERS[PGBENCH])
     return {
-        PGBENCH: _metered(pgbench, None, postgres),
+        PGBENCH: metered(pgbench, None, postgres),
         BARE: served("bare", BARE),
         PIPELINE: served("bare", PIPELINE, BENCH_PIPELINE="1"),
         FASTAPI: served("fastapi_sqlmodel", FASTAPI),
-        HTTP: _metered(http, sigma.process.pid, postgres),
-        SOCKET: _metered(_over_socket(sigma.port, seconds, where), sigma.process.pid, postgres),
+        HTTP: metered(http, sigma.process.pid, postgres),
+        SOCKET: metered(_over_socket(sigma.port, seconds, where), sigma.process.pid, postgres),
         NO_OP: served("noop", NO_OP),
     }
-
-
-def _postmaster(owner_url: str) -> int:
-    with psycopg.connect(owner_url) as owner:
-        (directory,) = owner.execute("show data_directory").fetchone() or ("",)
-    return int(Path(directory, "postmaster.pid").read_text().splitlines()[0])
-
-
-def _metered(turn: Turn, server: int | None, postgres: int) -> Turn:
-    """`turn`, with what the serving process and Postgres computed for one join."""
-
-    def spent() -> tuple[float, float]:
-        return (cpu_seconds(server) if server else 0.0), cpu_seconds(postgres, with_children=True)
-
-    def measured(name: str) -> Outcome:
-        before = spent()
-        outcome = turn(name)
-        serving, database = (
-            1e6 * (after - earlier) / outcome.answers for earlier, after in zip(before, spent(), strict=True)
-        )
-        return replace(outcome, server_us=serving, postgres_us=database)
-
-    return measured
 
 
 def _over_socket(port: int, seconds: float, where: Cores) -> Turn:

@@ -25,6 +25,7 @@ from tests.sigma import PROJECT_ROOT, clean_environment
 
 LANDING_PATH = "/"
 REFERRER = "https://news.example.com/item"
+MARKER = "MARKER"  # in the body of a "request"
 PATIENCE_SECONDS = 30  # for the last answers, after the time is up
 
 _BROWSER = (
@@ -39,7 +40,7 @@ class Job:
     """What a load generator is asked to do."""
 
     kind: str
-    """"page", "join", "socket", or one of `signers.KINDS`."""
+    """"page", "join", "socket", one of `signers.KINDS`, or "request": `request`, as it is."""
     port: int
     seconds: float
     visitors: int = 16
@@ -53,6 +54,10 @@ class Job:
     """Signers: the login's address."""
     directory: str = ""
     """Signers: where the keys lie."""
+    request: str = ""
+    """"request": its first line and its headers, without the body's length."""
+    body: str = ""
+    """"request": its body; MARKER in it is another word each time."""
 
 
 @dataclass
@@ -191,6 +196,8 @@ class HttpVisitor(asyncio.Protocol, Visitor):
         self._asked += 1
         if self._job.kind == "join":
             request = join_request(self._job.port, f"{self._job.marker}-{self._number}-{self._asked}@example.com")
+        elif self._job.kind == "request":
+            request = any_request(self._job, f"{self._job.marker}-{self._number}-{self._asked}")
         else:
             request = page_request(self._job.port)
         self._asked_at = time.perf_counter()
@@ -198,7 +205,7 @@ class HttpVisitor(asyncio.Protocol, Visitor):
 
     def _read_head(self, head: bytes) -> None:
         head = head.lower()
-        length = head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
+        length = b"0" if head[9:12] == b"204" else head.partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
         if not length:
             self._fail(f"An answer without a length: {head!r}")
         self._missing = int(length or 0)
@@ -231,6 +238,13 @@ def join_form(port: int, email: str) -> dict[str, str]:
     landing_url = f"http://127.0.0.1:{port}{LANDING_PATH}"
     named = {"email": email, "attempt": "hero-1767225600000", "landing_url": landing_url, "referrer": REFERRER}
     return named | {"elapsed_ms": "5200", "company_website": ""}
+
+
+def any_request(job: Job, word: str) -> bytes:
+    """What the job says, with `word` in its body."""
+    body = job.body.replace(MARKER, word)
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    return f"{job.request}\r\nHost: 127.0.0.1:{job.port}\r\n{length}\r\n{body}".encode()
 
 
 def page_request(port: int) -> bytes:

@@ -1,0 +1,1 @@
+"""PostgREST's API, as the embedded Supabase serves it."""
