@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.pq.abc import PGresult
 from starlette.types import Send
 
-from sigma_app.embedded.supabase.rest.errors import Refusal
+from sigma_app.embedded.supabase.rest.errors import Refusal, is_header
 
 _VARY = "Accept, Prefer, Range"
 
@@ -92,14 +92,10 @@ def _headers(text: bytes | None) -> dict[str, str]:
     found: Any = _json(text) if text else []
     items = found if isinstance(found, list) else [found]
     pairs = [pair for item in items for pair in (item.items() if isinstance(item, dict) else [("", item)])]
-    if not all(name and isinstance(value, str) and _is_header(name + value) for name, value in pairs):
+    if not all(name and isinstance(value, str) and is_header(name, value) for name, value in pairs):
         message = "response.headers guc must be a JSON array composed of objects with a single key and a string value"
         raise Refusal("PGRST111", 500, message)
     return {name.lower(): value for name, value in pairs}
-
-
-def _is_header(text: str) -> bool:
-    return not any(character in text for character in "\r\n\0")
 
 
 def _status(text: bytes | None) -> int | None:

@@ -7,6 +7,7 @@ Sigma's own documentation shows.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import psycopg
 
 JSON_TYPE = "application/json; charset=utf-8"
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Refusal(Exception):
@@ -204,14 +206,22 @@ def _written_by_hand(message: str, detail: str | None) -> Refusal:
             f"Invalid JSON value for DETAIL: '{detail}'" if detail else "DETAIL is missing in the RAISE statement",
             "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'.",
         )
+    headers = {str(name).lower(): str(value) for name, value in answer["headers"].items()}
+    if not all(is_header(name, value) for name, value in headers.items()):
+        return _unreadable(f"Invalid JSON value for DETAIL: '{detail}'", "'headers' has what no header can have.")
     return Refusal(
         str(said["code"]),
         _http_status(str(answer["status"])),
         str(said["message"]),
         details=said.get("details"),
         hint=said.get("hint"),
-        headers={str(name).lower(): str(value) for name, value in answer["headers"].items()},
+        headers=headers,
     )
+
+
+def is_header(name: str, value: str) -> bool:
+    """Whether a field of a name and a value may go out (RFC 9110, 5.1 and 5.5)."""
+    return bool(_TOKEN.fullmatch(name)) and not any(character in value for character in "\r\n\0")
 
 
 def _unreadable(details: str, hint: str) -> Refusal:
