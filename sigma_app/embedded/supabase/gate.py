@@ -1,6 +1,7 @@
 """What stands before all three services: the API key, and the answers that browsers of other origins may read.
 
-The key only opens the gate; who somebody is says their bearer token, and where there is none, the key's own.
+The key only opens the gate; who somebody is says their bearer token, and where there is none, the key's own. A service
+that asks for a token itself may do without a key.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Service:
     app: ASGIApp
     open_paths: Sequence[str] = ()
     """The beginnings of paths, below where it is mounted, that need no key."""
+    token_suffices: bool = False
+    """Whether a request that brings an Authorization header needs no key, as Supabase's gateway has it for storage."""
     exposed_headers: Sequence[str] = ()
     """What scripts of other origins may read of an answer's headers."""
 
@@ -44,6 +47,7 @@ class Gate:
         """Stand before `service`."""
         self._app = service.app
         self._open = tuple(service.open_paths)
+        self._token_suffices = service.token_suffices
         self._known = frozenset((keys.anon, keys.service_role))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,11 +57,12 @@ class Gate:
             await self._app(scope, receive, send)
             return
         key = _key(scope)
-        if key not in self._known:
+        has_token = any(name == b"authorization" for name, _ in scope["headers"])
+        if key not in self._known and not (self._token_suffices and has_token and not key):
             refusal = JSONResponse(_OTHER_KEY if key else _NO_KEY, 401)
             await refusal(scope, receive, send)
             return
-        if not any(name == b"authorization" for name, _ in scope["headers"]):
+        if not has_token:
             scope = {**scope, "headers": [*scope["headers"], (b"authorization", f"Bearer {key}".encode())]}
         await self._app(scope, receive, send)
 

@@ -29,6 +29,14 @@ from sigma_app.embedded.supabase.storage.signing import Signer
 from sigma_app.embedded.supabase.storage.uploads import Uploads
 from sigma_app.settings import Settings
 
+_OPEN_PATHS = (
+    "/object/public/",
+    "/object/sign/",
+    "/object/upload/sign/",
+    "/object/info/public/",
+    "/render/image/",
+    "/status",
+)
 _CLOSED_REQUEST = 499  # nobody reads it
 logger = logging.getLogger(__name__)
 
@@ -63,7 +71,8 @@ def service(settings: Settings, keys: Keys) -> Service:
     app.router.redirect_slashes = False
     return Service(
         app,
-        open_paths=("/object/public/", "/object/sign/", "/object/upload/sign/", "/object/info/public/"),
+        open_paths=_OPEN_PATHS,
+        token_suffices=True,
         exposed_headers=("Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag"),
     )
 
