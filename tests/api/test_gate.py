@@ -71,6 +71,16 @@ async def test_browsers_of_any_origin_may_ask_and_read(connect, keys, path):
     assert "PATCH" in preflight.headers["access-control-allow-methods"]
     assert "prefer" in preflight.headers["access-control-allow-headers"]
 
+    from_the_web = await connect(**asks, **{"access-control-request-private-network": "true"}).options(path)
+    assert from_the_web.status_code in (200, 204)
+
     refused = await connect(origin="https://elsewhere.example").get(path)
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["/auth/v1/a%0Ab", "/rest/v1/a%0Ab", "/storage/v1/a%0Ab"])
+async def test_a_path_with_a_line_break_is_the_services_own(connect, keys, path):
+    answer = await connect(apikey=keys.anon, origin="https://elsewhere.example").get(path)
+    assert answer.status_code == 404
+    assert answer.headers["access-control-allow-origin"] == "*"

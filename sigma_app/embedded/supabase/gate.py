@@ -6,12 +6,14 @@ that asks for a token itself may do without a key.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sigma_app.embedded.supabase.keys import Keys
@@ -74,8 +76,16 @@ def guarded(service: Service, keys: Keys) -> ASGIApp:
         allow_origins=["*"],
         allow_methods=_METHODS,
         allow_headers=["*"],
+        allow_private_network=True,  # a page of the web may ask a Sigma on its visitor's machine
         expose_headers=tuple(service.exposed_headers),
     )
+
+
+def with_line_breaks(*routes: Mount | Route) -> list[BaseRoute]:
+    """`routes`, for which a line break is a character as any other: Starlette's own pattern of a path ends at one."""
+    for route in routes:
+        route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
+    return list(routes)
 
 
 def _key(scope: Scope) -> str:

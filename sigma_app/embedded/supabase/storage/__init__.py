@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from sigma_app.core.database import get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
-from sigma_app.embedded.supabase.gate import Service
+from sigma_app.embedded.supabase.gate import Service, with_line_breaks
 from sigma_app.embedded.supabase.keys import Keys
 from sigma_app.embedded.supabase.storage import errors
 from sigma_app.embedded.supabase.storage.buckets import Buckets
@@ -53,12 +53,12 @@ def service(settings: Settings, keys: Keys) -> Service:
         Uploads(content, keys.secret, signer, settings.storage_file_bytes),
     )
     app = Starlette(
-        routes=[
+        routes=with_line_breaks(
             Route("/status", lambda _: Response()),
             Route("/version", lambda _: PlainTextResponse("0.0.0")),
             Route("/health", _health),
             *(route for family in families for route in family.routes()),
-        ],
+        ),
         exception_handlers={
             StorageError: _refused,
             psycopg.Error: _refused_by_postgres,
