@@ -29,6 +29,18 @@ async def test_the_key_may_stand_in_the_address(connect, keys):
     assert (await connect().get("/auth/v1/health?apikey=")).json()["message"] == "No API key found in request"
 
 
+async def test_the_key_alone_speaks_for_servers_and_not_for_anybody_signed_in(connect, keys):
+    visitor, server = connect(apikey=keys.anon), connect(apikey=keys.service_role)
+    for path in ("/auth/v1/user", "/auth/v1/admin/users"):
+        refused = await visitor.get(path)
+        assert (refused.status_code, refused.json()["error_code"]) == (401, "no_authorization")
+    as_bearer = await connect(apikey=keys.anon, authorization=f"Bearer {keys.anon}").get("/auth/v1/user")
+    assert (as_bearer.status_code, as_bearer.json()["error_code"]) == (403, "bad_jwt")
+    assert (await server.get("/auth/v1/admin/users")).status_code == 200
+    assert (await server.get("/rest/v1/leads")).status_code == 200
+    assert (await visitor.get("/storage/v1/bucket")).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/auth/v1/verify", "/auth/v1/.well-known/jwks.json", "/storage/v1/object/public/a/b"])
 async def test_a_bare_browser_needs_no_key_for_what_is_linked_to(connect, path):
     assert (await connect().get(path)).status_code != 401

@@ -1,6 +1,6 @@
 """What stands before all three services: the API key, and the answers that browsers of other origins may read.
 
-The key only opens the gate; who somebody is says their bearer token, and where there is none, the key's own.
+The key only opens the gate; who somebody is says their bearer token, and where there is none, the service key itself.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Gate:
         self._app = service.app
         self._open = tuple(service.open_paths)
         self._known = frozenset((keys.anon, keys.service_role))
+        self._speaks = keys.service_role
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3)."""
@@ -57,7 +58,8 @@ class Gate:
             refusal = JSONResponse(_OTHER_KEY if key else _NO_KEY, 401)
             await refusal(scope, receive, send)
             return
-        if not any(name == b"authorization" for name, _ in scope["headers"]):
+        # Without a token REST and storage take the anon key for `anon` themselves; auth asks for one, with 401.
+        if key == self._speaks and not any(name == b"authorization" for name, _ in scope["headers"]):
             scope = {**scope, "headers": [*scope["headers"], (b"authorization", f"Bearer {key}".encode())]}
         await self._app(scope, receive, send)
 
