@@ -29,6 +29,18 @@ async def test_the_key_may_stand_in_the_address(connect, keys):
     assert (await connect().get("/auth/v1/health?apikey=")).json()["message"] == "No API key found in request"
 
 
+async def test_the_key_alone_speaks_for_servers_and_not_for_anybody_signed_in(connect, keys):
+    visitor, server = connect(apikey=keys.anon), connect(apikey=keys.service_role)
+    for path in ("/auth/v1/user", "/auth/v1/admin/users"):
+        refused = await visitor.get(path)
+        assert (refused.status_code, refused.json()["error_code"]) == (401, "no_authorization")
+    as_bearer = await connect(apikey=keys.anon, authorization=f"Bearer {keys.anon}").get("/auth/v1/user")
+    assert (as_bearer.status_code, as_bearer.json()["error_code"]) == (403, "bad_jwt")
+    assert (await server.get("/auth/v1/admin/users")).status_code == 200
+    assert (await server.get("/rest/v1/leads")).status_code == 200
+    assert (await visitor.get("/storage/v1/bucket")).status_code == 200
+
+
 async def test_for_storage_a_token_is_enough(connect, keys):
     answer = await connect(authorization=f"Bearer {keys.service_role}").get("/storage/v1/bucket")
     assert (answer.status_code, answer.json()) == (200, [])

@@ -1,7 +1,6 @@
 """What stands before all three services: the API key, and the answers that browsers of other origins may read.
 
-The key only opens the gate; who somebody is says their bearer token, and where there is none, the key's own. A service
-that asks for a token itself may do without a key.
+The key only opens the gate; who somebody is says their bearer token, and where there is none, the service key itself.
 """
 
 from __future__ import annotations
@@ -51,6 +50,7 @@ class Gate:
         self._open = tuple(service.open_paths)
         self._token_suffices = service.token_suffices
         self._known = frozenset((keys.anon, keys.service_role))
+        self._speaks = keys.service_role
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3)."""
@@ -64,7 +64,8 @@ class Gate:
             refusal = JSONResponse(_OTHER_KEY if key else _NO_KEY, 401)
             await refusal(scope, receive, send)
             return
-        if not has_token:
+        # Without a token REST and storage take the anon key for `anon` themselves; auth asks for one, with 401.
+        if key == self._speaks and not has_token:
             scope = {**scope, "headers": [*scope["headers"], (b"authorization", f"Bearer {key}".encode())]}
         await self._app(scope, receive, send)
 

@@ -141,8 +141,8 @@ def parse_json(text: bytes) -> Any:
     """A value that Postgres can keep as well.
 
     Raises:
-        ValueError: it is no JSON, is nested too deep, or holds what `jsonb` cannot: NUL, half a surrogate pair, a number
-            beyond all bounds.
+        ValueError: it is no JSON, is nested too deep, or holds what `jsonb` cannot: NUL, half a surrogate pair, a
+            number beyond all bounds.
     """
     value = plain_json.parse(text.decode())
     _check_storable(value)
