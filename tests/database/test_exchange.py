@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -116,3 +117,33 @@ async def test_the_catalog_is_read_on_every_version(database):
     assert "founder_count" in catalog.functions
     assert catalog.type("INT") == "integer"
     assert catalog.type("double  precision") == "double precision"
+
+
+async def test_failures_leave_no_more_statements_behind_than_successes(login_url):
+    async with Database(login_url, pool_size=1) as database:
+        for number in range(150):
+            for value in ("1", "1", "no number"):
+                with suppress(psycopg.DataError):
+                    await database.exchange(Bound(f"select $1::integer + {number}", [value]))
+        (result,) = await database.exchange(Bound("select count(*) from pg_prepared_statements"))
+        assert int(result.get_value(0, 0) or 0) < 110
+
+
+async def test_long_statements_are_never_kept(login_url):
+    async with Database(login_url, pool_size=1) as database:
+        for _ in range(6):
+            await database.exchange(Bound("select 1 /* " + "x" * 10_000 + " */"))
+        long = Bound("select count(*) from pg_prepared_statements where length(statement) > 5000")
+        (result,) = await database.exchange(long)
+        assert result.get_value(0, 0) == b"0"
+
+
+@pytest.mark.parametrize("approve", [None, lambda results: None])
+async def test_who_gives_up_waiting_leaves_a_connection_that_works(login_url, approve):
+    async with Database(login_url, pool_size=1) as database:
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await database.exchange(Bound("select pg_sleep(30)"), approve=approve)
+            (result,) = await database.exchange(Bound("select 'here'"))
+            assert result.get_value(0, 0) == b"here"

@@ -313,3 +313,9 @@ async def test_users_are_listed_the_other_way_round(here: Here):
     assert times == sorted(times)
     assert re.search("sort=created_at\\+asc", (await here.manage(
         "GET", "/admin/users?sort=created_at%20asc&per_page=1")).headers["link"])  # fmt: skip
+
+
+@pytest.mark.parametrize("hashed", ["$2a$13$" + "a" * 53, "$2a$10$" + "9" * 53, "$2a$10$short", "md5"])
+async def test_a_hash_that_could_never_sign_in_is_not_taken(here: Here, hashed: str):
+    answer = await here.manage("POST", "/admin/users", {"email": address(), "password_hash": hashed})
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "validation_failed")

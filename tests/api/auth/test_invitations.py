@@ -169,3 +169,15 @@ async def test_a_link_leads_where_it_may(here: Here):
         made = (await generate(listed, "magiclink", alice.email, query, **body)).json()
         assert made["redirect_to"] == leads_to
         assert parse_qs(urlsplit(made["action_link"]).query)["redirect_to"] == [leads_to]
+
+
+async def test_a_link_for_another_address_ends_the_one_before(here: Here):
+    alice = await here.member()
+    first = (await generate(here, "email_change_new", alice.email, new_email=address())).json()
+    second = (await generate(here, "email_change_current", alice.email, new_email=address())).json()
+    answers = [
+        await here.ask("POST", "/verify", {"type": "email_change", "token_hash": made["hashed_token"]})
+        for made in (first, second)
+    ]
+    assert answers[0].status_code == 403
+    assert answers[1].json().get("code") == "200", "the other half is still to come"

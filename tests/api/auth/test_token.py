@@ -212,3 +212,24 @@ async def test_the_limit_of_an_address_is_told_in_words(here: Here):
     assert answer.json() == {
         "code": 429, "error_code": "over_request_rate_limit", "msg": "Request rate limit reached"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "code"),
+    [({"password": "another one"}, "invalid_credentials"), ({"ban_duration": "1h"}, "user_banned")],
+)
+async def test_a_sign_in_in_hand_does_not_outlive_a_change_of_password_or_a_ban(
+    here: Here, monkeypatch: pytest.MonkeyPatch, meanwhile: dict, code: str
+):
+    alice = await here.member()
+    compare = Passwords.matches
+
+    async def slowly(self: Passwords, password: str, hashed: str | None) -> bool:
+        result = await compare(self, password, hashed)
+        answer = await here.manage("PUT", f"/admin/users/{alice.id}", meanwhile)
+        assert answer.status_code == 200
+        return result
+
+    monkeypatch.setattr(Passwords, "matches", slowly)
+    answer = await here.sign_in(alice.email)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, code)

@@ -296,3 +296,17 @@ async def test_data_may_be_nested_as_deep_as_it_can_be_written(here: Here, depth
     answer = await here.ask("PUT", "/user", body, bearer=alice.access_token)
     assert answer.status_code == (200 if depth < 400 else 400)
     assert (await here.refresh(alice.refresh_token)).status_code == 200
+
+
+async def test_nobody_guesses_a_nonce(here: Here):
+    careful = here.under(GOTRUE_SECURITY_UPDATE_PASSWORD_REQUIRE_REAUTHENTICATION="true")
+    alice = await here.member()
+    here.owner.execute(
+        "update auth.sessions set created_at = now() - interval '25 hours' where user_id = %s", [alice.id]
+    )
+    await careful.ask("GET", "/reauthenticate", bearer=alice.access_token)
+    nonce = here.pending(alice.email, "reauthentication_token").code
+    tries = [await change(careful, alice.access_token, {"password": NEW, "nonce": "not it"}) for _ in range(20)]
+    assert {answer.status_code for answer in tries} == {422}
+    late = await change(careful, alice.access_token, {"password": NEW, "nonce": nonce})
+    assert (late.status_code, late.json()["error_code"]) == (429, "over_request_rate_limit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -312,3 +313,11 @@ async def test_who_typed_the_right_code_begins_anew(here: Here):
             await here.ask("POST", "/verify", {"type": "signup", "email": email, "token": "not it"})
         answer = await here.ask("POST", "/verify", {"type": "signup", "email": email, "token": token.code})
         assert answer.status_code != 429
+
+
+async def test_who_knows_an_address_cannot_make_its_links(here: Here):
+    """GoTrue's hash is of address and code alone: all of them for one address are a million."""
+    email, token = await mailed(here, "signup")
+    guessed = hashlib.sha224((email + token.code).encode()).hexdigest()
+    answer = await here.ask("POST", "/verify", {"type": "signup", "token_hash": guessed})
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "otp_expired")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fresh_rows")]
@@ -243,3 +245,15 @@ async def test_what_takes_too_long_is_stopped(rest):
 @pytest.fixture(scope="module")
 def variables() -> dict[str, str]:
     return {"PGRST_DB_STATEMENT_TIMEOUT": "0.2"}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"x": "a\r\nset-cookie: b"}, {"x y": "1"}, {"x:": "1"}, {"": "1"}, {"x": "\u0000"}]
+)
+async def test_a_function_sets_no_header_that_is_none(rest, headers):
+    said = json.dumps({"code": "1", "message": "no"})
+    detail = json.dumps({"status": 400, "headers": headers})
+    answer = await rest.post("/rpc/fail_by_hand", json={"message": said, "detail": detail})
+    assert answer.status_code in (400, 500)
+    assert "set-cookie" not in answer.headers
+    assert answer.json()["code"] in ("PGRST121", "22P05")

@@ -155,3 +155,17 @@ def test_without_the_right_to_make_event_triggers_the_migration_passes(server):
     finally:
         server.drop(name)
         server.run("drop role plain_owner")
+
+
+@pytest.mark.usefixtures("asked_before", "nobody_tells", "often")
+async def test_untold_of_another_type_and_another_key_we_notice_by_what_fails(rest, owner):
+    make_later(owner)
+    await until(lambda: rest.post("/later", json={"id": 1, "word": "1"}), 201)
+    owner.execute("alter table public.later alter column word type integer using word::integer")
+    await until(lambda: rest.post("/later", json={"id": 2, "word": 2}), 201)
+    owner.execute(
+        "alter table public.later drop constraint later_pkey; alter table public.later add primary key (word)"
+    )
+    merge = {"Prefer": "resolution=merge-duplicates"}
+    await until(lambda: rest.post("/later", json={"id": 7, "word": 2}, headers=merge), 200)
+    assert owner.execute("select id from public.later where word = 2").fetchall() == [(7,)]

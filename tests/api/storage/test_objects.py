@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
+import psycopg
 import pytest
 
 from tests.api.storage.conftest import OBJECT
@@ -136,3 +138,25 @@ async def test_the_same_bytes_lie_on_the_disk_once(service, buckets, files):
     await service.put(f"{OBJECT}/private/3", content=PNG)
     assert (await service.get(f"{OBJECT}/private/3")).content == PNG
     assert len(files()) == 2
+
+
+async def test_moving_waits_until_nobody_writes_at_either_end(service, a, owner_url):
+    """Else an upload between looking and writing would replace what was moved, and nobody would know."""
+    for held in ("private/a", "private/z"):
+        async with await psycopg.AsyncConnection.connect(owner_url) as writer:
+            await writer.execute("select pg_advisory_xact_lock(hashtextextended('storage object ' || %s, 0))", [held])
+            moving = asyncio.ensure_future(service.post(f"{OBJECT}/move", json=between("a", "z")))
+            async with asyncio.timeout(10):
+                while not await waits_for_a_lock(writer):
+                    assert not moving.done()
+            await writer.rollback()
+        assert (await moving).status_code == 200
+        assert (await service.post(f"{OBJECT}/move", json=between("z", "a"))).status_code == 200
+
+
+async def waits_for_a_lock(connection: psycopg.AsyncConnection) -> bool:
+    waiting = await connection.execute(
+        "select from pg_locks where locktype = 'advisory' and not granted"
+        " and database = (select oid from pg_database where datname = current_database())"
+    )
+    return await waiting.fetchone() is not None

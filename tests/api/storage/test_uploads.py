@@ -306,3 +306,11 @@ async def test_metadata_that_cannot_be_kept_counts_as_none(service, buckets, met
 async def test_metadata_has_an_end(service, buckets):
     form = await service.post(HERE, files={"": ("blob", PNG)}, data={"metadata": "x" * 2**20 + "x"})
     assert form.json()["message"] == "The user_metadata exceeded the maximum allowed size"
+
+
+async def test_metadata_of_any_depth_does_no_harm(service, buckets):
+    for depth in (399, 401, *range(860, 1000, 6), 5000):
+        text = '{"a":' * depth + "1" + "}" * depth
+        encoded = base64.b64encode(text.encode()).decode()
+        answer = await service.put(HERE, content=PNG, headers={"x-metadata": encoded, "x-upsert": "true"})
+        assert answer.status_code < 500, depth

@@ -187,7 +187,7 @@ async def test_tries_that_failed_on_our_side_cost_nobody_their_next_one(client_w
         assert (await client_without_database.post("/join", data={"email": "alice@example.com"})).status_code == 303
 
 
-async def test_too_many_tries_from_one_network_are_told_when_to_come_back(client):
+async def test_too_many_tries_from_one_network_are_told_when_to_come_back(client, clock):
     statuses = [(await client.post("/join", data={"email": f"f{n}@example.com"})).status_code for n in range(62)]
     assert statuses == [303] * 60 + [429] * 2
 
