@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
@@ -230,8 +230,11 @@ class Settings(BaseSettings):
         return switches[part] is not None
 
 
-def load() -> Settings:
+def load(**given: Any) -> Settings:
     """Read the environment.
+
+    Args:
+        given: values that count instead of what the environment says, by the names of their variables.
 
     Raises:
         SettingsError: one line for each variable at fault, never with a secret's value in it.
@@ -239,7 +242,7 @@ def load() -> Settings:
     for name, meant in misspelt(os.environ):  # first: it may be why something else is missing
         logger.warning("%s: not a variable that Sigma knows. Did you mean %s?", name, meant)
     try:
-        settings = Settings()  # pyright: ignore[reportCallIssue]
+        settings = Settings(**given)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(line) for line in error.errors())) from None
     except UnicodeDecodeError:
@@ -253,7 +256,17 @@ def load() -> Settings:
 @cache
 def get_settings() -> Settings:
     """The settings of this process, read once."""
-    return load()
+    return _settled or load()
+
+
+_settled: Settings | None = None
+
+
+def settle(settings: Settings) -> None:
+    """Make these the settings of this process: of a command that is something else than the application."""
+    global _settled
+    _settled = settings
+    get_settings.cache_clear()
 
 
 def known_names() -> Iterator[str]:

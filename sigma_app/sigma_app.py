@@ -23,7 +23,7 @@ from sigma_app.worker import working
 PAGES = [*waitlist.PAGES, *link_pages.PAGES, *site.PAGES]
 ROUTES = [
     *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES),
-    *(*mail.routes(get_settings()), *identity.routes(get_settings())),
+    *(*mail.routes(get_settings()), *identity.routes()),
 ]
 
 logger = logging.getLogger(__name__)

@@ -6,18 +6,34 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sigma_app.core import jobs
+from sigma_app.features.accounts import jobs as accounts_jobs
 from sigma_app.features.mail import jobs as mail_jobs
 from sigma_app.features.waitlist import jobs as waitlist_jobs
 from sigma_app.gateways.database import login_address, serving_requests
 from sigma_app.gateways.mail import sending_mail
+from sigma_app.settings import get_settings
 
-JOBS = (mail_jobs, waitlist_jobs)  # declared by importing them
+JOBS = (accounts_jobs, mail_jobs, waitlist_jobs)  # declared by importing them
+
+
+STAND_IN = "supabase"  # the queue of the embedded Supabase's own jobs (sigma.queue_auth_mail), whose keys they need
 
 
 @asynccontextmanager
 async def working() -> AsyncIterator[None]:
-    """Run jobs inside the block, in a process that has the database and the mail open."""
-    async with jobs.working(login_address()):
+    """Run jobs inside the block, in a process that has the database and the mail open.
+
+    Where auth is hosted the embedded Supabase's are not ours: another process may serve it over this very database.
+    """
+    ours = (jobs.QUEUE,) if get_settings().is_hosted("auth") else (jobs.QUEUE, STAND_IN)
+    async with jobs.working(login_address(), ours):
+        yield
+
+
+@asynccontextmanager
+async def working_for_supabase() -> AsyncIterator[None]:
+    """Run the embedded Supabase's jobs inside the block, as `working` does, and leave the application's to it."""
+    async with jobs.working(login_address(), (STAND_IN,)):
         yield
 
 

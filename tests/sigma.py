@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from urllib.error import URLError
+from typing import Self
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import psycopg
@@ -43,6 +44,9 @@ def clean_environment(**variables: str) -> dict[str, str]:
 class Sigma:
     """A Sigma of its own: its port, its data directory, its process."""
 
+    command = ("run",)
+    env_command = ("status", "--env")
+
     data_dir: Path
     port: int = field(default_factory=free_port)
     variables: dict[str, str] = field(default_factory=dict)
@@ -55,6 +59,11 @@ class Sigma:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
+    def own_dir(self) -> Path:
+        """Where its database, its keys and its files are."""
+        return self.data_dir
+
+    @property
     def log(self) -> Path:
         return self.data_dir.with_name(self.data_dir.name + ".log")
 
@@ -64,10 +73,10 @@ class Sigma:
         return clean_environment(**own | self.variables)
 
     def launch(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command that runs for long, `run` unless told, and return at once."""
+        """Start a command that runs for long, its own unless told, and return at once."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sigma_app", *(arguments or ["run"])],
+                [sys.executable, "-m", "sigma_app", *(arguments or self.command)],
                 cwd=self.root,
                 env=self.environment,
                 stdout=log,
@@ -76,7 +85,7 @@ class Sigma:
             )
         return self.process
 
-    def start(self) -> Sigma:
+    def start(self) -> Self:
         """Start it and return when it answers."""
         self.launch()
         self.wait_until_serving()
@@ -90,6 +99,8 @@ class Sigma:
             try:
                 with urlopen(self.base_url, timeout=5):  # noqa: S310 - an http address of our own
                     return
+            except HTTPError:  # it answers
+                return
             except (URLError, ConnectionError, TimeoutError):
                 assert time.monotonic() < deadline, f"Sigma does not answer:\n{self.log.read_text()}"
                 time.sleep(0.05)
@@ -104,7 +115,7 @@ class Sigma:
         """Stop whatever still runs, and take away the files that root keeps outside of the data directory."""
         if self.process and self.process.poll() is None:
             self.stop()
-        settings = Settings(_env_file=None, SIGMA_DATA_DIR=self.data_dir)  # pyright: ignore[reportCallIssue]
+        settings = Settings(_env_file=None, SIGMA_DATA_DIR=self.own_dir)  # pyright: ignore[reportCallIssue]
         cluster = postgres.locate(settings)
         cluster.stop()
         if os.geteuid() == 0:
@@ -123,8 +134,8 @@ class Sigma:
 
     @cached_property
     def assignments(self) -> dict[str, str]:
-        """What `status --env` prints."""
-        lines = (shlex.split(line)[0] for line in self.run("status", "--env").stdout.splitlines())
+        """What `status --env` prints, or its like."""
+        lines = (shlex.split(line)[0] for line in self.run(*self.env_command).stdout.splitlines())
         return {name: value for name, _, value in (line.partition("=") for line in lines)}
 
     def database(self) -> psycopg.Connection:
@@ -136,3 +147,14 @@ class Sigma:
         with self.database() as connection:
             cursor = connection.cursor(row_factory=dict_row)
             return cursor.execute("select * from leads where lower(email) = lower(%s)", [email]).fetchall()
+
+
+class Supabase(Sigma):
+    """The stand-in for Supabase alone, as `python -m sigma_app supabase` serves it."""
+
+    command = ("supabase",)
+    env_command = ("supabase", "--env")
+
+    @property
+    def own_dir(self) -> Path:
+        return self.data_dir / "supabase"

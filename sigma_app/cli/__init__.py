@@ -16,6 +16,7 @@ from sigma_app.cli import signals
 
 _COMMANDS = {
     "run": "Start Sigma: pages, websocket and API on one port.",
+    "supabase": "Serve the embedded Supabase alone, to try a hosted one.",
     "dev": "Start Sigma with hot reload, for working on it.",
     "worker": "Run the queued jobs in a process of its own.",
     "build": "Build the production frontend if its sources changed.",
@@ -24,6 +25,7 @@ _COMMANDS = {
     "invite": "Mail invitations to those whose turn it is.",
     "erase": "Forget a lead, and what names it.",
     "jobs": "Show the queue of jobs, and what failed in it.",
+    "export-supabase": "Take users, leads and files along to a hosted Supabase project.",
     "psql": "Open psql on Sigma's database, as its owner.",
 }
 
@@ -37,7 +39,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        return importlib.import_module(f"sigma_app.cli.{cmd_name}").command
+        return importlib.import_module(f"sigma_app.cli.{cmd_name.replace('-', '_')}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

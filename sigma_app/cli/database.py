@@ -12,7 +12,7 @@ from typing import TypeVar
 from sigma_app.cli import signals
 from sigma_app.cli.progress import Steps
 from sigma_app.core.errors import StartError
-from sigma_app.core.migrations import migrate
+from sigma_app.core.migrations import lays_auth, migrate
 from sigma_app.embedded import postgres
 from sigma_app.gateways.database import login_address, owner_url
 from sigma_app.settings import Settings
@@ -66,6 +66,21 @@ def bring_up_to_date(settings: Settings, report: Report) -> None:
     migrate(owner_url(settings), lambda revision: report(f"migrated: {revision}"))
 
 
+def open_to_requests(settings: Settings) -> None:
+    """Make sure that requests can log in, and that the stand-in for Supabase, where there is one, can do its work here.
+
+    Raises:
+        StartError: the database refuses them, or is a Supabase project's own.
+    """
+    if not settings.is_hosted("auth") and not lays_auth(owner_url(settings)):
+        raise StartError(
+            "VITE_SUPABASE_URL: DATABASE_URL leads to a Supabase project, whose users only Supabase itself can sign in."
+            " Set VITE_SUPABASE_URL, VITE_SUPABASE_ANON_KEY and SUPABASE_SERVICE_ROLE_KEY of that project too"
+            " (Supabase dashboard, Project settings, API keys), or choose another database."
+        )
+    login_address()
+
+
 @contextmanager
 def ready_database_while(settings: Settings, steps: Steps, do: Callable[[], T]) -> Iterator[T]:
     """Have the database up, migrated and open to the requests' login; it starts in a thread while `do` runs.
@@ -83,7 +98,7 @@ def ready_database_while(settings: Settings, steps: Steps, do: Callable[[], T]) 
                 finally:
                     settled.set()
                 bring_up_to_date(settings, step.update)
-                login_address()
+                open_to_requests(settings)
 
             ready = _in_thread(prepare)
             try:

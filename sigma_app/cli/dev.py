@@ -9,12 +9,11 @@ from contextlib import ExitStack, suppress
 import click
 
 from sigma_app.cli import signals
-from sigma_app.cli.database import migrated_database
+from sigma_app.cli.database import migrated_database, open_to_requests
 from sigma_app.cli.progress import Steps
-from sigma_app.cli.run import listen
+from sigma_app.cli.serving import listen
 from sigma_app.core.errors import StartError
 from sigma_app.frontend import toolchain
-from sigma_app.gateways.database import login_address
 from sigma_app.settings import PROJECT_ROOT, get_settings
 
 _GRACE_SECONDS = 5
@@ -41,7 +40,7 @@ def command() -> None:
     with ExitStack() as stack:
         with Steps() as steps, steps.step("Database") as step:
             stack.enter_context(migrated_database(settings, step.update))
-            login_address()  # says so now if it is refused; Reflex would take many lines
+            open_to_requests(settings)  # says so now if they are refused; Reflex would take many lines
         process = subprocess.Popen(reflex, cwd=PROJECT_ROOT, env=environment, start_new_session=True)
         stack.callback(_end, process)
         with suppress(signals.Leave), signals.interruptible():

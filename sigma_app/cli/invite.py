@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sigma_app.cli import signals
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.jobs import warn_without_worker
+from sigma_app.cli.progress import bar
 from sigma_app.settings import get_settings
 
 _REASONS = {
@@ -53,13 +50,13 @@ async def _invite_next(count: int) -> int:
 
     invited = 0
     async with serving_requests():
-        with _bar(count) as advance, signals.told_to_stop() as stop:
+        with bar("Inviting", count) as advance, signals.told_to_stop() as stop:
             while invited < count and not stop.is_set():
                 async with get_database().transaction(SERVICE) as session:
                     if await line.invite_next(session) is None:
                         break
                 invited += 1
-                advance()
+                advance(1)
     if stop.is_set() and invited < count:
         print(f"Stopped. {invited} of {count} are invited; --next {count - invited} goes on.", file=sys.stderr)
         return 130
@@ -81,12 +78,3 @@ async def _invite(emails: tuple[str, ...]) -> int:
             print(f"{email}: {'invited' if invited else _REASONS[lead.status if lead else None]}.")
             missed += not invited
     return 1 if missed else 0
-
-
-@contextmanager
-def _bar(total: int) -> Iterator:
-    """A progress bar on standard error, where that is a terminal; yields what moves it on by one."""
-    columns = (TextColumn("  Inviting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)

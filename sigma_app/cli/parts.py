@@ -8,29 +8,39 @@ from urllib.parse import urlsplit
 from sigma_app.settings import PARTS, Part, Settings
 
 
-def describe_parts(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """For each part: its name, "local" or "hosted", and what serves it. Holds no secret."""
+def describe_parts(settings: Settings, base_url: str | None = None) -> Iterator[tuple[str, str, str]]:
+    """For each part: its name, "local" or "hosted", and what serves it. Holds no secret.
+
+    Args:
+        settings: which part is where.
+        base_url: where the server really is; the configured address unless given.
+    """
     for part in PARTS:
-        yield part, "hosted" if settings.is_hosted(part) else "local", _what_serves(part, settings)
+        where = "hosted" if settings.is_hosted(part) else "local"
+        yield part, where, _what_serves(part, settings, base_url or settings.base_url)
 
 
-def _what_serves(part: Part, settings: Settings) -> str:
+def _what_serves(part: Part, settings: Settings, base_url: str) -> str:
     if part == "database":
         if settings.database_url is None:
             return "embedded Postgres; DATABASE_URL makes it hosted"
         return urlsplit(settings.database_url.get_secret_value()).hostname or "DATABASE_URL"
+    if part == "auth":
+        if settings.supabase_url:
+            return f"{settings.supabase_url.host}, for /auth/v1, /rest/v1 and /storage/v1"
+        return f"{base_url}/auth/v1, /rest/v1 and /storage/v1; VITE_SUPABASE_URL makes it hosted"
     if part == "mail":
-        return _what_takes_mail(settings)
-    # Sigma has no auth or payments yet, neither a stand-in nor a use of the hosted one.
+        return describe_mail(settings, base_url)
+    # Sigma has no payments yet, neither a stand-in nor a use of the hosted ones.
     if not settings.is_hosted(part):
         return "not in this version of Sigma; nothing to set yet"
-    hosted = {"auth": settings.supabase_url and settings.supabase_url.host, "payments": "Stripe"}
-    return f"{hosted[part]}; not used by this version of Sigma yet"
+    return "Stripe; not used by this version of Sigma yet"
 
 
-def _what_takes_mail(settings: Settings) -> str:
+def describe_mail(settings: Settings, base_url: str) -> str:
+    """What takes the mails."""
     if settings.is_hosted("mail"):
         return f"Resend, from {settings.mail_sender}"
     if settings.env == "production":
         return "kept in the database and sent to nobody; RESEND_API_KEY makes it hosted"
-    return f"the mailbox at {settings.base_url}/dev/mailbox; RESEND_API_KEY makes it hosted"
+    return f"the mailbox at {base_url}/dev/mailbox; RESEND_API_KEY makes it hosted"

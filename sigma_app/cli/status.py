@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Iterable, Iterator
 
 import click
 
 from sigma_app.cli import server_file
+from sigma_app.cli.access import describe_access, print_assignments, supabase_assignments
 from sigma_app.cli.parts import describe_parts
 from sigma_app.core.errors import StartError
 from sigma_app.core.migrations import current, head
@@ -21,14 +22,13 @@ def command(as_assignments: bool) -> None:
     """Show what runs where. With --env the addresses, secrets included, as shell assignments."""
     settings = get_settings()
     if as_assignments:
-        for name, value in assignments(settings).items():
-            print(f"{name}={shlex.quote(value)}")
+        print_assignments(assignments(settings))
         return
     server = server_file.find(settings)
     rows = [
         ("server", "running" if server else "stopped", server.base_url if server else "make run starts it"),
         ("schema", *_schema(settings)),
-        *describe_parts(settings),
+        *_with_access(settings, describe_parts(settings, server.base_url if server else None)),
     ]
     width = {column: max(len(row[column]) for row in rows) for column in (0, 1)}
     for name, where, what in rows:  # the terminal wraps a long line; columns of their own would break an address
@@ -36,13 +36,23 @@ def command(as_assignments: bool) -> None:
 
 
 def assignments(settings: Settings) -> dict[str, str]:
-    """What a script needs to talk to this Sigma: `BASE_URL` of the running server (else the configured one), and
-    `DATABASE_URL` with the owner's rights."""
+    """What a script needs to talk to this Sigma: `BASE_URL` of the running server (else the configured one),
+    `DATABASE_URL` with the owner's rights, and Supabase's address and keys."""
     server = server_file.find(settings)
+    base_url = server.base_url if server else settings.base_url
     return {
-        "BASE_URL": server.base_url if server else settings.base_url,
+        "BASE_URL": base_url,
         "DATABASE_URL": owner_url(settings),
+        **supabase_assignments(settings, base_url),
     }
+
+
+def _with_access(settings: Settings, parts: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+    """The rows of the parts, below that of auth the keys."""
+    for row in parts:
+        yield row
+        if row[0] == "auth":
+            yield from describe_access(settings)
 
 
 def _schema(settings: Settings) -> tuple[str, str]:

@@ -242,18 +242,12 @@ class Database:
             DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
         """
         async with self._connection() as connection:
-            prepared = connection.prepared if connection.prepare_threshold is not None else None
-            end = [_COMMIT] if approve is None else []
             try:
-                _, *results = await exchange(connection, [_BEGIN, *statements, *end], prepared)
-                if approve is not None:
-                    approve(results)
-                    await connection.commit()
-            except BaseException:
-                if not connection.closed:
-                    await connection.rollback()
-                raise
-            return results[: len(statements)]
+                return await _exchange(connection, statements, approve)
+            except psycopg.errors.InvalidSqlStatementName:
+                # After a rollback psycopg deallocates all that a connection has prepared, ours included.
+                connection.prepared.forget_all()
+                return await _exchange(connection, statements, approve)
 
     def listen(self, channel: LiteralString, heard: Callable[[str], None]) -> None:
         """Call `heard` with the payload of every NOTIFY on `channel`, until `close()`, over a connection of its own.
@@ -297,6 +291,23 @@ class Database:
         connection = await self._pool.getconn()
         await connection.set_autocommit(False)  # SQLAlchemy leaves BEGIN to the driver
         return connection
+
+
+async def _exchange(
+    connection: _PooledConnection, statements: Sequence[Bound], approve: Callable[[Sequence[PGresult]], None] | None
+) -> Sequence[PGresult]:
+    prepared = connection.prepared if connection.prepare_threshold is not None else None
+    end = [_COMMIT] if approve is None else []
+    try:
+        _, *results = await exchange(connection, [_BEGIN, *statements, *end], prepared)
+        if approve is not None:
+            approve(results)
+            await connection.commit()
+    except BaseException:
+        if not connection.closed:
+            await connection.rollback()
+        raise
+    return results[: len(statements)]
 
 
 _BECOME_IN_SESSION = text("select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)")

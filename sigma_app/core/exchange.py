@@ -50,6 +50,11 @@ class Prepared:
         """The name of the one that was not used for longest, if there are too many."""
         return self.names.pop(next(iter(self.names))) if len(self.names) > _MOST_PREPARED else None
 
+    def forget_all(self) -> None:
+        """Know of none any more; no number is given twice."""
+        self.names.clear()
+        self.uses.clear()
+
 
 async def exchange(
     connection: AsyncConnection, statements: Sequence[Bound], prepared: Prepared | None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,6 +40,8 @@ SILENCE = timedelta(seconds=20)  # a worker that was not heard of for so long is
 GRACE = timedelta(seconds=5)  # for jobs in hand when the worker is told to stop; then they go back into the queue
 FAREWELL = timedelta(seconds=3)  # for its last words to the database
 LONGEST = timedelta(minutes=10)  # a job under way for longer has ended, and its worker could not say so
+QUEUE = "default"  # what sigma.queue_job puts a job into
+UPKEEP = "upkeep"  # the queue's care for itself, which is every worker's
 POLL = timedelta(seconds=1)  # when jobs that were to wait are looked for; new ones announce themselves
 RECONNECT = timedelta(seconds=2)
 
@@ -100,9 +102,9 @@ async def queue_job(session: AsyncSession, name: str, *, after: timedelta | None
 
 
 @asynccontextmanager
-async def working(login_url: str) -> AsyncIterator[None]:
-    """Run jobs inside the block; at its end those in hand are finished, or go back into the queue."""
-    worker = asyncio.create_task(_work_for_ever(login_url), name="worker")
+async def working(login_url: str, queues: Sequence[str] | None = None) -> AsyncIterator[None]:
+    """Run the jobs of these queues, or of all, inside the block; at its end those in hand are finished, or go back."""
+    worker = asyncio.create_task(_work_for_ever(login_url, queues), name="worker")
     try:
         yield
     finally:
@@ -112,8 +114,8 @@ async def working(login_url: str) -> AsyncIterator[None]:
         await asyncio.wait([worker], timeout=FAREWELL.total_seconds())
 
 
-async def work(login_url: str, *, until_idle: bool = False) -> None:
-    """Run jobs until cancelled, or, with `until_idle`, until none is due.
+async def work(login_url: str, queues: Sequence[str] | None = None, *, until_idle: bool = False) -> None:
+    """Run the jobs of these queues, or of all, until cancelled, or, with `until_idle`, until none is due.
 
     Raises:
         ConnectorException: the database went away; jobs in hand are taken up again by whoever comes next.
@@ -131,6 +133,7 @@ async def work(login_url: str, *, until_idle: bool = False) -> None:
             await connector.open_async()
             await retry_stalled_jobs()
             await queue.run_worker_async(
+                queues=[*queues, UPKEEP] if queues else None,  # pyright: ignore[reportArgumentType] - None is all
                 concurrency=CONCURRENCY,
                 wait=not until_idle,
                 listen_notify=not until_idle,
@@ -183,16 +186,16 @@ _ENDLESS = (
 
 # Without retry: the next minute does it again anyhow, and a retry would meet the lock of that one.
 @queue.periodic(cron="* * * * *")
-@queue.task(name="core:retry_stalled_jobs", queueing_lock="core:retry_stalled_jobs")
+@queue.task(name="core:retry_stalled_jobs", queue=UPKEEP, queueing_lock="core:retry_stalled_jobs")
 async def retry_stalled_jobs_regularly(timestamp: int) -> None:
     """Once a minute, however many workers there are."""
     await retry_stalled_jobs()
 
 
-async def _work_for_ever(login_url: str) -> None:
+async def _work_for_ever(login_url: str, queues: Sequence[str] | None) -> None:
     while True:
         try:
-            await work(login_url)
+            await work(login_url, queues)
         except Exception as error:  # whatever it is, a server without a worker must not look like one that works
             logger.warning("The worker ended and starts again: %s", without_message(error))
         await asyncio.sleep(RECONNECT.total_seconds())

@@ -13,7 +13,6 @@ from base64 import urlsafe_b64encode
 from uuid import UUID
 
 _TOKEN_BYTES = 24  # 192 bits: 32 characters in a link
-_CODES = 10**6
 
 
 class Links:
@@ -27,9 +26,9 @@ class Links:
         """What a link's address ends with: 32 characters of the URL-safe alphabet (RFC 4648, 5)."""
         return urlsafe_b64encode(self._derive("token", str(link))[:_TOKEN_BYTES]).decode()
 
-    def code(self, link: UUID) -> str:
-        """Six digits that do what the link does, for those who read their mail on another device."""
-        return f"{int.from_bytes(self._derive('code', str(link))[:8]) % _CODES:06}"
+    def code(self, link: UUID, length: int = 6) -> str:
+        """Digits that do what the link does, for those who read their mail on another device."""
+        return f"{int.from_bytes(self._derive('code', str(link))[:8]) % 10**length:0{length}}"
 
     def code_digest(self, link: UUID, code: str) -> bytes:
         """What the database keeps of a code: under the key, because a million hashes are soon tried."""

@@ -85,6 +85,17 @@ def downgrade(owner_url: str, revision: str, progress: Progress | None = None) -
     _run(owner_url, "downgrade", revision, progress)
 
 
+def lays_auth(owner_url: str) -> bool:
+    """Whether schema auth of a migrated database is Sigma's own, rather than that of a Supabase project.
+
+    Raises:
+        DatabaseRefused: it does not answer.
+    """
+    with connect(owner_url) as connection:
+        row = connection.execute("select obj_description(to_regnamespace('auth'), 'pg_namespace')").fetchone()
+    return bool(row and row[0] and row[0].startswith("Laid by Sigma"))
+
+
 def run_sql(name: str) -> None:
     """Run one of the `.sql` files beside the versions, inside the migration that calls this.
 

@@ -18,6 +18,7 @@ from sigma_app.embedded.supabase import app
 from sigma_app.embedded.supabase.keys import Keys, keys_in
 from sigma_app.settings import Settings
 from tests.conftest import settings_for
+from tests.sigma import Supabase
 
 ORIGIN = "http://localhost:3000"
 
@@ -71,3 +72,12 @@ def anon(connect: Callable[..., httpx.AsyncClient], keys: Keys) -> httpx.AsyncCl
 def service(connect: Callable[..., httpx.AsyncClient], keys: Keys) -> httpx.AsyncClient:
     """A server of ours: the service key."""
     return connect(apikey=keys.service_role)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supabase]:
+    """The stand-in in a process of its own, over real HTTP, for all who ask: each with people and rows of their own."""
+    supabase = Supabase(tmp_path_factory.mktemp("served") / "data", variables={"GOTRUE_SMTP_MAX_FREQUENCY": "0"})
+    supabase.start()
+    yield supabase
+    supabase.remove()

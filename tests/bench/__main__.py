@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import joins, line, pages, queue, rest, starts, static
+from tests.bench import files, joins, line, pages, queue, rest, signins, starts, static
 from tests.bench.machine import facts
 from tests.bench.report import FILE, Report, Unavailable, write
 
@@ -17,6 +17,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Report]] = {
     "static": static.measure,
     "queue": queue.measure,
     "line": line.measure,
+    "signins": signins.measure,
+    "files": files.measure,
     "rest": rest.measure,
 }
 

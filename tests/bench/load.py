@@ -12,10 +12,10 @@ import json
 import subprocess
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import cast
+from typing import Protocol, cast
 from urllib.parse import urlencode
 
 import uvloop
@@ -40,7 +40,7 @@ class Job:
     """What a load generator is asked to do."""
 
     kind: str
-    """"page", "join", "socket", or "request": `request`, as it is."""
+    """"page", "join", "socket", one of `signers.KINDS`, or "request": `request`, as it is."""
     port: int
     seconds: float
     visitors: int = 16
@@ -50,6 +50,10 @@ class Job:
     """"socket": the full name of the event handler that joins."""
     schema: str = ""
     """"socket": the hash of the state tree that the frontend was built for."""
+    database: str = ""
+    """Signers: the login's address."""
+    directory: str = ""
+    """Signers: where the keys lie."""
     request: str = ""
     """"request": its first line and its headers, without the body's length."""
     body: str = ""
@@ -79,6 +83,11 @@ class Outcome:
     def rate(self) -> float:
         """Answers in a second."""
         return self.answers / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds that the generator itself computed for one answer."""
+        return 1000 * self.busy * self.seconds / self.answers
 
 
 def run(job: Job, cores: set[int] | None) -> Outcome:
@@ -127,14 +136,12 @@ class Tally:
         return Outcome(len(ordered), seconds, at(0.5), at(0.99), cpu_seconds / seconds, dict(self.kinds), size)
 
 
-class Visitor(ABC):
+class Visitor(Protocol):
     """Somebody who asks, waits for the answer and asks again, until the time is up."""
 
-    @abstractmethod
     async def arrive(self) -> None:
         """Open the connection; not part of what is measured."""
 
-    @abstractmethod
     async def ask_until_late(self) -> None:
         """Ask until the tally's deadline."""
 
@@ -245,12 +252,22 @@ def page_request(port: int) -> bytes:
     return f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{_BROWSER}\r\n".encode()
 
 
+def _kind_of_visitor(kind: str) -> Callable[[Job, int, Tally], Visitor]:
+    if kind in ("page", "join"):
+        return HttpVisitor
+    if kind == "socket":
+        from tests.bench.sockets import SocketVisitor
+
+        return SocketVisitor
+    from tests.bench.signers import KINDS
+
+    return KINDS[kind]
+
+
 async def perform(job: Job) -> Outcome:
     """Do `job` in this process."""
-    from tests.bench.sockets import SocketVisitor
-
     tally = Tally()
-    kind = SocketVisitor if job.kind == "socket" else HttpVisitor
+    kind = _kind_of_visitor(job.kind)
     visitors = [kind(job, number, tally) for number in range(job.visitors)]
     async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.gather(*(visitor.arrive() for visitor in visitors))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 from rich.console import Console
@@ -17,11 +18,12 @@ Turn = Callable[[str], Outcome]
 """Does one contender's turn; the argument begins the addresses that join in it."""
 
 WARM_UP_SECONDS = 1.0
+Found = TypeVar("Found")
 
 
-def interleaved(turns: Mapping[str, Turn], rounds: int, title: str) -> dict[str, list[Outcome]]:
+def interleaved(turns: Mapping[str, Callable[[str], Found]], rounds: int, title: str) -> dict[str, list[Found]]:
     """The outcomes of each contender; each round begins with another one, so that nobody always follows the same."""
-    outcomes: dict[str, list[Outcome]] = {name: [] for name in turns}
+    outcomes: dict[str, list[Found]] = {name: [] for name in turns}
     names = list(turns)
     with Console(stderr=True).status(title) as status:
         for number in range(rounds):

@@ -114,11 +114,10 @@ def test_a_full_disk_is_named_as_the_one_that_it_is(tmp_path: Path, monkeypatch:
 def test_the_parts_that_do_not_exist_yet_are_called_so(tmp_path: Path):
     described = {name: (where, what) for name, where, what in parts.describe_parts(settings_for(tmp_path))}
     assert "DATABASE_URL" in described["database"][1]
-    for part in ("auth", "payments"):
-        where, what = described[part]
-        assert where == "local"
-        assert "not in this version" in what
-        assert "hosted" not in what
+    where, what = described["payments"]
+    assert where == "local"
+    assert "not in this version" in what
+    assert "hosted" not in what
 
 
 def test_where_mail_goes_is_said(tmp_path: Path):

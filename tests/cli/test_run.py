@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
-from sigma_app.cli import run
+from sigma_app.cli import serving
 from tests.conftest import settings_for
 from tests.sigma import PROJECT_ROOT, Sigma, clean_environment, free_port
 
@@ -97,15 +97,15 @@ def test_listening_on_every_network_it_says_where_other_machines_find_it(sigma: 
     [{}, {"HOST": "localhost"}, {"HOST": "0.0.0.0", "BASE_URL": "https://sigma.example.com"}],  # noqa: S104
 )
 def test_it_names_no_other_address_where_there_is_none_or_a_public_one(tmp_path: Path, variables: dict):
-    assert run._address_in_the_network(settings_for(tmp_path, **variables)) is None
+    assert serving.address_in_the_network(settings_for(tmp_path, **variables)) is None
 
 
 def test_without_a_network_it_names_no_other_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def unreachable(*_: object) -> None:
         raise OSError(errno.ENETUNREACH, "Network is unreachable")
 
-    monkeypatch.setattr(run.socket.socket, "connect", unreachable)
-    assert run._address_in_the_network(settings_for(tmp_path, HOST="0.0.0.0")) is None  # noqa: S104
+    monkeypatch.setattr(serving.socket.socket, "connect", unreachable)
+    assert serving.address_in_the_network(settings_for(tmp_path, HOST="0.0.0.0")) is None  # noqa: S104
 
 
 def test_killing_the_server_loses_no_acknowledged_row(sigma: Sigma):
@@ -227,7 +227,9 @@ def test_status_prints_assignments_that_a_shell_can_take(sigma: Sigma):
     assert database_url.startswith("postgresql://")
 
 
-@pytest.mark.parametrize("command", ["", "run", "dev", "build", "migrate", "status", "psql"])
+@pytest.mark.parametrize(
+    "command", ["", "run", "supabase", "dev", "build", "migrate", "status", "export-supabase", "psql"]
+)
 def test_every_command_explains_itself(command: str):
     done = subprocess.run(
         [sys.executable, "-m", "sigma_app", *command.split(), "--help"],

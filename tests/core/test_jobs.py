@@ -305,7 +305,7 @@ async def test_a_worker_that_ends_for_whatever_reason_starts_again(login_url, ca
     monkeypatch.setattr(jobs, "RECONNECT", timedelta(0))
     began = asyncio.Semaphore(0)
 
-    async def work(_: str) -> None:
+    async def work(*_: object) -> None:
         began.release()
         raise ValueError("something nobody thought of")
 
@@ -341,3 +341,22 @@ async def test_a_periodic_job_is_queued_once_however_many_workers_are_due_to(dat
             workers = [PeriodicDeferrer(registry) for _ in range(3)]
             await asyncio.gather(*(worker.defer_jobs([(due, 1_800_000_000)]) for worker in workers))
     assert [row[0] for row in waiting(owner)] == ["test:tick"]
+
+
+async def test_a_worker_of_one_queue_leaves_the_others_to_theirs_and_cares_for_the_queue(
+    database, login_url, owner, ran
+):
+    await database.run(Step(SERVICE, *queueing("test:note", word="ours")))
+    await database.run(Step(SERVICE, *queueing("test:note", word="theirs")))
+    owner.execute("set search_path = procrastinate")
+    owner.execute("update procrastinate_jobs set queue_name = 'supabase' where args ->> 'word' = 'theirs'")
+    upkeep = owner.execute(
+        "select (procrastinate_defer_jobs_v1(array[row('upkeep', 'core:retry_stalled_jobs', 0, null, null,"
+        """ '{"timestamp": 0}', null)::procrastinate_job_to_defer_v1]))[1]"""
+    ).fetchone()
+    await work(login_url, ["supabase"], until_idle=True)
+    assert ran == ["theirs"]
+    assert owner.execute("select from procrastinate_jobs where id = %s", upkeep).fetchall() == []
+    assert [row[0] for row in waiting(owner)] == ["test:note"]
+    await work(login_url, until_idle=True)
+    assert ran == ["theirs", "ours"]

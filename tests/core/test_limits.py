@@ -3,23 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
-
-import pytest
 
 from sigma_app.core.limits import Limiter
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch):
-    """Turns the time forward by some seconds."""
-    now = [1_800_000_000.0]  # the start of a minute
-    monkeypatch.setattr(time, "time", lambda: now[0])
-
-    def turn(seconds: float) -> None:
-        now[0] += seconds
-
-    return turn
 
 
 def test_one_too_many_waits_and_may_again_later(clock):

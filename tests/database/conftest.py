@@ -151,7 +151,7 @@ def hosted(start_server) -> Iterator:
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def owners_url(hosted) -> Callable[[str], str]:
     """What stands in DATABASE_URL for a database of that server: its owner is no superuser, the password awkward."""
     host = str(conninfo_to_dict(hosted.address("project"))["host"])

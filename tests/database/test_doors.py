@@ -19,6 +19,7 @@ from sqlmodel import select
 
 from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, user_actor
 from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.exchange import Bound
 from sigma_app.models import Lead, Profile
 
 pytestmark = pytest.mark.anyio
@@ -272,3 +273,16 @@ class TestWhenTheDatabaseIsAway:
             with pytest.raises(DatabaseUnavailable):
                 await one.ping()
         await one.ping()
+
+
+async def test_what_psycopg_deallocates_after_a_rollback_is_prepared_again(login_url):
+    asked = Bound("select set_config('role', 'anon', true)"), Bound("select $1::text", ["still here"])
+    async with Database(login_url, pool_size=1) as database:
+        for _ in range(5):
+            await database.exchange(*asked)
+        with pytest.raises(ZeroDivisionError):
+            async with database.cursor(ANONYMOUS) as cursor:
+                await cursor.execute("select 1", prepare=True)
+                raise ZeroDivisionError
+        *_, answer = await database.exchange(*asked)
+    assert answer.get_value(0, 0) == b"still here"

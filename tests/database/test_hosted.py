@@ -16,6 +16,8 @@ from sigma_app.core.database import ANONYMOUS, Database, Step
 from sigma_app.core.login import login_url
 from sigma_app.core.migrations import MigrationError, current, downgrade, migrate
 from sigma_app.settings import PROJECT_ROOT
+from tests.cli.test_run import wait_until
+from tests.sigma import Sigma
 
 PASSWORD = "hun@ter/2?#:%"  # the owner's, as tests/database/conftest.py sets it
 
@@ -216,3 +218,21 @@ def test_without_the_right_to_make_a_role_it_says_who_must(start_server):
         with pytest.raises(MigrationError, match="create role anon nologin noinherit") as refused:
             migrate(url)
         assert "\n" not in str(refused.value)
+
+
+def test_a_project_without_its_address_is_refused_at_the_start_and_with_it_is_not(url, tmp_path):
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": url})
+    done = sigma.run("worker")
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
+    assert line.startswith("VITE_SUPABASE_URL: ")
+    assert "SUPABASE_SERVICE_ROLE_KEY" in line
+    assert sigma.run("migrate").returncode == 0
+    sigma.variables |= {
+        "VITE_SUPABASE_URL": "https://x.supabase.co",
+        "VITE_SUPABASE_ANON_KEY": "anon",
+        "SUPABASE_SERVICE_ROLE_KEY": "service",
+    }
+    sigma.launch("worker")
+    wait_until(lambda: "Working." in sigma.log.read_text())
+    assert sigma.stop() == 0

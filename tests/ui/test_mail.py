@@ -12,12 +12,13 @@ import pytest
 from sigma_app.ui.mail import Letter, render
 
 LINK = "https://sigma.example.com/confirm?token=" + "x" * 80 + "&a=b"
+BUTTON = "Confirm my address"
 LETTER = Letter(
     subject="Confirm your address",
     preheader="One click, and your place is kept.",
     heading="Keep your place",
     paragraphs=["You asked for a place on the list, and this is how it is kept, whatever happens in the meantime."],
-    action=("Confirm my address", LINK),
+    action=(BUTTON, LINK),
     code="482 913",
     notes=["The link works for 24 hours."],
     unsubscribe="https://sigma.example.com/unsubscribe?t=1",
@@ -38,7 +39,7 @@ class Parsed(HTMLParser):
 
 def test_both_parts_say_everything():
     _, html, text = render(LETTER)
-    for words in (LETTER.heading, LETTER.notes[0], LETTER.code, LETTER.action[0], LETTER.unsubscribe):
+    for words in (LETTER.heading, LETTER.notes[0], LETTER.code, BUTTON, LETTER.unsubscribe):
         assert words is not None
         assert words in unescape(html)
         assert words in text
@@ -58,6 +59,16 @@ def test_a_letter_without_a_code_notes_or_a_way_out_has_no_trace_of_them():
     assert "None" not in subject + html + text
     assert text.rstrip().endswith(LINK)
     assert "No more mails" not in html
+
+
+def test_a_letter_with_a_code_alone_speaks_of_no_button():
+    _, html, text = render(replace(LETTER, action=None, unsubscribe=None))
+    assert "<a " not in html
+    assert "utton" not in re.sub(r"<style>.*</style>", "", html, flags=re.DOTALL) + text
+    for part in (html, text):
+        assert "Type this code:" in part
+        assert "Or type" not in part
+    assert "\n\n\n" not in text
 
 
 @pytest.mark.parametrize("name", ["subject", "preheader", "heading", "code", "paragraphs", "notes", "action"])

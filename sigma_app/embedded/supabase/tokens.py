@@ -16,7 +16,7 @@ def sign(claims: Mapping[str, Any], secret: str) -> str:
     return jwt.encode(dict(claims), secret, ALGORITHM)
 
 
-def read(token: str, secret: str, skew: float = 0) -> dict[str, Any]:
+def read(token: str, secret: str) -> dict[str, Any]:
     """The claims of a token that was signed with `secret`, and whose time is now.
 
     Whom it is for (`aud`) is the reader's to judge.
@@ -24,13 +24,15 @@ def read(token: str, secret: str, skew: float = 0) -> dict[str, Any]:
     Args:
         token: as it stood behind "Bearer".
         secret: of `Keys`.
-        skew: seconds by which `exp`, `nbf` and `iat` may be off.
 
     Raises:
         jwt.ExpiredSignatureError, jwt.ImmatureSignatureError: its time is over, or has not come.
         jwt.InvalidTokenError: it is none, or signed in another way; all others are this one's subclasses.
     """
-    return jwt.decode(token, secret, [ALGORITHM], options={"verify_aud": False, "verify_sub": False}, leeway=skew)
+    try:
+        return jwt.decode(token, secret, [ALGORITHM], options={"verify_aud": False, "verify_sub": False})
+    except RecursionError:  # JSON that is nested too deeply
+        raise jwt.DecodeError("Invalid header string") from None
 
 
 def bearer(authorization: str | None) -> str | None:

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.jobs import JobError
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways.mail import Mail
+
+_REPEATABLE = timedelta(hours=23)  # Resend knows an idempotency key for 24
+
+
+class TooLate(JobError):
+    """The mail was first tried so long ago that a repetition could be a second one; it may have been sent."""
+
+    retry = False
+
+
+def refuse_late(since: datetime) -> None:
+    """Refuse to repeat a mail when that could bring it twice.
+
+    Args:
+        since: when it may have been sent for the first time.
+
+    Raises:
+        TooLate: that was almost a day ago, for which the provider knows that it is the same.
+    """
+    if datetime.now(UTC) - since > _REPEATABLE:
+        raise TooLate
 
 
 async def send(mail: Mail, key: str, *, account: bool = False) -> bool:

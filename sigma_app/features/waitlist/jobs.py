@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlmodel import col, select
@@ -27,8 +27,6 @@ from sigma_app.models import Consent, Lead, LeadLink
 from sigma_app.settings import Settings, get_settings
 from sigma_app.ui.mail import Letter, render
 
-REPEATABLE = timedelta(hours=23)  # Resend knows an idempotency key for 24
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -39,12 +37,6 @@ class Message:
     headers: Mapping[str, str]
     is_own_wish: bool
     """Whether the person asked for exactly this mail, and gets it even where others came back."""
-
-
-class TooLate(JobError):
-    """The mail was first tried so long ago that a repetition could be a second one; it may have been sent."""
-
-    retry = False
 
 
 class OtherKey(JobError):
@@ -107,10 +99,10 @@ async def write(session: AsyncSession, link_id: UUID, links: Links, settings: Se
         link.digest = digest(token)
         if link.purpose == "confirm":
             link.code_digest = links.code_digest(link_id, links.code(link_id))
-    elif datetime.now(UTC) - link.written_at > REPEATABLE:
-        raise TooLate
-    elif link.digest != digest(token):
-        raise OtherKey
+    else:
+        mail.refuse_late(link.written_at)
+        if link.digest != digest(token):
+            raise OtherKey
     return _message(link, lead, token, links.code(link_id), settings.base_url)
 
 

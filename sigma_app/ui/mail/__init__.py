@@ -26,10 +26,10 @@ class Letter:
     """What mail programs show behind the subject, in their list."""
     heading: str
     paragraphs: Sequence[str]
-    action: tuple[str, str]
+    action: tuple[str, str] | None = None
     """The one thing to do: the words on the button, and its address."""
     code: str | None = None
-    """To type elsewhere instead."""
+    """To type elsewhere, instead of the action if there is one."""
     notes: Sequence[str] = ()
     """Small print, such as how long the link works."""
     unsubscribe: str | None = None

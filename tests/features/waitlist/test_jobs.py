@@ -184,7 +184,7 @@ async def test_after_a_day_a_mail_is_not_repeated_since_it_could_be_a_second_one
     (link,) = owner.execute("select id::text from sigma.lead_links").fetchone()
     assert await written(database, link)
     owner.execute("update sigma.lead_links set written_at = written_at - interval '23 hours 1 minute'")
-    with pytest.raises(jobs.TooLate) as late:
+    with pytest.raises(mail.TooLate) as late:
         await written(database, link)
     assert not late.value.retry
 

@@ -1,0 +1,70 @@
+"""`python -m sigma_app export-supabase`: takes users, leads and files along to a hosted Supabase project."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from sigma_app.cli import signals
+from sigma_app.cli.database import migrated_database
+from sigma_app.cli.progress import bar
+from sigma_app.core.errors import StartError
+from sigma_app.core.migrations import lays_auth
+from sigma_app.gateways.database import owner_url
+from sigma_app.settings import Settings, get_settings
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--upload", is_flag=True, help="Send the files of an export to the project of VITE_SUPABASE_URL.")
+def command(directory: Path, upload: bool) -> None:
+    """Write what the embedded Supabase keeps into a new DIRECTORY: users, profiles, leads, files.
+
+    A hosted project takes data.sql with psql, and the files with --upload, once the environment names that project;
+    docs/supabase.md has the steps. Passwords stay good; everybody signs in anew. What is written holds everybody's
+    address: its files are for nobody but you.
+    """
+    settings = get_settings()
+    if upload:
+        from sigma_app.cli.uploading import upload_files
+
+        asyncio.run(upload_files(directory, settings))
+        return
+    with migrated_database(settings, lambda _: None), signals.interruptible():
+        rows = _export(settings, directory)
+    print("\n".join(f"{count:>10} {what}" for what, count in rows.items()))
+    print(f"Written to {directory}. What comes next is in docs/supabase.md.")
+
+
+def _export(settings: Settings, directory: Path) -> dict[str, int]:
+    """Write the export beside its place, then rename it: there is never half of one.
+
+    Raises:
+        StartError: something is there already, or there is nothing of ours to export.
+    """
+    from sigma_app.embedded.supabase import export
+
+    if os.path.lexists(directory):
+        raise StartError(f"{directory} is there already. Name a new directory.")
+    if not lays_auth(owner_url(settings)):
+        raise StartError("DATABASE_URL: that is a Supabase project already; there is nothing to move.")
+    draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.absolute().parent))
+    try:
+        with (
+            export.snapshot(owner_url(settings)) as connection,
+            bar("Writing", export.count(connection)) as advance,
+        ):
+            if jobs := export.waiting_jobs(connection):
+                print(f"Jobs that wait do not move, and {jobs} do: python -m sigma_app jobs", file=sys.stderr)
+            rows = export.write(connection, settings.data_dir / "storage", draft, advance)
+        draft.rename(directory)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return rows

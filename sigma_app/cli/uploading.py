@@ -1,0 +1,105 @@
+"""Sends the files of an export to a hosted Supabase project, through its own API, and says whose each is."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sigma_app.cli.progress import bar
+from sigma_app.core.connecting import connect
+from sigma_app.core.errors import StartError
+from sigma_app.gateways.database import owner_url
+from sigma_app.settings import Settings
+
+if TYPE_CHECKING:
+    from supabase import AsyncClient
+
+AT_A_TIME = 4  # files under way; each waits for the project most of the time
+
+_OWN = "update storage.objects set owner_id = %s, owner = %s where bucket_id = %s and name = %s and owner_id is null"
+
+File = dict[str, Any]
+"""A line of `files.jsonl` (embedded/supabase/export.py)."""
+
+
+async def upload_files(directory: Path, settings: Settings) -> None:
+    """Send every file that is not there yet; safe to call again after an interruption.
+
+    Raises:
+        StartError: the export is not whole, the environment names no project, or the project refuses a file.
+    """
+    from sigma_app.gateways.identity import reaching_supabase
+
+    if not (settings.is_hosted("auth") and settings.is_hosted("database")):
+        raise StartError(
+            "VITE_SUPABASE_URL: files are sent to the project that it names. Set it, both keys and DATABASE_URL to that"
+            " project's (docs/supabase.md)."
+        )
+    total = sum(1 for _ in _listed(directory))
+    waiting = _listed(directory)
+    sent = 0
+
+    async def send_next() -> None:
+        nonlocal sent
+        for file in waiting:
+            if await _send(client, directory, file):
+                sent += 1
+            advance(1)
+
+    async with reaching_supabase(as_service=True) as client:
+        with bar("Sending", total) as advance:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(AT_A_TIME):
+                        group.create_task(send_next())
+            except* StartError as refused:
+                raise refused.exceptions[0] from None
+    with connect(owner_url(settings)) as owner, owner.cursor() as cursor:
+        owned = ((file["owner"], file["owner"], file["bucket"], file["name"]) for file in _listed(directory))
+        cursor.executemany(_OWN, (values for values in owned if values[0]))
+    print(f"{sent} of {total} files sent" + ("." if sent == total else f"; {total - sent} were there already."))
+
+
+async def _send(client: AsyncClient, directory: Path, file: File) -> bool:
+    """Send one file; False if one by that name is there."""
+    from httpx import HTTPError
+    from storage3.exceptions import StorageApiError
+
+    options = {
+        "content-type": file["content_type"] or "application/octet-stream",
+        "cache-control": (file["cache_control"] or "").removeprefix("max-age="),
+        **({"metadata": file["metadata"]} if file["metadata"] else {}),
+    }
+    try:
+        await client.storage.from_(file["bucket"]).upload(
+            file["name"],
+            directory / "files" / file["sha256"],
+            options,  # pyright: ignore[reportArgumentType] - its TypedDict knows no metadata
+        )
+    except StorageApiError as error:
+        if str(error.status) == "409":
+            return False
+        raise StartError(f"{file['bucket']}/{file['name']}: the project refuses it: {error.message}") from None
+    except HTTPError as error:
+        raise StartError(f"VITE_SUPABASE_URL: it does not answer: {type(error).__name__}. Call this again.") from None
+    return True
+
+
+def _listed(directory: Path) -> Iterator[File]:
+    """What `files.jsonl` lists.
+
+    Raises:
+        StartError: this is no export, or not all of one.
+    """
+    try:
+        manifest = json.loads((directory / "manifest.json").read_text())
+        listed = (directory / "files.jsonl").read_bytes()
+    except OSError as error:
+        raise StartError(f"{error.filename}: {error.strerror}. Name the directory of an export.") from None
+    if hashlib.sha256(listed).hexdigest() != manifest["sha256"]["files.jsonl"]:
+        raise StartError(f"{directory}: files.jsonl is not the one that was exported.")
+    yield from map(json.loads, listed.splitlines())

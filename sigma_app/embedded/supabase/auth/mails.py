@@ -1,0 +1,106 @@
+"""The mails of auth, from the row that makes one necessary to what it says: an address, a link and a code.
+
+Codes follow from the secret and the id of their token, so a mail that is written again is the same mail, and the
+database holds hashes alone. The words are features/accounts' affair.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, cast
+from urllib.parse import quote
+from uuid import UUID
+
+from psycopg import AsyncCursor
+from psycopg.types.json import Jsonb
+
+from sigma_app.core.database import Actor, get_database
+from sigma_app.core.jobs import JobError
+from sigma_app.core.links import Links
+from sigma_app.embedded.supabase.keys import Keys
+from sigma_app.settings import Settings
+
+AUTH = Actor("supabase_auth_admin", "{}")
+
+Kind = Literal[
+    "signup", "recovery", "magiclink", "invite", "email_change_current", "email_change_new", "reauthentication"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthMail:
+    """What a mail of auth has to bring to whom."""
+
+    to: str
+    kind: Kind
+    link: str | None = field(repr=False)
+    """What verifies by itself; None for `reauthentication`, which has a code alone."""
+    code: str = field(repr=False)
+    """What is typed instead."""
+    made_at: datetime
+    """When it was asked for."""
+
+
+class OtherSecret(JobError):
+    """Codes are made with another secret or length here than where this mail was asked for."""
+
+
+def code_of(keys: Keys, token_id: UUID, length: int) -> str:
+    """The code of a row of `auth.one_time_tokens`, which is `length` digits."""
+    return Links(keys.secret.encode()).code(token_id, length)
+
+
+def hash_of(address: str, code: str) -> str:
+    """What `auth.one_time_tokens` keeps of a code, and links carry: the SHA-224 of address and code, in hex."""
+    return hashlib.sha224((address + code).encode("utf-8", "replace")).hexdigest()
+
+
+def link(settings: Settings, token_hash: str, kind: str, redirect_to: str) -> str:
+    """The address that verifies by itself.
+
+    Args:
+        settings: where we are reached.
+        token_hash: as stored, with `pkce_` where the flow has it.
+        kind: of the mail; both halves of a change of address are verified as `email_change`.
+        redirect_to: where it leads in the end.
+    """
+    verifies = "email_change" if kind.startswith("email_change") else kind
+    query = f"token={quote(token_hash, safe='')}&type={verifies}&redirect_to={quote(redirect_to, safe='')}"
+    return f"{settings.base_url}/auth/v1/verify?{query}"
+
+
+async def queue(cursor: AsyncCursor[Any], token_id: UUID, kind: Kind, redirect_to: str) -> None:
+    """Queue the mail of a token in the transaction that makes it, which is one of `supabase_auth_admin`."""
+    arguments = {"token": str(token_id), "kind": kind, "redirect_to": redirect_to}
+    await cursor.execute("select sigma.queue_auth_mail(%s)", [Jsonb(arguments)])
+
+
+async def mail_of(token_id: UUID, kind: str, redirect_to: str, settings: Settings, keys: Keys) -> AuthMail | None:
+    """The mail of a token; None where it is gone, because it was used or replaced, or its time is over.
+
+    Raises:
+        OtherSecret: the code would not be the one that the token was made for.
+        DatabaseUnavailable: it could not be read.
+    """
+    async with get_database().cursor(AUTH) as cursor:
+        await cursor.execute(_READ, [token_id, settings.auth_code_seconds])
+        row = await cursor.fetchone()
+    if row is None:
+        return None
+    code = code_of(keys, token_id, settings.auth_code_length)
+    if row["token_hash"].removeprefix("pkce_") != hash_of(row["relates_to"], code):
+        raise OtherSecret
+    address = None if kind == "reauthentication" else link(settings, row["token_hash"], kind, redirect_to)
+    return AuthMail(row["relates_to"], cast("Kind", kind), address, code, row["made_at"])
+
+
+# A token is made for an address. When the user's has changed since, the mail would tell somebody else's code.
+_READ = """
+select token.token_hash, token.relates_to, token.created_at::timestamptz as made_at
+from auth.one_time_tokens as token join auth.users as owner on owner.id = token.user_id
+where token.id = %s
+  and token.relates_to in (owner.email, owner.email_change)
+  and token.created_at > localtimestamp - make_interval(secs => %s)
+"""

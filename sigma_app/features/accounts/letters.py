@@ -1,0 +1,115 @@
+"""The mails of accounts, in words. What they look like is ui/mail's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sigma_app.gateways.identity import AuthMail
+from sigma_app.ui.mail import Letter
+
+
+def letter(mail: AuthMail, seconds: int) -> Letter:
+    """The letter of one of auth's mails.
+
+    Args:
+        mail: whose link and code it brings.
+        seconds: how long these work.
+    """
+    words = _WORDS[mail.kind]
+    what = "The button and the code work" if mail.link else "The code works"
+    return Letter(
+        subject=words.subject,
+        preheader=words.preheader,
+        heading=words.heading,
+        paragraphs=words.paragraphs,
+        action=(words.button, mail.link) if mail.link else None,
+        code=mail.code,
+        notes=[f"{what} once, for {_in_words(seconds)}.", words.not_you],
+    )
+
+
+@dataclass(frozen=True)
+class _Words:
+    subject: str
+    preheader: str
+    heading: str
+    paragraphs: Sequence[str]
+    not_you: str
+    button: str = ""
+
+
+_SOMEBODY_ELSE = "It was not you? Then somebody else is signed in to your account."
+_WORDS = {
+    "signup": _Words(
+        subject="Confirm your address",
+        preheader="One button, and your Sigma account is open.",
+        heading="One button, and you are in.",
+        paragraphs=["You made an account at Sigma. Confirm that this address is yours, and the account is, too."],
+        button="Confirm my address",
+        not_you="It was not you? Then do nothing: without the button, the account stays shut.",
+    ),
+    "recovery": _Words(
+        subject="Choose a new password",
+        preheader="You asked for a new password. This is the way to it.",
+        heading="It happens to founders, too.",
+        paragraphs=[
+            "Somebody asked for a new password to your Sigma account. If it was you, the button lets you choose one."
+        ],
+        button="Choose a new password",
+        not_you="It was not you? Then do nothing: your password stays what it is.",
+    ),
+    "magiclink": _Words(
+        subject="Your way in to Sigma",
+        preheader="One button, and you are signed in.",
+        heading="No password needed.",
+        paragraphs=["You asked to sign in to Sigma. The button does it, on the device that opens it."],
+        button="Sign in",
+        not_you="It was not you? Then do nothing, and give nobody the code: without it, nobody gets in.",
+    ),
+    "invite": _Words(
+        subject="You are invited to Sigma",
+        preheader="There is an account for this address. Take it.",
+        heading="Your account is waiting.",
+        paragraphs=["We made you an account at Sigma, for this address. One button, and it is yours."],
+        button="Take my account",
+        not_you="You expected nothing of the kind? Then do nothing: an account that nobody takes stays shut.",
+    ),
+    "email_change_current": _Words(
+        subject="Shall your account move?",
+        preheader="You asked for another address. This one has to agree.",
+        heading="Moving out?",
+        paragraphs=[
+            "You asked for your Sigma account to move from this address to another one. It moves once both have agreed:"
+            " this one here, and the other one by a mail of its own."
+        ],
+        button="Let it move",
+        not_you=f"{_SOMEBODY_ELSE} Leave the button alone, and choose a new password.",
+    ),
+    "email_change_new": _Words(
+        subject="Confirm your new address",
+        preheader="One button, and your account lives here.",
+        heading="Moving in.",
+        paragraphs=[
+            "You asked for your Sigma account to move to this address. Confirm that it is yours.",
+            "If your old address got a mail as well, the account moves once both have agreed.",
+        ],
+        button="Confirm my new address",
+        not_you="It was not you? Then do nothing: without the button, nothing moves here.",
+    ),
+    "reauthentication": _Words(
+        subject="Your code to go on",
+        preheader="It says that it is you, before something that matters changes.",
+        heading="Is it you?",
+        paragraphs=["You are about to change something that matters, such as your password. This code says it is you."],
+        not_you=f"{_SOMEBODY_ELSE} Give nobody the code, and choose a new password.",
+    ),
+}
+
+
+def _in_words(seconds: int) -> str:
+    """Such as "24 hours", in the largest unit of which it is a whole number, up to hours."""
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}" + ("" if seconds == size else "s")
+    return f"{seconds} seconds"

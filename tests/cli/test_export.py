@@ -1,0 +1,128 @@
+"""`python -m sigma_app export-supabase`: what it writes and what it never does; its files sent to a project."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+from collections.abc import AsyncIterator, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.cli.test_run import wait_until
+from tests.moving import PICTURE, Export, exported, fill
+from tests.sigma import Sigma, Supabase
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def export(server, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Export]:
+    """One for all tests, which only read it."""
+    async with exported(server, template, tmp_path_factory.mktemp("export")) as export:
+        yield export
+
+
+async def test_the_manifest_counts_and_nobody_else_may_read_any_of_it(export):
+    manifest = json.loads((export.directory / "manifest.json").read_text())
+    assert manifest["rows"]["auth.users"] == 2
+    assert manifest["rows"]["public.leads"] == 50
+    assert manifest["files"] == 3
+    for name, digest in manifest["sha256"].items():
+        assert sha256((export.directory / name).read_bytes()).hexdigest() == digest
+    assert [path.name for path in (export.directory / "files").iterdir()] == [sha256(PICTURE).hexdigest()]
+    for path in [export.directory, *export.directory.rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+async def test_what_is_there_already_is_never_overwritten(owner_url, tmp_path):
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    there = tmp_path / "there"
+    there.mkdir()
+    done = sigma.run("export-supabase", str(there))
+    assert (done.returncode, list(there.iterdir())) == (2, [])
+    assert done.stderr == f"{there} is there already. Name a new directory.\n"
+
+
+async def test_a_file_without_its_content_ends_the_export_and_leaves_nothing(owner_url, tmp_path):
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    await fill(owner_url, sigma.data_dir)
+    for path in (sigma.data_dir / "storage" / "content").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    done = sigma.run("export-supabase", str(tmp_path / "moved"))
+    assert done.returncode == 2
+    assert "avatars/alice" in done.stderr
+    assert not list(tmp_path.glob("*moved*"))
+
+
+async def test_interrupted_it_leaves_nothing(owner_url, owner, tmp_path):
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    sigma.run("migrate")
+    with psycopg.connect(owner_url) as holder:
+        holder.execute("lock table leads")
+        process = sigma.launch("export-supabase", str(tmp_path / "moved"))
+        wait_until(lambda: owner.execute("select from pg_locks where not granted").fetchall())
+        assert list(tmp_path.glob("*.moved.*"))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 128 + signal.SIGINT
+    assert not list(tmp_path.glob("*moved*"))
+    assert "Traceback" not in sigma.log.read_text()
+
+
+async def test_jobs_that_wait_are_told(owner_url, tmp_path):
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        owner.execute("set role anon")
+        owner.execute("insert into leads (email) values ('waits@example.com')")
+    done = sigma.run("export-supabase", str(tmp_path / "moved"))
+    assert done.returncode == 0
+    assert "and 1 do: python -m sigma_app jobs" in done.stderr
+
+
+class TestUpload:
+    """Files go through the project's own API."""
+
+    @pytest.fixture
+    def hosted_project(self, tmp_path: Path) -> Iterator[Supabase]:
+        """What a hosted project is to an app: an address, keys, a database; in a process of its own."""
+        supabase = Supabase(tmp_path / "project")
+        supabase.start()
+        yield supabase
+        supabase.remove()
+
+    async def test_files_are_sent_once_with_what_they_say_of_themselves_and_whose_they_are(
+        self, export, hosted_project, tmp_path
+    ):
+        app = Sigma(tmp_path / "app", variables=dict(hosted_project.assignments))
+        loaded = app.run("psql", "--", "-f", str(export.directory / "data.sql"))
+        assert loaded.returncode == 0, loaded.stderr
+        sent = app.run("export-supabase", str(export.directory), "--upload")
+        assert (sent.stdout, sent.returncode) == ("3 of 3 files sent.\n", 0), sent.stderr
+        again = app.run("export-supabase", str(export.directory), "--upload")
+        assert again.stdout == "0 of 3 files sent; 3 were there already.\n", again.stderr
+        async with httpx.AsyncClient(base_url=hosted_project.base_url) as anybody:
+            for name in ("alice", "alice/picture%20one.png", "bob/the%20same.png"):
+                answer = await anybody.get(f"/storage/v1/object/public/avatars/{name}")
+                assert answer.content == PICTURE
+                assert answer.headers["content-type"] == "image/png"
+                assert answer.headers["cache-control"] == "max-age=60"
+        asked = "select name, owner_id, owner from storage.objects order by name"
+        with hosted_project.database() as there, psycopg.connect(export.source) as here:
+            assert there.execute(asked).fetchall() == here.execute(asked).fetchall()
+
+    async def test_without_a_project_in_the_environment_it_says_what_to_set(self, export, tmp_path):
+        done = Sigma(tmp_path / "app").run("export-supabase", str(export.directory), "--upload")
+        assert done.returncode == 2
+        assert done.stderr.startswith("VITE_SUPABASE_URL: ")
+
+    async def test_what_is_no_export_is_one_line(self, hosted_project, tmp_path):
+        app = Sigma(tmp_path / "app", variables=dict(hosted_project.assignments))
+        done = app.run("export-supabase", str(tmp_path / "nothing"), "--upload")
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert "Name the directory of an export" in done.stderr

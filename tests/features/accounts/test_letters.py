@@ -1,0 +1,77 @@
+"""The letters of accounts: each says what it is for, how long it works, and what to do if it was not you."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+
+from sigma_app.embedded.supabase.auth.mails import AuthMail, Kind
+from sigma_app.features.accounts.letters import letter
+from sigma_app.ui.mail import render
+
+KINDS = get_args(Kind)
+WITH_LINK = [kind for kind in KINDS if kind != "reauthentication"]
+LINK = "https://sigma.test/auth/v1/verify?token=0&type=signup&redirect_to=https%3A%2F%2Fsigma.test"
+
+
+def mail(kind: Kind) -> AuthMail:
+    link = None if kind == "reauthentication" else LINK
+    return AuthMail("alice@example.com", kind, link, "012345", datetime.now(UTC))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_mail_has_a_code_and_says_how_long_and_what_if_it_was_not_you(kind: Kind):
+    rendered = render(letter(mail(kind), 86400))
+    assert "012345" in rendered.html
+    assert "    012345\n" in rendered.text
+    words = " ".join(rendered.text.split())
+    assert "once, for 24 hours." in words
+    assert "? Then " in words
+    assert "012345" not in rendered.subject + letter(mail(kind), 86400).preheader
+
+
+@pytest.mark.parametrize("kind", WITH_LINK)
+def test_a_link_and_a_code_stand_beside_each_other(kind: Kind):
+    rendered = render(letter(mail(kind), 86400))
+    assert LINK in rendered.text.splitlines()
+    assert f'href="{LINK.replace("&", "&amp;")}"' in rendered.html
+    assert "Or type this code:" in rendered.text
+    assert letter(mail(kind), 86400).action != ("", LINK)
+
+
+def test_to_prove_oneself_again_there_is_a_code_alone():
+    rendered = render(letter(mail("reauthentication"), 86400))
+    assert "<a " not in rendered.html
+    assert "http" not in rendered.text
+    assert "button" not in rendered.text
+    assert "Type this code:" in rendered.text
+    assert "Or type" not in rendered.text + rendered.html
+
+
+def test_no_two_kinds_are_alike():
+    letters = [letter(mail(kind), 86400) for kind in KINDS]
+    assert len({one.subject for one in letters}) == len({one.heading for one in letters}) == len(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (86400, "24 hours"),
+        (3600, "1 hour"),
+        (5400, "90 minutes"),
+        (600, "10 minutes"),
+        (60, "1 minute"),
+        (90, "90 seconds"),
+    ],
+)
+def test_how_long_it_works_is_said_in_the_largest_unit(seconds: int, words: str):
+    assert f"for {words}." in letter(mail("signup"), seconds).notes[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_mail_is_the_same_bytes(kind: Kind):
+    later = replace(mail(kind), made_at=datetime(2027, 1, 1, tzinfo=UTC))
+    assert render(letter(mail(kind), 86400)) == render(letter(later, 86400))
