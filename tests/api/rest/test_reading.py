@@ -518,7 +518,8 @@ async def test_other_methods_are_none(rest):
     [
         ("/things", "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"),
         ("/loose", "OPTIONS,GET,HEAD,POST,PATCH,DELETE"),
-        ("/happy_things", "OPTIONS,GET,HEAD,POST,PATCH,DELETE"),
+        ("/happy_things", "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"),
+        ("/half_notes", "OPTIONS,GET,HEAD,POST,PATCH,DELETE"),
         ("/sums", "OPTIONS,GET,HEAD"),
         ("/frozen", "OPTIONS,GET,HEAD"),
         ("/", "OPTIONS,GET,HEAD"),
