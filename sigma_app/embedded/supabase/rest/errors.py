@@ -128,6 +128,12 @@ def database_away() -> Refusal:
     return Refusal("PGRST000", 503, "Database connection error.", headers={"retry-after": "1"})
 
 
+def database_busy() -> Refusal:
+    """All connections are in use, and none came free in time."""
+    message = "Timed out acquiring connection from connection pool."
+    return Refusal("PGRST003", 504, message, headers={"retry-after": "1"})
+
+
 def no_catalog() -> Refusal:
     """The database was away since this process started."""
     message = "Could not query the database for the schema cache. Retrying."
