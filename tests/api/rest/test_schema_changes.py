@@ -109,6 +109,21 @@ async def test_a_column_may_change_its_type_under_a_prepared_statement(rest, own
         assert (await rest.get("/later?select=*")).json() == [{"id": 1, "word": 5}]
 
 
+@pytest.mark.usefixtures("asked_before", "only_told")
+async def test_a_prepared_statement_does_not_outlive_the_type_of_its_value(rest, owner):
+    owner.execute("create table public.later (id integer, at date); grant all on public.later to service_role")
+    owner.execute("insert into public.later values (1, '2024-01-01')")
+    await until(lambda: rest.get("/later"), 200)
+    wanted = "/later?at=eq.2024-01-01T10:00:00&select=id"
+    for _ in range(30):  # the value is a date, and its time of day is cut off
+        assert (await rest.get(wanted)).json() == [{"id": 1}]
+    owner.execute("alter table public.later alter column at type timestamp, add column more integer")
+    owner.execute("update public.later set at = '2024-01-01T10:00:00'")
+    await until(lambda: rest.get("/later?select=more"), 200)
+    for _ in range(30):  # were it one still, no row would be at midnight
+        assert (await rest.get(wanted)).json() == [{"id": 1}]
+
+
 @pytest.mark.usefixtures("asked_before", "nobody_tells", "only_told")
 async def test_somebody_may_tell_by_hand(rest, owner):
     owner.execute("notify pgrst, 'reload schema'")
