@@ -46,8 +46,8 @@ async def test_an_insert_that_tells_where_the_row_is(rest):
     answer = await rest.post("/things", json={"name": "new"}, headers=preferring("return=headers-only"))
     assert (answer.status_code, answer.content) == (201, b"")
     assert answer.headers["location"] == "/things?id=eq.6"
-    answer = await rest.post("/pairs", json={"a": 7, "b": "q&q"}, headers=preferring("return=headers-only"))
-    assert answer.headers["location"] == "/pairs?a=eq.7&b=eq.q%26q"
+    answer = await rest.post("/pairs", json={"a": 7, "b": "q&q/ü"}, headers=preferring("return=headers-only"))
+    assert answer.headers["location"] == "/pairs?a=eq.7&b=eq.q%26q%2F%C3%BC"
     answer = await rest.post("/loose", json={"a": 7}, headers=preferring("return=headers-only"))
     assert "location" not in answer.headers
     answer = await rest.post("/things", json=[{}, {}], headers=preferring("return=headers-only"))
