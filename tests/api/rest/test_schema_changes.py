@@ -7,6 +7,8 @@ import asyncio
 import psycopg
 import pytest
 
+from sigma_app.core import login
+from sigma_app.core.database import Database
 from sigma_app.embedded.supabase.rest import catalog
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +75,26 @@ async def test_we_are_told_of_a_new_table_of_a_changed_and_of_a_dropped_one(rest
     await until(lambda: rest.get("/renamed"), 200)
     owner.execute("drop table public.renamed")
     await until(lambda: rest.get("/renamed"), 404, "PGRST205")
+
+
+@pytest.mark.usefixtures("asked_before", "only_told")
+async def test_all_who_ask_at_once_see_what_we_were_told_of(owner, owner_url):
+    async with Database(login.login_url(owner_url), pool_size=2) as database:
+        catalogs = catalog.Catalogs(database)
+        await catalogs.current()
+        make_later(owner)
+        catalogs._heard("reload schema")
+        seen = await asyncio.gather(*(catalogs.current() for _ in range(5)))
+    assert all("later" in each.tables for each in seen)
+
+
+@pytest.mark.usefixtures("asked_before", "nobody_tells")
+async def test_all_who_ask_at_once_see_a_new_table_that_nobody_told_of(rest, owner, monkeypatch):
+    monkeypatch.setattr(catalog, "PAUSE_SECONDS", 0.001)
+    make_later(owner)
+    await asyncio.sleep(0.01)
+    answers = await asyncio.gather(*(rest.get("/later") for _ in range(10)))
+    assert {answer.status_code for answer in answers} == {200}
 
 
 @pytest.mark.usefixtures("asked_before", "only_told")
@@ -151,9 +173,9 @@ async def test_one_who_asks_for_nonsense_does_not_keep_us_reading_the_catalog(re
     reads = []
     original = catalog.Catalogs._read
 
-    async def counted(self, told):
-        reads.append(told)
-        return await original(self, told)
+    async def counted(self):
+        reads.append(self)
+        return await original(self)
 
     monkeypatch.setattr(catalog.Catalogs, "_read", counted)
     answers = [await rest.get("/nope") for _ in range(20)]
