@@ -197,11 +197,14 @@ async def test_an_answer_that_a_function_wrote_by_hand(rest):
 
 
 async def test_a_function_may_set_headers_and_status(rest):
-    body = {"headers": '[{"Set-Cookie": "a=b"}, {"X-Other": "c"}]', "status": "418"}
+    headers = '[{"Set-Cookie": "a=b"}, {"Set-Cookie": "c=d"}, {"X-Other": "c"}, {"Content-Type": "text/x-other"}]'
+    body = {"headers": headers, "status": "418"}
     answer = await rest.post("/rpc/answer_as", json=body)
     assert answer.status_code == 418
     assert answer.headers["x-other"] == "c"
-    for headers in ("{", "{}", '[{"a": 1}]', '[{"a\\r\\nb": "c"}]', "[1]"):
+    assert answer.headers.get_list("set-cookie") == ["a=b", "c=d"]
+    assert answer.headers.get_list("content-type") == ["text/x-other"]
+    for headers in ("{", "{}", '[{"a": 1}]', '[{"a\\r\\nb": "c"}]', "[1]", '[{"a b": "c"}]', '[{"a": "b\\u0001"}]'):
         answer = await rest.post("/rpc/answer_as", json={"headers": headers, "status": "200"})
         assert headers == "{}" or (answer.status_code, answer.json()["code"]) == (500, "PGRST111"), headers
     answer = await rest.post("/rpc/answer_as", json={"headers": "[]", "status": "nine"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,8 @@ from starlette.types import Send
 from sigma_app.embedded.supabase.rest.errors import Refusal
 
 _VARY = "Accept, Prefer, Range"
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # a header's (RFC 9110, section 5)
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Answer:
     headers: Mapping[str, str | None] = field(default_factory=dict)
     """By name in small letters; None for one that is not there."""
     body: bytes = b""
+    further: Sequence[tuple[str, str]] = ()
+    """Headers of which there may be several with one name."""
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Answer:
@@ -71,14 +76,15 @@ class Answer:
         headers = {"vary": _VARY, **self.headers}
         if result.headers is None and result.status is None:
             return Answer(self.status, headers, self.body)
-        headers |= _headers(result.headers)
-        return Answer(_status(result.status) or self.status, headers, self.body)
+        further = _headers(result.headers)
+        kept = {name: value for name, value in headers.items() if name not in dict(further)}
+        return Answer(_status(result.status) or self.status, kept, self.body, further)
 
     async def send(self, send: Send, *, with_body: bool = True) -> None:
         """Send it over ASGI; a 204 and the answer to a HEAD have no body."""
         headers = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
-            for name, value in self.headers.items()
+            for name, value in (*self.headers.items(), *self.further)
             if value is not None
         ]
         body = self.body if with_body and self.status != 204 else b""
@@ -88,18 +94,14 @@ class Answer:
         await send({"type": "http.response.body", "body": body})
 
 
-def _headers(text: bytes | None) -> dict[str, str]:
+def _headers(text: bytes | None) -> list[tuple[str, str]]:
     found: Any = _json(text) if text else []
     items = found if isinstance(found, list) else [found]
     pairs = [pair for item in items for pair in (item.items() if isinstance(item, dict) else [("", item)])]
-    if not all(name and isinstance(value, str) and _is_header(name + value) for name, value in pairs):
+    if not all(isinstance(value, str) and _NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in pairs):
         message = "response.headers guc must be a JSON array composed of objects with a single key and a string value"
         raise Refusal("PGRST111", 500, message)
-    return {name.lower(): value for name, value in pairs}
-
-
-def _is_header(text: str) -> bool:
-    return not any(character in text for character in "\r\n\0")
+    return [(name.lower(), value) for name, value in pairs]
 
 
 def _status(text: bytes | None) -> int | None:
