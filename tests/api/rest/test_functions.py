@@ -196,6 +196,18 @@ async def test_an_answer_that_a_function_wrote_by_hand(rest):
     assert (answer.status_code, answer.json()["code"]) == (500, "PGRST121")
 
 
+async def test_a_header_written_by_hand_must_be_one(rest):
+    detail = '{"status": 400, "headers": {"no header": "x"}}'
+    answer = await rest.post("/rpc/fail_by_hand", json={"message": '{"code":"1","message":"m"}', "detail": detail})
+    assert (answer.status_code, answer.json()["code"]) == (500, "PGRST121")
+
+
+async def test_an_answer_that_has_no_body_has_none(rest):
+    answer = await rest.post("/rpc/fail", json={"state": "PT304", "message": "the message"})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert "content-length" not in answer.headers
+
+
 async def test_a_function_may_set_headers_and_status(rest):
     headers = '[{"Set-Cookie": "a=b"}, {"Set-Cookie": "c=d"}, {"X-Other": "c"}, {"Content-Type": "text/x-other"}]'
     body = {"headers": headers, "status": "418"}

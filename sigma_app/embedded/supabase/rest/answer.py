@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +10,10 @@ from typing import Any
 from psycopg.pq.abc import PGresult
 from starlette.types import Send
 
-from sigma_app.embedded.supabase.rest.errors import Refusal
+from sigma_app.embedded.supabase.rest.errors import Refusal, is_header
 
 _VARY = "Accept, Prefer, Range"
-_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # a header's (RFC 9110, section 5)
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_EMPTY = (204, 304)  # answers that have no body, whatever is said of them
 
 
 @dataclass(frozen=True)
@@ -81,14 +79,15 @@ class Answer:
         return Answer(_status(result.status) or self.status, kept, self.body, further)
 
     async def send(self, send: Send, *, with_body: bool = True) -> None:
-        """Send it over ASGI; a 204 and the answer to a HEAD have no body."""
+        """Send it over ASGI; some, and those to a HEAD, have no body."""
         headers = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
             for name, value in (*self.headers.items(), *self.further)
             if value is not None
         ]
-        body = self.body if with_body and self.status != 204 else b""
-        if with_body and self.status != 204:
+        with_body = with_body and self.status not in _EMPTY
+        body = self.body if with_body else b""
+        if with_body:
             headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -98,7 +97,7 @@ def _headers(text: bytes | None) -> list[tuple[str, str]]:
     found: Any = _json(text) if text else []
     items = found if isinstance(found, list) else [found]
     pairs = [pair for item in items for pair in (item.items() if isinstance(item, dict) else [("", item)])]
-    if not all(isinstance(value, str) and _NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in pairs):
+    if not all(isinstance(value, str) and is_header(name, value) for name, value in pairs):
         message = "response.headers guc must be a JSON array composed of objects with a single key and a string value"
         raise Refusal("PGRST111", 500, message)
     return [(name.lower(), value) for name, value in pairs]

@@ -7,6 +7,7 @@ Sigma's own documentation shows.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import psycopg
 
 JSON_TYPE = "application/json; charset=utf-8"
+_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, section 5
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
 class Refusal(Exception):
@@ -210,14 +213,22 @@ def _written_by_hand(message: str, detail: str | None) -> Refusal:
             f"Invalid JSON value for DETAIL: '{detail}'" if detail else "DETAIL is missing in the RAISE statement",
             "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'.",
         )
+    headers = {str(name).lower(): str(value) for name, value in answer["headers"].items()}
+    if not all(is_header(*header) for header in headers.items()):
+        return _unreadable(f"Invalid JSON value for DETAIL: '{detail}'", "A name or value in 'headers' is no header's.")
     return Refusal(
         str(said["code"]),
         _http_status(str(answer["status"])),
         str(said["message"]),
         details=said.get("details"),
         hint=said.get("hint"),
-        headers={str(name).lower(): str(value) for name, value in answer["headers"].items()},
+        headers=headers,
     )
+
+
+def is_header(name: str, value: str) -> bool:
+    """Whether these can be sent as one."""
+    return bool(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
 
 
 def _unreadable(details: str, hint: str) -> Refusal:
