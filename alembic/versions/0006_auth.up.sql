@@ -150,10 +150,10 @@ grant usage on all sequences in schema auth to supabase_auth_admin;
 -- arguments are ids and an address to return to; what opens anything follows from the row and a key (embedded/supabase).
 -- Its queue is that of whoever serves auth and has that key, which need not be the application that shares the database.
 create function sigma.queue_auth_mail(args jsonb) returns bigint
-language sql volatile security definer set search_path = procrastinate, pg_temp as $$
-  select (procrastinate_defer_jobs_v1(
-    array[row('supabase', 'accounts:send_auth_mail', 0, null, null, args, null)::procrastinate_job_to_defer_v1]
-  ))[1]
+language sql volatile security definer set search_path = '' as $$
+  select (procrastinate.procrastinate_defer_jobs_v1(array[
+    row('supabase', 'accounts:send_auth_mail', 0, null, null, args, null)::procrastinate.procrastinate_job_to_defer_v1
+  ]))[1]
 $$;
 revoke execute on function sigma.queue_auth_mail from public;
 grant execute on function sigma.queue_auth_mail to supabase_auth_admin;

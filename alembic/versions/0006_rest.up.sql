@@ -6,6 +6,7 @@ begin
   notify pgrst, 'reload schema';
 end;
 $$;
+revoke execute on function sigma.tell_of_changed_tables from public;
 
 -- Only a superuser may make an event trigger. Elsewhere the REST stand-in notices by what it does not find, or is told
 -- by hand: notify pgrst, 'reload schema'.

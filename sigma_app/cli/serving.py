@@ -19,6 +19,9 @@ from sigma_app.core.errors import StartError
 from sigma_app.settings import Settings
 
 _GRACE_SECONDS = 5  # for requests in hand when the server is told to stop
+# For a connection that nobody uses: longer than clients keep theirs, httpx for 5 seconds and proxies for up to 60, or
+# one would now and then send a request into a connection that is just being closed.
+_IDLE_SECONDS = 75
 
 
 def listen(settings: Settings, elsewhere: str = "PORT={} make run") -> socket.socket:
@@ -59,6 +62,7 @@ def serve(application: ASGIApp, listener: socket.socket, announce: Callable[[], 
         server_header=False,
         proxy_headers=False,  # core/origin.py reads them, and only as many as TRUSTED_PROXIES says
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=_IDLE_SECONDS,
         ws_max_size=1024 * 1024,
     )
     server = _Server(config, announce)

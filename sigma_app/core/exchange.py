@@ -18,6 +18,7 @@ from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 _MOST_PREPARED = 100  # statements on one connection, as psycopg's own
+_LONGEST = 8192  # characters of one that is worth preparing
 _USES = 3  # of one statement on one connection, before it is prepared
 
 
@@ -40,15 +41,18 @@ class Prepared:
     numbers: count[int] = field(default_factory=count)
 
     def is_due(self, statement: str) -> bool:
-        """Count a use of a statement that is not prepared, and say whether it should be."""
+        """Count a use of a statement that is not prepared, and say whether it should be. Long ones never are: each use
+        is somebody's own, and what Postgres keeps of one is many times its length."""
+        if len(statement) > _LONGEST:
+            return False
         if len(self.uses) > 10 * _MOST_PREPARED:
             self.uses.clear()
         self.uses[statement] = self.uses.get(statement, 0) + 1
         return self.uses[statement] >= _USES
 
-    def forget(self) -> bytes | None:
-        """The name of the one that was not used for longest, if there are too many."""
-        return self.names.pop(next(iter(self.names))) if len(self.names) > _MOST_PREPARED else None
+    def too_many(self) -> str | None:
+        """The statement that was not used for longest, if there are too many."""
+        return next(iter(self.names)) if len(self.names) > _MOST_PREPARED else None
 
     def forget_all(self) -> None:
         """Know of none any more; no number is given twice."""
@@ -81,6 +85,10 @@ def _conversation(
     places = []  # of each statement's own result among all
     new: dict[int, tuple[str, bytes]] = {}
     sent = 0
+    # First, since what stands behind a failure is not run. Such a statement may be this very one: it is prepared anew.
+    if prepared and (oldest := prepared.too_many()):
+        pgconn.send_query_params(b"deallocate " + prepared.names.pop(oldest), [])
+        sent += 1
     for (statement, _), given in zip(statements, values, strict=True):
         name = prepared.names.get(statement) if prepared else None
         if prepared and name is None and prepared.is_due(statement):
@@ -94,9 +102,6 @@ def _conversation(
             pgconn.send_query_prepared(name, given)
         places.append(sent)
         sent += 1
-    forgotten = prepared.forget() if prepared else None
-    if forgotten:
-        pgconn.send_query_params(b"deallocate " + forgotten, [])
     pgconn.pipeline_sync()
     yield from generators.send(pgconn)
     results = yield from _answers(pgconn)

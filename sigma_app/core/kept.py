@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -13,12 +14,23 @@ def kept(path: Path, make: Callable[[], bytes]) -> bytes:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(make())
         try:
-            os.link(draft, path)  # fails where another process was first, and then theirs counts
-        except FileExistsError:
-            pass
+            with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(make())
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was first, and then theirs counts
+                os.link(draft, path)
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
+        flush_directory(path.parent)
     return path.read_bytes()
+
+
+def flush_directory(directory: Path) -> None:
+    """Make sure that what was made, linked or renamed in a directory is on the disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

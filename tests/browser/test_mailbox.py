@@ -118,14 +118,15 @@ def test_a_mail_runs_nothing_and_sends_nothing(sigma: Sigma, page: Page):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     html = (
-        "<p>Hello</p><script>top.document.title = 'mine'</script><img src='/favicon.svg' onerror='top.mine = 1'>"
+        "<p>Hello</p><script>top.document.title = 'mine'</script><img src='/og.png' onerror='top.mine = 1'>"
         f"<form action='{sigma.base_url}/join' method=post><button>Send</button></form>"
     )
     deliver(sigma, Mail("alice@example.com", "Hello", html, "Hello"))
     page.goto("/dev/mailbox")
     page.frame_locator("iframe").get_by_role("button", name="Send").click()
     expect(page).to_have_title("Mailbox · Sigma")
-    assert asked == [f"{sigma.base_url}/dev/mailbox"]
+    own = {f"{sigma.base_url}/dev/mailbox", f"{sigma.base_url}/favicon.svg"}  # the icon is the browser's own wish
+    assert set(asked) <= own
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def write(connection: psycopg.Connection, storage: Path, directory: Path, advanc
     with _new(directory / LIST) as out:
         files = _write_files(connection, storage, directory, out, advance)
     digests[LIST] = out.digest
-    made = {
+    manifest = {
         "made_at": datetime.now(UTC).isoformat(),
         "revision": head(),
         "rows": rows,
@@ -197,7 +197,7 @@ def write(connection: psycopg.Connection, storage: Path, directory: Path, advanc
         "sha256": digests,
     }
     with _new(directory / MANIFEST) as out:
-        out.write(json.dumps({**made, "sha256": digests}, indent=2).encode() + b"\n")
+        out.write(json.dumps(manifest, indent=2).encode() + b"\n")
     return rows | {"files": files}
 
 

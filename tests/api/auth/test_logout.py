@@ -67,4 +67,6 @@ async def test_an_unknown_scope_ends_nothing(here: Here):
 
 async def test_a_visitor_has_nothing_to_sign_out_of(here: Here):
     answer = await here.ask("POST", "/logout?scope=everything")
+    assert (answer.status_code, answer.json()["error_code"]) == (401, "no_authorization")
+    answer = await here.ask("POST", "/logout", bearer=here.keys.anon)
     assert (answer.status_code, answer.json()["error_code"]) == (403, "bad_jwt")

@@ -32,8 +32,11 @@ def test_a_code_follows_from_the_secret_and_the_token_alone():
     assert code_of(Keys("other", "", ""), UUID(int=1), 6) != code
 
 
-def test_a_hash_is_gotrues():
-    assert hash_of("alice@example.com", "123456") == hashlib.sha224(b"alice@example.com123456").hexdigest()
+def test_a_hash_looks_like_gotrues_and_cannot_be_made_without_the_secret():
+    hashed = hash_of(KEYS, "alice@example.com", "123456")
+    assert re.fullmatch("[0-9a-f]{56}", hashed)
+    assert hashed != hashlib.sha224(b"alice@example.com123456").hexdigest()
+    assert hashed != hash_of(Keys("other", "a", "b"), "alice@example.com", "123456")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in get_args(Kind) if kind != "reauthentication"])

@@ -201,7 +201,7 @@ async def test_only_who_confirmed_their_address_is_sent_a_nonce(here: Here):
     here.change(alice.email, "email_confirmed_at = null")
     answer = await here.ask("GET", "/reauthenticate", bearer=alice.access_token)
     assert (answer.status_code, answer.json()["error_code"]) == (422, "email_not_confirmed")
-    assert (await here.ask("GET", "/reauthenticate")).status_code == 403
+    assert (await here.ask("GET", "/reauthenticate")).status_code == 401
 
 
 async def test_a_new_address_waits_for_both_its_mails(here: Here):

@@ -118,6 +118,13 @@ async def test_a_token_opens_one_object_in_one_way(connect, keys, picture):
     assert (answer.status_code, answer.json()["error"]) == (400, "InvalidSignature")
 
 
+@pytest.mark.parametrize("ending", ["", "A", "B", "xx", "AA"])
+async def test_a_changed_signature_is_a_wrong_one_whatever_its_ending(connect, keys, picture, ending):
+    token = Signer(keys.secret).sign(Place("private", "a.png"), "download", 60)
+    answer = await connect().get(SIGN, params={"token": token[:-3] + ending})
+    assert (answer.json()["error"], answer.json()["message"]) == ("InvalidJWT", "signature verification failed")
+
+
 async def test_access_tokens_and_tokens_of_addresses_are_not_the_same(connect, keys, picture):
     bare = connect()
     forged = {"url": "private/a.png", "scope": "download", "role": "service_role", "exp": int(time.time()) + 60}

@@ -135,6 +135,8 @@ async def test_some_names_no_object_may_have(service, buckets):
         "ü",
         "%00",
         "a%00b",
+        "a%0Ab",
+        "%0D%0A",
         "%5C",
         "a%23b",
         "%7Ba",

@@ -201,7 +201,7 @@ async def test_behind_our_proxy_each_visitor_has_a_limit_of_their_own(client, mo
         assert answer.status_code == 303
 
 
-async def test_a_visitor_cannot_choose_the_address_they_are_limited_by(client):
+async def test_a_visitor_cannot_choose_the_address_they_are_limited_by(client, clock):
     statuses = [
         (
             await client.post(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sigma_app.core.database import get_database
-from sigma_app.embedded.supabase.auth import durations, one_time, sessions, users
+from sigma_app.embedded.supabase.auth import durations, one_time, passwords, sessions, users
 from sigma_app.embedded.supabase.auth.addresses import plain_email, refuse_phone
 from sigma_app.embedded.supabase.auth.bodies import Body, read
 from sigma_app.embedded.supabase.auth.callers import require_administrator, uuid_in
@@ -25,8 +24,6 @@ from sigma_app.embedded.supabase.auth.mails import AUTH
 from sigma_app.embedded.supabase.auth.state import Auth, auth_of
 from sigma_app.embedded.supabase.auth.user import set_password
 from sigma_app.embedded.supabase.auth.users import Cursor, User
-
-_BCRYPT = re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}")
 
 
 class Attributes(Body):
@@ -164,8 +161,8 @@ async def _password_hash(auth: Auth, body: Attributes) -> str:
     if body.password is not None and body.password_hash:
         raise invalid("Only a password or a password hash should be provided")
     if body.password_hash:
-        if not _BCRYPT.fullmatch(body.password_hash):
-            raise invalid("The password hash must be one of bcrypt")
+        if not passwords.is_hash(body.password_hash):
+            raise invalid("The password hash must be one of bcrypt, of a cost up to 12")
         return body.password_hash
     if not body.password:
         return ""  # where GoTrue makes up one that nobody is told

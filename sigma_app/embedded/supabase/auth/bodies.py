@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from starlette.requests import ClientDisconnect, Request
 
 from sigma_app.core.body import BodyTooLarge, read_body
+from sigma_app.embedded.supabase import plain_json
 from sigma_app.embedded.supabase.auth.errors import AuthError
 
 _MOST = 1024 * 1024  # bytes
-_DEEPEST = 400  # levels: what is read here is written again further down the stack, which Python bounds at 1,000
 
 
 class Body(BaseModel):
@@ -68,28 +68,17 @@ def asked(request: Request, name: str) -> str:
 
 def _parse(body: bytes) -> dict[str, Any] | None:
     try:
-        given = json.loads(
-            body.decode("utf-8", "replace"), parse_int=_whole, parse_float=_finite, parse_constant=_unknown
-        )
+        text, refuse = body.decode("utf-8", "replace"), plain_json.refuse_constant
+        given = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=refuse)
         if not isinstance(given, dict | None):
             raise _bad(f"cannot unmarshal {type(given).__name__} into object")
-        if _is_deeper_than(given, _DEEPEST):
+        if plain_json.is_too_deep(given):
             raise RecursionError
         return _without_lone_surrogates(given) if b"\\u" in body else given
     except RecursionError:
         raise _bad("exceeded max depth") from None
     except ValueError as error:
         raise _bad(str(error)) from None
-
-
-def _is_deeper_than(given: Any, levels: int) -> bool:
-    inside = [given]
-    for _ in range(levels):
-        nested = [each for each in inside if isinstance(each, dict | list)]
-        inside = [inner for each in nested for inner in (each.values() if isinstance(each, dict) else each)]
-        if not inside:
-            return False
-    return True
 
 
 def _without_lone_surrogates(given: Any) -> Any:
@@ -108,10 +97,6 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError("cannot unmarshal a number beyond float64")
     return number
-
-
-def _unknown(text: str) -> None:
-    raise ValueError(f"invalid character {text[0]!r} looking for beginning of value")
 
 
 def _bad(reason: str) -> AuthError:

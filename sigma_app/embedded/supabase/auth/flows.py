@@ -14,9 +14,6 @@ from sigma_app.embedded.supabase.auth.bodies import Body
 from sigma_app.embedded.supabase.auth.errors import AuthError, invalid
 from sigma_app.embedded.supabase.auth.users import Cursor
 
-PREFIX = "pkce_"
-"""Before the hash in a link that ends a flow."""
-
 _SHORTEST, _LONGEST = 43, 128
 _CHALLENGE = re.compile("[a-zA-Z._~0-9-]+")
 _METHODS = ("s256", "plain")

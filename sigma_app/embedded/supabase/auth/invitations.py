@@ -132,5 +132,7 @@ async def _for_link(auth: Auth, cursor: Cursor, kind: str, email: str, password_
     new_email = plain_email(body.new_email)
     if new_email == user.email or await users.is_taken(cursor, new_email, user.id):
         raise AuthError(422, "email_exists", users.EMAIL_TAKEN)
+    if new_email != user.email_change:  # what was mailed for another one must not count for this one
+        await one_time.clear(cursor, user.id, "email_change_token_new", "email_change_token_current")
     await users.change(cursor, user.id, email_change=new_email, email_change_confirm_status=0)
     return await users.locked(cursor, user.id)

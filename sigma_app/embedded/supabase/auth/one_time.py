@@ -13,7 +13,6 @@ from typing import Literal
 from uuid import UUID, uuid4
 
 from sigma_app.embedded.supabase.auth import mails, users
-from sigma_app.embedded.supabase.auth.flows import PREFIX
 from sigma_app.embedded.supabase.auth.state import Auth
 from sigma_app.embedded.supabase.auth.users import Cursor, User
 
@@ -64,7 +63,7 @@ async def make(auth: Auth, cursor: Cursor, user_id: UUID, kind: Kind, address: s
     """
     token_id = uuid4()
     code = mails.code_of(auth.keys, token_id, auth.settings.auth_code_length)
-    token_hash = (PREFIX if pkce else "") + mails.hash_of(address, code)
+    token_hash = (mails.PKCE if pkce else "") + mails.hash_of(auth.keys, address, code)
     await cursor.execute(
         """insert into auth.one_time_tokens (id, user_id, token_type, token_hash, relates_to)
         values (%s, %s, %s, %s, %s)
@@ -96,7 +95,7 @@ async def find(cursor: Cursor, token_hash: str, kinds: tuple[Kind, ...]) -> tupl
 def is_valid(auth: Auth, user: User, kind: Kind, token_hash: str) -> bool:
     """Whether the user's token of a kind is this one and in time. A typed code is good in either flow."""
     stored = getattr(user, kind)
-    return bool(stored) and stored in (token_hash, PREFIX + token_hash) and not is_expired(auth, user, kind)
+    return bool(stored) and stored in (token_hash, mails.PKCE + token_hash) and not is_expired(auth, user, kind)
 
 
 def is_expired(auth: Auth, user: User, kind: Kind) -> bool:

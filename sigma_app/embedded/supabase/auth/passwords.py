@@ -111,6 +111,11 @@ class Passwords:
         return result
 
 
+def is_hash(text: str) -> bool:
+    """Whether `text` is a hash of bcrypt that `Passwords.matches` goes by."""
+    return _HASH.fullmatch(text) is not None
+
+
 def _timed(work: Callable[..., Result], *arguments: str) -> tuple[float, Result]:
     start = time.perf_counter()
     result = work(*arguments)
@@ -122,7 +127,7 @@ def _hash(password: str) -> str:
 
 
 def _matches(password: str, hashed: str) -> bool:
-    is_known = _HASH.fullmatch(hashed) is not None
+    is_known = is_hash(hashed)
     is_same = bcrypt.checkpw(_encoded(password)[:MOST_BYTES], (hashed if is_known else _NOBODYS).encode())
     return is_known and is_same
 

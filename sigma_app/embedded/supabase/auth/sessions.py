@@ -29,6 +29,8 @@ from sigma_app.settings import Settings
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _TOKEN_LENGTH = 12
+LOCK_WAIT_MS = 5_000
+"""How long a refresh waits for others of the same session; GoTrue's."""
 
 # How a session was signed in to, the newest first: the claim `amr`.
 _AMR = SQL("""coalesce((
@@ -149,7 +151,9 @@ async def refresh(auth: Auth, cursor: Cursor, request: Request, token: str) -> d
 
     Raises:
         AuthError: 400, there is no such token, its session is over, or its user is banned.
+        psycopg.errors.LockNotAvailable: others held the session for too long.
     """
+    await cursor.execute("select set_config('lock_timeout', %s, true)", [f"{LOCK_WAIT_MS}ms"])
     await cursor.execute(_HOLD, [token])
     row = await cursor.fetchone()
     if row is None:
@@ -181,7 +185,8 @@ async def _following(
     if presented["revoked"]:
         if presented["active_parent"] == token:
             return presented["active_token"]  # the client never read the answer, or asked twice at once
-        if now > presented["updated_at"] + timedelta(seconds=settings.auth_reuse_seconds):
+        is_late = now > presented["updated_at"] + timedelta(seconds=settings.auth_reuse_seconds)
+        if is_late or presented["active_token"] is None:  # the interval does not bring a revoked family back
             if settings.auth_rotation:
                 await cursor.execute(_REVOKE_ALL, {"session": session.id, "now": now})
             return None

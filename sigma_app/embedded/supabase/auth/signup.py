@@ -48,12 +48,10 @@ async def sign_up(request: Request) -> Response:
     async with get_database().cursor(AUTH) as cursor:
         user = await register(auth, cursor, request, email, password_hash, body.data or {}, body)
         if user and user.is_confirmed:
-            if user.encrypted_password != password_hash:  # an older account, which this caller proved nothing of
-                raise _known()
             return JSONResponse(await sessions.issue(auth, cursor, request, user.id, "password"))
     if user is None:
         if auth.settings.auth_autoconfirm:
-            raise _known()
+            raise AuthError(422, "user_already_exists", "User already registered")
         return JSONResponse(_nobody(email, body.data or {}))
     unknown_to_caller = {"user_metadata": {}, "identities": []} if user.invited_at else {}
     return JSONResponse(user.as_json() | unknown_to_caller)
@@ -97,7 +95,7 @@ async def register(
     """Make a user, or ask one who never confirmed once more to do so; whose password and data stay.
 
     Returns:
-        The user, confirmed where nobody has to; None if somebody confirmed has this address.
+        The user, confirmed if new where nobody has to confirm; None if somebody confirmed has this address.
 
     Raises:
         AuthError: 429 `over_email_send_rate_limit`.
@@ -115,16 +113,12 @@ async def register(
             metadata = users.merged({}, data | users.email_identity(user.id, email))
             await users.change(cursor, user.id, raw_user_meta_data=metadata)
         await users.add_identity(cursor, user.id, metadata)
-    if auth.settings.auth_autoconfirm:
+    if made and auth.settings.auth_autoconfirm:  # of an older account this caller has proved nothing
         await one_time.confirm(cursor, user)
     else:
         await flows.start(cursor, challenge, user.id, "email/signup", provider="email")
         await Sender(auth, cursor, request, pkce=challenge.is_pkce).send_confirmation(user)
     return await users.by_id(cursor, user.id)
-
-
-def _known() -> AuthError:
-    return AuthError(422, "user_already_exists", "User already registered")
 
 
 def _nobody(email: str, data: dict[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,11 @@ async def _by_password(auth: Auth, request: Request) -> Response:
     if not user.is_confirmed:
         raise AuthError(400, "email_not_confirmed", "Email not confirmed")
     async with get_database().cursor(AUTH) as cursor:
+        now = await users.locked(cursor, user.id)  # they may have changed the password while this one was compared
+        if now.encrypted_password != user.encrypted_password:
+            raise AuthError(400, "invalid_credentials", "Invalid login credentials")
+        if now.is_banned:
+            raise AuthError(400, "user_banned", "User is banned")
         response = await sessions.issue(auth, cursor, request, user.id, "password")
     if reasons := auth.passwords.check_strength(body.password):
         response["weak_password"] = {"message": auth.passwords.explain(reasons), "reasons": reasons}

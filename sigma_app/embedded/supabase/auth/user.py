@@ -133,5 +133,7 @@ def _needs_nonce(auth: Auth, caller: Caller) -> bool:
 
 
 def _require_nonce(auth: Auth, user: User, nonce: str) -> None:
-    if not one_time.is_valid(auth, user, "reauthentication_token", mails.hash_of(user.email, nonce)):
+    auth.limits.count_code(user.email)
+    if not one_time.is_valid(auth, user, "reauthentication_token", mails.hash_of(auth.keys, user.email, nonce)):
         raise AuthError(422, "reauthentication_not_valid", "Nonce has expired or is invalid")
+    auth.limits.forget_codes(user.email)

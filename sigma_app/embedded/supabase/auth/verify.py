@@ -61,7 +61,7 @@ async def verify_link(request: Request) -> Response:
     if not token_hash:
         raise invalid("Verify requires a token or a token hash")
     redirect_to = auth.redirects.choose(request)
-    is_pkce = token_hash.startswith(flows.PREFIX)
+    is_pkce = token_hash.startswith(mails.PKCE)
     try:
         async with get_database().cursor(AUTH) as cursor:
             user, verifies, kind = await _by_hash(auth, cursor, verifies, token_hash)
@@ -140,10 +140,10 @@ async def _by_hash(auth: Auth, cursor: Cursor, verifies: str, token_hash: str) -
 async def _by_code(auth: Auth, cursor: Cursor, verifies: str, email: str, code: str) -> tuple[User, Kind]:
     """Whose code this is, and of which kind its token is."""
     kinds = _KINDS.get(verifies, ())
-    token_hash = mails.hash_of(email, code)
+    token_hash = mails.hash_of(auth.keys, email, code)
     if verifies == "email_change":  # the address may be one that nobody has yet
         found = await one_time.find(cursor, token_hash, kinds)
-        found = found or await one_time.find(cursor, flows.PREFIX + token_hash, kinds)
+        found = found or await one_time.find(cursor, mails.PKCE + token_hash, kinds)
         user = found and found[0]
     else:
         user = await users.by_email(cursor, email, lock=True)

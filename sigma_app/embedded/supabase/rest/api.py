@@ -22,7 +22,7 @@ from sigma_app.embedded.supabase.rest.request import MOST_ADDRESS_BYTES, Request
 from sigma_app.settings import Settings
 
 # What a change of the tables that we have not heard of yet looks like
-_OUTDATED = ("42P01", "42703", "42883", "PGRST202", "PGRST204", "PGRST205")
+_OUTDATED = ("42P01", "42703", "42883", "42804", "42P10", "PGRST202", "PGRST204", "PGRST205")
 _LARGE_BODY = 256 * 1024  # bytes; larger ones are read in a thread, since others wait meanwhile
 
 

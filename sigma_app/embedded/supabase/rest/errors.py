@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 
 JSON_TYPE = "application/json; charset=utf-8"
-_HEADER_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, section 5
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # no control characters but tabs
 
 
 class Refusal(Exception):
@@ -214,8 +214,8 @@ def _written_by_hand(message: str, detail: str | None) -> Refusal:
             "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'.",
         )
     headers = {str(name).lower(): str(value) for name, value in answer["headers"].items()}
-    if not all(is_header(*header) for header in headers.items()):
-        return _unreadable(f"Invalid JSON value for DETAIL: '{detail}'", "A name or value in 'headers' is no header's.")
+    if not all(is_header(name, value) for name, value in headers.items()):
+        return _unreadable(f"Invalid JSON value for DETAIL: '{detail}'", "'headers' has what no header can have.")
     return Refusal(
         str(said["code"]),
         _http_status(str(answer["status"])),
@@ -227,8 +227,8 @@ def _written_by_hand(message: str, detail: str | None) -> Refusal:
 
 
 def is_header(name: str, value: str) -> bool:
-    """Whether these can be sent as one."""
-    return bool(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
+    """Whether a field of a name and a value may go out (RFC 9110, 5.1 and 5.5)."""
+    return bool(_TOKEN.fullmatch(name) and _FIELD_VALUE.fullmatch(value))
 
 
 def _unreadable(details: str, hint: str) -> Refusal:

@@ -6,11 +6,11 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import jwt
 
-from sigma_app.embedded.supabase import tokens
+from sigma_app.embedded.supabase import plain_json, tokens
 from sigma_app.embedded.supabase.rest.errors import bad_token
 
 ANONYMOUS_ROLE = "anon"
@@ -64,7 +64,7 @@ class Identities:
     def _read(self, token: str) -> tuple[Mapping[str, Any], Identity]:
         text = self._verified(token)
         try:
-            claims = json.loads(text, parse_constant=_no_json)
+            claims = json.loads(text, parse_constant=plain_json.refuse_constant)
         except (ValueError, RecursionError):
             claims = None
         if not isinstance(claims, dict):
@@ -114,7 +114,3 @@ def _moment(claims: Mapping[str, Any], name: str) -> float | None:
 
 def _are_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _no_json(name: str) -> NoReturn:
-    raise ValueError(name)

@@ -10,7 +10,7 @@ from sigma_app.embedded.supabase.rest.errors import not_acceptable
 
 _PARAMETER = re.compile(r';\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([\w|.-]+))')
 _QUALITY = re.compile(r";\s*q\s*=\s*([0-9.]+)", re.IGNORECASE)
-_OURS = re.compile(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)")  # a comma outside of quotes
+_TYPE = re.compile(r'(?:"[^"]*"|[^,"]|"(?=[^"]*\Z))+')  # up to a comma outside of quotes; the last may stay open
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def accepted(header: str | None) -> Sequence[str]:
         return ["*/*"]
     if "," not in header and ";" not in header:
         return [header.strip()]
-    return sorted((part.strip() for part in _OURS.split(header) if part.strip()), key=_reluctance)
+    return sorted((part.strip() for part in _TYPE.findall(header) if part.strip()), key=_reluctance)
 
 
 def form(types: Sequence[str]) -> Form:

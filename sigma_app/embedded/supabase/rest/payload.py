@@ -7,8 +7,9 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
+from sigma_app.embedded.supabase import plain_json
 from sigma_app.embedded.supabase.rest import query
 from sigma_app.embedded.supabase.rest.errors import bad_body
 
@@ -79,7 +80,7 @@ def _text(body: bytes) -> str:
 
 def _json(text: str) -> Payload:
     try:
-        value = json.loads(text, parse_constant=_no_json)
+        value = json.loads(text, parse_constant=plain_json.refuse_constant)
     except (ValueError, RecursionError):
         raise bad_body("Empty or invalid json") from None
     if isinstance(value, dict):
@@ -92,10 +93,6 @@ def _json(text: str) -> Payload:
             raise bad_body("All object keys must match")
         return Payload(text, list(keys))
     return Payload("[]")  # a number or a text is no row
-
-
-def _no_json(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def _csv(text: str) -> Payload:

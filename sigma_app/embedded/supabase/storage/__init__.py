@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from sigma_app.core.database import get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
-from sigma_app.embedded.supabase.gate import Service
+from sigma_app.embedded.supabase.gate import Service, with_line_breaks
 from sigma_app.embedded.supabase.keys import Keys
 from sigma_app.embedded.supabase.storage import errors
 from sigma_app.embedded.supabase.storage.buckets import Buckets
@@ -29,6 +29,14 @@ from sigma_app.embedded.supabase.storage.signing import Signer
 from sigma_app.embedded.supabase.storage.uploads import Uploads
 from sigma_app.settings import Settings
 
+_OPEN_PATHS = (
+    "/object/public/",
+    "/object/sign/",
+    "/object/upload/sign/",
+    "/object/info/public/",
+    "/render/image/",
+    "/status",
+)
 _CLOSED_REQUEST = 499  # nobody reads it
 logger = logging.getLogger(__name__)
 
@@ -45,12 +53,12 @@ def service(settings: Settings, keys: Keys) -> Service:
         Uploads(content, keys.secret, signer, settings.storage_file_bytes),
     )
     app = Starlette(
-        routes=[
+        routes=with_line_breaks(
             Route("/status", lambda _: Response()),
             Route("/version", lambda _: PlainTextResponse("0.0.0")),
             Route("/health", _health),
             *(route for family in families for route in family.routes()),
-        ],
+        ),
         exception_handlers={
             StorageError: _refused,
             psycopg.Error: _refused_by_postgres,
@@ -63,7 +71,8 @@ def service(settings: Settings, keys: Keys) -> Service:
     app.router.redirect_slashes = False
     return Service(
         app,
-        open_paths=("/object/public/", "/object/sign/", "/object/upload/sign/", "/object/info/public/"),
+        open_paths=_OPEN_PATHS,
+        token_suffices=True,
         exposed_headers=("Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag"),
     )
 

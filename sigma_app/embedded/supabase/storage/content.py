@@ -31,6 +31,7 @@ from anyio.to_thread import run_sync
 
 from sigma_app.core.database import SERVICE
 from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.kept import flush_directory
 from sigma_app.embedded.supabase.storage import errors
 from sigma_app.embedded.supabase.storage.acting import Cursor, acting
 from sigma_app.embedded.supabase.storage.receiving import Incoming, explaining_full_disks
@@ -155,7 +156,7 @@ class Content:
         for missing in (self._content.parent, directory.parent, directory):
             with suppress(FileExistsError):
                 missing.mkdir(0o700, parents=missing == self._content.parent)
-                flush(missing.parent)
+                flush_directory(missing.parent)
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ class Change:
         self._content.make_directory(place.parent)
         with suppress(FileExistsError):  # somebody had the same bytes
             os.link(note.path, place)
-        flush(place.parent)
+        flush_directory(place.parent)
 
 
 async def hold(cursor: Cursor, digests: Iterable[str]) -> None:
@@ -209,15 +210,6 @@ async def hold(cursor: Cursor, digests: Iterable[str]) -> None:
 def is_digest(version: str | None) -> TypeGuard[str]:
     """Whether a row's version points to a file of ours."""
     return bool(version and _DIGEST.fullmatch(version))
-
-
-def flush(directory: Path) -> None:
-    """Make sure that what was made or linked in a directory is on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_notes(notes: Iterable[Note]) -> None:

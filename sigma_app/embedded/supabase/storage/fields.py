@@ -6,7 +6,6 @@ say what is wrong in the words of their library.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 from starlette.requests import Request
 
 from sigma_app.core.body import BodyTooLarge, read_body
+from sigma_app.embedded.supabase import plain_json
 from sigma_app.embedded.supabase.storage import errors
 
 LARGEST_BODY = 1024 * 1024  # bytes of JSON; fastify's
@@ -141,13 +141,11 @@ def parse_json(text: bytes) -> Any:
     """A value that Postgres can keep as well.
 
     Raises:
-        ValueError: it is no JSON, or holds what `jsonb` cannot: NUL, half a surrogate pair, a number beyond all bounds.
+        ValueError: it is no JSON, is nested too deep, or holds what `jsonb` cannot: NUL, half a surrogate pair, a
+            number beyond all bounds.
     """
-    try:
-        value = json.loads(text.decode(), parse_constant=_refuse_constant)
-        _check_storable(value)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    value = plain_json.parse(text.decode())
+    _check_storable(value)
     return value
 
 
@@ -165,7 +163,3 @@ def _check_storable(value: Any) -> None:
         for key, item in value.items():
             _check_storable(key)
             _check_storable(item)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)

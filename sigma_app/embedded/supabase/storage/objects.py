@@ -88,6 +88,8 @@ class Objects:
                 raise errors.no_such_key()
         if source != target:
             async with acting(SERVICE, "storage.object.move") as cursor:
+                for place in sorted((source, target)):  # in one order, or two would wait for each other
+                    await rows.take_turn(cursor, place)
                 await cursor.execute(_MOVE, values)
                 if not cursor.rowcount:  # somebody else was faster
                     raise errors.no_such_key()
