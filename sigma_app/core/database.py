@@ -25,14 +25,14 @@ from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
 from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier, Literal
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import NullPool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler, session_address
-from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.errors import DatabaseBusy, DatabaseUnavailable
 from sigma_app.core.exchange import Bound, Prepared, exchange
 
 logger = logging.getLogger(__name__)
@@ -106,6 +106,7 @@ class Database:
         """
         self._url = url
         self._listeners: set[asyncio.Task[None]] = set()
+        self._lent = 0  # connections in use, but for SQLAlchemy's
         self._pool: AsyncConnectionPool[_PooledConnection] = AsyncConnectionPool(
             url,
             min_size=min(2, pool_size),
@@ -239,6 +240,7 @@ class Database:
 
         Raises:
             psycopg.Error: what Postgres said, or the driver of a value it cannot send; nothing was saved.
+            DatabaseBusy: none of its connections came free in time.
             DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
         """
         async with self._connection() as connection:
@@ -276,12 +278,16 @@ class Database:
         """A connection of the pool, and one class of error for every way in which there is none."""
         try:
             connection = await self._pool.getconn()
+            self._lent += 1
             try:
                 if not connection.autocommit:  # SQLAlchemy had it last
                     await connection.set_autocommit(True)
                 yield connection
             finally:
+                self._lent -= 1
                 await self._pool.putconn(connection)
+        except PoolTimeout as error:
+            raise (DatabaseBusy if self._lent == self._pool.max_size else DatabaseUnavailable) from error
         except psycopg.OperationalError as error:
             if _is_unavailable(error):
                 raise DatabaseUnavailable from error
@@ -328,9 +334,10 @@ async def _check(connection: AsyncConnection) -> None:
 def _is_unavailable(error: BaseException | None) -> bool:
     """Whether the database is away, as opposed to: it answered, and the answer is an error.
 
-    Without an SQLSTATE the client noticed it itself: no connection, none free in time, or a broken one.
+    Without an SQLSTATE the client noticed it itself: no connection, none free in time, or a broken one. What says ERROR
+    ended a statement and no connection: a function may raise any SQLSTATE.
     """
-    if not isinstance(error, psycopg.OperationalError):
+    if not isinstance(error, psycopg.OperationalError) or error.diag.severity_nonlocalized == "ERROR":
         return False
     return error.sqlstate is None or error.sqlstate.startswith("08") or error.sqlstate in _GONE
 

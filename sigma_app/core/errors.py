@@ -29,6 +29,10 @@ class DatabaseUnavailable(SigmaError):
     status = 503
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """Too many people ask at once right now. Nothing was saved; please try again in a moment."""
+
+
 def without_message(error: BaseException) -> str:
     """An error for the log: its class, its SQLSTATE if it has one, and where it came from.
 

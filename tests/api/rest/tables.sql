@@ -41,6 +41,11 @@ create table public."odd ""name"".ünï" (
 
 create view public.happy_things as select id, name, amount from public.things where amount > 1;
 create view public.sums as select count(*) as n, sum(amount) as total from public.things;
+create view public.notes as  -- with a query inside that has a first column "b" of its own
+  select b, a as "number one", note from public.pairs where a in (select p.a from (select b, a from public.loose) as p)
+    or true;
+create view public.notes_again as select note as text, b as letter, "number one" from public.notes;
+create view public.half_notes as select a, note from public.pairs;
 create materialized view public.frozen as select 1 as id, 'ice'::text as name;
 
 create function public.shout(public.things) returns text language sql stable as $$ select upper($1.name) $$;

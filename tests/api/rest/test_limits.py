@@ -6,7 +6,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from sigma_app.core.database import Database
+from sigma_app.core import login
+from sigma_app.core.database import SERVICE, Database
 from sigma_app.embedded.supabase import app
 from sigma_app.embedded.supabase.rest import media
 
@@ -70,6 +71,21 @@ async def test_a_database_that_is_away(settings, keys, monkeypatch):
             assert answer.headers["retry-after"] == "1"
             refused = await client.get("/leads", headers={"authorization": "Bearer x.y"})
             assert refused.status_code == 401
+
+
+async def test_a_database_all_of_whose_connections_are_in_use(settings, keys, owner_url, monkeypatch):
+    monkeypatch.setattr("sigma_app.core.database.WAIT_SECONDS", 0.2)
+    async with Database(login.login_url(owner_url), pool_size=1) as database:
+        monkeypatch.setattr("sigma_app.core.database._serving", database)
+        transport = httpx.ASGITransport(Starlette(routes=app.routes(settings, keys)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:3000/rest/v1") as client:
+            client.headers["apikey"] = keys.service_role
+            assert (await client.get("/things?limit=1")).status_code == 200
+            async with database.cursor(SERVICE):
+                answer = await client.get("/things?limit=1")
+            assert (answer.status_code, answer.json()["code"]) == (504, "PGRST003")
+            assert answer.headers["retry-after"] == "1"
+            assert (await client.get("/things?limit=1")).status_code == 200
 
 
 async def test_a_connection_that_breaks(rest, owner):

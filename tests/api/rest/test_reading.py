@@ -227,6 +227,7 @@ async def test_order(rest, order, expected):
         ("limit=0", {}, 200, "*/*", []),
         ("limit=x&offset=y", {}, 200, "0-4/*", [1, 2, 3, 4, 5]),
         ("offset=-3", {}, 200, "0-4/*", [1, 2, 3, 4, 5]),
+        ("offset=-3&limit=2", {}, 200, "0-1/*", [1, 2]),
         ("", {"range": "0-1"}, 200, "0-1/*", [1, 2]),
         ("", {"range": "1-", "range-unit": "items"}, 200, "1-4/*", [2, 3, 4, 5]),
         ("", {"range": "nonsense"}, 200, "0-4/*", [1, 2, 3, 4, 5]),
@@ -518,7 +519,8 @@ async def test_other_methods_are_none(rest):
     [
         ("/things", "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"),
         ("/loose", "OPTIONS,GET,HEAD,POST,PATCH,DELETE"),
-        ("/happy_things", "OPTIONS,GET,HEAD,POST,PATCH,DELETE"),
+        ("/happy_things", "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"),
+        ("/half_notes", "OPTIONS,GET,HEAD,POST,PATCH,DELETE"),
         ("/sums", "OPTIONS,GET,HEAD"),
         ("/frozen", "OPTIONS,GET,HEAD"),
         ("/", "OPTIONS,GET,HEAD"),

@@ -46,8 +46,8 @@ async def test_an_insert_that_tells_where_the_row_is(rest):
     answer = await rest.post("/things", json={"name": "new"}, headers=preferring("return=headers-only"))
     assert (answer.status_code, answer.content) == (201, b"")
     assert answer.headers["location"] == "/things?id=eq.6"
-    answer = await rest.post("/pairs", json={"a": 7, "b": "q&q"}, headers=preferring("return=headers-only"))
-    assert answer.headers["location"] == "/pairs?a=eq.7&b=eq.q%26q"
+    answer = await rest.post("/pairs", json={"a": 7, "b": "q&q/ü"}, headers=preferring("return=headers-only"))
+    assert answer.headers["location"] == "/pairs?a=eq.7&b=eq.q%26q%2F%C3%BC"
     answer = await rest.post("/loose", json={"a": 7}, headers=preferring("return=headers-only"))
     assert "location" not in answer.headers
     answer = await rest.post("/things", json=[{}, {}], headers=preferring("return=headers-only"))
@@ -414,6 +414,30 @@ async def test_views_are_written_where_postgres_can(rest):
     answer = await rest.patch("/happy_things?name=eq.glad&select=amount", json={"amount": 6}, headers=BACK)
     assert answer.json() == [{"amount": 6}]
     assert (await rest.delete("/happy_things?name=eq.glad")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("path", "letter", "note"),
+    [
+        ("/notes", "b", "note"),
+        ("/notes_again", "letter", "text"),
+    ],
+)
+async def test_a_view_is_known_by_the_primary_key_that_it_shows(rest, path, letter, note):
+    number = "number one"
+    row = {number: 1, letter: "x", note: "merged"}
+    answer = await rest.post(path, json=row, headers=preferring("resolution=merge-duplicates"))
+    assert (answer.status_code, answer.headers["preference-applied"]) == (200, "resolution=merge-duplicates")
+    answer = await rest.put(f"{path}?{number}=eq.1&{letter}=eq.x", json=row | {note: "put"}, headers=BACK)
+    assert (answer.status_code, answer.json()) == (200, [row | {note: "put"}])
+    answer = await rest.put(f"{path}?{number}=eq.8&{letter}=eq.x", json=row | {number: 8}, headers=BACK)
+    assert answer.status_code == 201
+    answer = await rest.post(path, json={number: 9, letter: "y"}, headers=preferring("return=headers-only"))
+    assert answer.headers["location"] == f"{path}?{letter}=eq.y&number%20one=eq.9"
+
+
+async def test_a_view_of_half_a_primary_key_is_known_by_none(rest):
+    assert (await rest.put("/half_notes?a=eq.1", json={"a": 1})).json()["code"] == "PGRST105"
 
 
 async def test_names_with_anything_in_them_can_be_written(rest):

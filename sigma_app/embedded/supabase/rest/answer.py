@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.types import Send
 from sigma_app.embedded.supabase.rest.errors import Refusal, is_header
 
 _VARY = "Accept, Prefer, Range"
+_EMPTY = (204, 304)  # answers that have no body, whatever is said of them
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Answer:
     headers: Mapping[str, str | None] = field(default_factory=dict)
     """By name in small letters; None for one that is not there."""
     body: bytes = b""
+    further: Sequence[tuple[str, str]] = ()
+    """Headers of which there may be several with one name."""
 
     @classmethod
     def refused(cls, refusal: Refusal) -> Answer:
@@ -71,31 +74,33 @@ class Answer:
         headers = {"vary": _VARY, **self.headers}
         if result.headers is None and result.status is None:
             return Answer(self.status, headers, self.body)
-        headers |= _headers(result.headers)
-        return Answer(_status(result.status) or self.status, headers, self.body)
+        further = _headers(result.headers)
+        kept = {name: value for name, value in headers.items() if name not in dict(further)}
+        return Answer(_status(result.status) or self.status, kept, self.body, further)
 
     async def send(self, send: Send, *, with_body: bool = True) -> None:
-        """Send it over ASGI; a 204 and the answer to a HEAD have no body."""
+        """Send it over ASGI; some, and those to a HEAD, have no body."""
         headers = [
             (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
-            for name, value in self.headers.items()
+            for name, value in (*self.headers.items(), *self.further)
             if value is not None
         ]
-        body = self.body if with_body and self.status != 204 else b""
-        if with_body and self.status != 204:
+        with_body = with_body and self.status not in _EMPTY
+        body = self.body if with_body else b""
+        if with_body:
             headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-def _headers(text: bytes | None) -> dict[str, str]:
+def _headers(text: bytes | None) -> list[tuple[str, str]]:
     found: Any = _json(text) if text else []
     items = found if isinstance(found, list) else [found]
     pairs = [pair for item in items for pair in (item.items() if isinstance(item, dict) else [("", item)])]
-    if not all(name and isinstance(value, str) and is_header(name, value) for name, value in pairs):
+    if not all(isinstance(value, str) and is_header(name, value) for name, value in pairs):
         message = "response.headers guc must be a JSON array composed of objects with a single key and a string value"
         raise Refusal("PGRST111", 500, message)
-    return {name.lower(): value for name, value in pairs}
+    return [(name.lower(), value) for name, value in pairs]
 
 
 def _status(text: bytes | None) -> int | None:

@@ -9,12 +9,12 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from sigma_app.core.database import get_database
-from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.errors import DatabaseBusy, DatabaseUnavailable
 from sigma_app.embedded.supabase.keys import Keys
 from sigma_app.embedded.supabase.rest import openapi, payload, query, read, rpc, transaction, write
 from sigma_app.embedded.supabase.rest.answer import Answer
 from sigma_app.embedded.supabase.rest.catalog import SCHEMA, Catalog, Catalogs, Function, Table
-from sigma_app.embedded.supabase.rest.errors import Refusal, no_catalog, unknown_table
+from sigma_app.embedded.supabase.rest.errors import Refusal, database_busy, no_catalog, unknown_table
 from sigma_app.embedded.supabase.rest.identity import Identities, Identity
 from sigma_app.embedded.supabase.rest.payload import Payload
 from sigma_app.embedded.supabase.rest.plan import Plan
@@ -56,6 +56,8 @@ class Rest:
         catalogs = self._catalogs_of_this_database()
         try:
             catalog = await catalogs.current()
+        except DatabaseBusy:
+            raise database_busy() from None
         except DatabaseUnavailable:
             raise no_catalog() from None
         work = await self._prepare(request, identity)

@@ -160,7 +160,8 @@ class Catalogs:
         self.database = database
         self._catalog: Catalog | None = None
         self._text = b""
-        self._outdated = True
+        self._told = 1  # of how many changes
+        self._known = 0  # and how many of them the catalog has
         self._read_at = 0.0
         self._lock = asyncio.Lock()
         database.listen(CHANNEL, self._heard)
@@ -169,45 +170,43 @@ class Catalogs:
         """The catalog, read now if it changed.
 
         Raises:
-            DatabaseUnavailable: it could not be read, and never was.
+            DatabaseUnavailable: it could not be read.
         """
-        catalog = self._catalog
-        if catalog is None or self._outdated:
-            catalog = await self._read(told=True)
-        return catalog
+        if self._catalog is not None and self._known == self._told:
+            return self._catalog
+        async with self._lock:
+            if self._catalog is not None and self._known == self._told:
+                return self._catalog  # somebody else just read it
+            return await self._read()
 
     async def newer(self, than: Catalog) -> Catalog | None:
         """Another catalog than the one in which something was not found; None where there is none.
 
         For databases that tell nobody of their changes. Untold it is read once in `PAUSE_SECONDS` at the most.
         """
-        found = self._catalog
-        if found is than and (self._outdated or time.monotonic() - self._read_at > PAUSE_SECONDS):
-            found = await self._read(told=False)
+        async with self._lock:  # somebody may be reading it just now
+            found = self._catalog
+            due = self._known != self._told or time.monotonic() - self._read_at > PAUSE_SECONDS
+            if found is than and due:
+                found = await self._read()
         return None if found is than else found
 
     def _heard(self, message: str) -> None:
         if message in ("", "reload schema"):
-            self._outdated = True
+            self._told += 1
 
-    async def _read(self, told: bool) -> Catalog:
-        async with self._lock:
-            if told and self._catalog and not self._outdated:
-                return self._catalog  # somebody else just did
-            self._outdated = False
-            self._read_at = time.monotonic()
-            try:
-                *_, result = await self.database.exchange(
-                    Bound("select set_config('search_path', '', true)"), Bound(_EVERYTHING)
-                )
-            except BaseException:
-                self._outdated = True
-                raise
-            text = result.get_value(0, 0) or b"{}"
-            if self._catalog is None or text != self._text:
-                number = self._catalog.number + 1 if self._catalog else 1
-                self._text, self._catalog = text, _catalog(json.loads(text), number)
-            return self._catalog
+    async def _read(self) -> Catalog:
+        """Read it anew, with the lock held: who asks meanwhile waits, rather than be answered from what was."""
+        told, self._read_at = self._told, time.monotonic()
+        *_, result = await self.database.exchange(
+            Bound("select set_config('search_path', '', true)"), Bound(_EVERYTHING)
+        )
+        text = result.get_value(0, 0) or b"{}"
+        if self._catalog is None or text != self._text:
+            number = self._catalog.number + 1 if self._catalog else 1
+            self._text, self._catalog = text, _catalog(json.loads(text), number)
+        self._known = told
+        return self._catalog
 
 
 def _catalog(found: Mapping[str, Any], number: int) -> Catalog:

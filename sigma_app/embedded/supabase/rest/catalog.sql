@@ -53,6 +53,35 @@ computed as (  -- functions of a row, which are written like columns of it
     and p.pronamespace = 'public'::regnamespace
   group by t.typrelid
 ),
+origins as (  -- which column of what a column of a view is, as Postgres notes it in the view's rule
+  select r.ev_class as relation, a.attnum as number, found[3]::oid as origin, found[4]::smallint as origin_number
+  from pg_rewrite as r
+  join pg_class as c on c.oid = r.ev_class and c.relkind in ('v', 'm')
+    and c.relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+  cross join regexp_matches(
+    r.ev_action::text,
+    ':resno (\d+) :resname ((?:\\.|[^ \\])+) :ressortgroupref \d+ :resorigtbl ([1-9]\d*) :resorigcol (\d+)', 'g'
+  ) as _ (found)
+  join pg_attribute as a on a.attrelid = r.ev_class and a.attnum = found[1]::integer
+    and a.attname = regexp_replace(found[2], '\\(.)', '\1', 'g')  -- else of a query inside of the view's
+),
+key_columns as (  -- of primary keys, and of views that show them
+  select k.conrelid as relation, k.oid as key, number as part, number, cardinality(k.conkey) as parts
+  from pg_constraint as k cross join unnest(k.conkey) as number where k.contype = 'p'
+  union
+  select origins.relation, key_columns.key, key_columns.part, origins.number, key_columns.parts
+  from key_columns join origins on origins.origin = key_columns.relation and origins.origin_number = key_columns.number
+),
+keys as (  -- whole ones; a view that shows a part of one twice is known by the first
+  select relation, json_agg(distinct attname order by attname) as list
+  from (
+    select relation, parts, min(number) as number, count(*) over (partition by relation, key) as shown
+    from key_columns group by relation, key, part, parts
+  ) as shown_part
+  join pg_attribute as a on a.attrelid = relation and a.attnum = number
+  where shown = parts
+  group by relation
+),
 tables as (
   select json_agg(json_build_object(
     'name', c.relname,
@@ -60,18 +89,14 @@ tables as (
     'insertable', c.relkind in ('r', 'p') or pg_relation_is_updatable(c.oid, true) & 8 = 8,
     'updatable', c.relkind in ('r', 'p') or pg_relation_is_updatable(c.oid, true) & 4 = 4,
     'deletable', c.relkind in ('r', 'p') or pg_relation_is_updatable(c.oid, true) & 16 = 16,
-    'keys', coalesce((
-      select json_agg(a.attname order by a.attname)
-      from pg_constraint as k
-      join pg_attribute as a on a.attrelid = c.oid and a.attnum = any (k.conkey)
-      where k.conrelid = c.oid and k.contype = 'p'
-    ), '[]'),
+    'keys', coalesce(keys.list, '[]'),
     'columns', coalesce(columns.list, '[]'),
     'computed', coalesce(computed.list, '[]')
   ) order by c.relname) as list
   from pg_class as c
   left join columns on columns.relation = c.oid
   left join computed on computed.relation = c.oid
+  left join keys on keys.relation = c.oid
   where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
 ),
 parameters as (

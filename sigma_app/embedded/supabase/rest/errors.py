@@ -16,6 +16,7 @@ import psycopg
 
 JSON_TYPE = "application/json; charset=utf-8"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")  # no control characters but tabs
 
 
 class Refusal(Exception):
@@ -130,6 +131,12 @@ def database_away() -> Refusal:
     return Refusal("PGRST000", 503, "Database connection error.", headers={"retry-after": "1"})
 
 
+def database_busy() -> Refusal:
+    """All connections are in use, and none came free in time."""
+    message = "Timed out acquiring connection from connection pool."
+    return Refusal("PGRST003", 504, message, headers={"retry-after": "1"})
+
+
 def no_catalog() -> Refusal:
     """The database was away since this process started."""
     message = "Could not query the database for the schema cache. Retrying."
@@ -221,7 +228,7 @@ def _written_by_hand(message: str, detail: str | None) -> Refusal:
 
 def is_header(name: str, value: str) -> bool:
     """Whether a field of a name and a value may go out (RFC 9110, 5.1 and 5.5)."""
-    return bool(_TOKEN.fullmatch(name)) and not any(character in value for character in "\r\n\0")
+    return bool(_TOKEN.fullmatch(name) and _FIELD_VALUE.fullmatch(value))
 
 
 def _unreadable(details: str, hint: str) -> Refusal:

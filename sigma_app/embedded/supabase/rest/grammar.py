@@ -26,6 +26,7 @@ SIMPLE = ("neq", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj")
 
 _QUANTIFIED = re.compile(rf"({'|'.join(QUANTIFIED)})(?:\((any|all)\))?\.")
 _SIMPLE = re.compile(rf"({'|'.join(SIMPLE)})\.")
+_FULL_TEXT = re.compile(r"(?:fts|plfts|phfts|wfts)(?:\([\w $]+\))?\.")  # operators that are not served
 _TRILEAN = re.compile(r"null|not_null|true|false|unknown", re.IGNORECASE)
 _GROUP = re.compile(r"[ \t]*(not\.)?(and|or)[ \t]*\([ \t]*")
 _DIRECTION = re.compile(r"\.(asc|desc)")
@@ -148,7 +149,7 @@ def condition(scanner: Scanner, *, inside: bool = False) -> Operation:
 def has_operator(text: str) -> bool:
     """Whether a function's parameter is a filter on what it returns, rather than an argument."""
     return text.startswith(("not.", "in.", "is.", "isdistinct.")) or bool(
-        _QUANTIFIED.match(text) or _SIMPLE.match(text)
+        _QUANTIFIED.match(text) or _SIMPLE.match(text) or _FULL_TEXT.match(text)
     )
 
 

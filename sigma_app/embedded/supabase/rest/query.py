@@ -145,7 +145,7 @@ class _Parts:
             self.elsewhere.append(path.partition(".")[0])
         elif number is not None and which == "limit":
             self.limit = number
-        elif number is not None:
+        elif number is not None and number >= 0:
             self.offset = number
 
     def _keep(self, path: Sequence[str], where: list, what: Sequence) -> None:

@@ -50,7 +50,6 @@ def page(query: Query, header: str | None) -> Page:
     low, high = query.offset or 0, None
     if query.limit is not None:
         high = low + query.limit - 1
-    low = max(low, 0)
     found = _HEADER.fullmatch(header.strip()) if header else None
     if found:
         first, last = int(found[1]), int(found[2]) if found[2] else None

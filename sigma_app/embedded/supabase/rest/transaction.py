@@ -9,10 +9,10 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from sigma_app.core.database import Database
-from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.errors import DatabaseBusy, DatabaseUnavailable
 from sigma_app.core.exchange import Bound
 from sigma_app.embedded.supabase.rest.answer import Answer, Result
-from sigma_app.embedded.supabase.rest.errors import database_away, from_postgres, unsendable
+from sigma_app.embedded.supabase.rest.errors import database_away, database_busy, from_postgres, unsendable
 from sigma_app.embedded.supabase.rest.identity import Identity
 from sigma_app.embedded.supabase.rest.plan import Plan
 from sigma_app.embedded.supabase.rest.request import Request
@@ -74,6 +74,8 @@ async def ask(
     """
     try:
         return await database.exchange(*statements, approve=approve)
+    except DatabaseBusy:
+        raise database_busy() from None
     except DatabaseUnavailable:
         raise database_away() from None
     except UnicodeEncodeError:

@@ -239,5 +239,5 @@ def _status(method: str, result: Result, resolution: str | None) -> int:
 def _written_location(table: Table, result: Result) -> str | None:
     if not result.location:
         return None
-    keys = "&".join(f"{quote(name)}={quote(value)}" for name, value in json.loads(result.location))
+    keys = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in json.loads(result.location))
     return f"/{quote(table.name)}?{keys}"
