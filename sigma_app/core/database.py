@@ -102,7 +102,7 @@ class Database:
 
         Args:
             url: the login's address, from `core.login.login_url`.
-            pool_size: the most connections that this process holds.
+            pool_size: the most connections that this process holds, beside one for each `listen`.
         """
         self._url = url
         self._listeners: set[asyncio.Task[None]] = set()

@@ -8,7 +8,6 @@ from typing import Any
 import jwt
 
 ALGORITHM = "HS256"
-SKEW_SECONDS = 30  # between the clocks of who signs and who reads; PostgREST's
 
 
 def sign(claims: Mapping[str, Any], secret: str) -> str:

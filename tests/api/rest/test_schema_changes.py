@@ -56,6 +56,17 @@ async def until(ask, status: int, code: str | None = None):
     return answer
 
 
+async def listening(rest, owner) -> None:
+    """Wait until the connection that would be told of changes is there, and has nothing more to do."""
+    there = (
+        "select from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
+        " and state = 'idle' and state_change < now() - interval '0.1 s'"
+    )
+    async with asyncio.timeout(10):
+        while owner.execute(there).fetchone() is None:
+            await rest.get("/things?limit=1")
+
+
 def make_later(owner) -> None:
     owner.execute(
         "create table public.later (id integer primary key, word text); grant all on public.later to service_role"
@@ -204,6 +215,7 @@ def test_without_the_right_to_make_event_triggers_the_migration_passes(server):
 @pytest.mark.usefixtures("asked_before", "nobody_tells", "often")
 async def test_untold_of_another_type_and_another_key_we_notice_by_what_fails(rest, owner):
     make_later(owner)
+    await listening(rest, owner)  # which begins with reading the catalog
     await until(lambda: rest.post("/later", json={"id": 1, "word": "1"}), 201)
     owner.execute("alter table public.later alter column word type integer using word::integer")
     await until(lambda: rest.post("/later", json={"id": 2, "word": 2}), 201)

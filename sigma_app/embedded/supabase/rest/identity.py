@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
+from sigma_app.core.database import ANONYMOUS as VISITOR
+from sigma_app.core.database import Actor
 from sigma_app.embedded.supabase import plain_json, tokens
 from sigma_app.embedded.supabase.rest.errors import bad_token
 
-ANONYMOUS_ROLE = "anon"
+ANONYMOUS_ROLE = VISITOR.role
+SKEW_SECONDS = 30  # between the clocks of who signs and who reads; PostgREST's
 _KEPT = 1000  # tokens; checking a signature and reading the claims takes 40 µs, most of a small request's own time
 
 
-@dataclass(frozen=True)
-class Identity:
-    """What a transaction runs as."""
-
-    role: str
-    claims: str
-    """JSON; `role` is among them."""
+class Identity(Actor):
+    """What a transaction runs as; `role` is among the claims."""
 
     @property
     def is_anonymous(self) -> bool:
@@ -31,7 +28,7 @@ class Identity:
         return self.role == ANONYMOUS_ROLE
 
 
-ANONYMOUS = Identity(ANONYMOUS_ROLE, json.dumps({"role": ANONYMOUS_ROLE}))
+ANONYMOUS = Identity(VISITOR.role, VISITOR.claims)
 
 
 class Identities:
@@ -97,11 +94,11 @@ class Identities:
 def _check_times(claims: Mapping[str, Any]) -> None:
     now = time.time()
     expires, begins, issued = (_moment(claims, name) for name in ("exp", "nbf", "iat"))
-    if expires is not None and expires < now - tokens.SKEW_SECONDS:
+    if expires is not None and expires < now - SKEW_SECONDS:
         raise bad_token("JWT expired", claims=True)
-    if begins is not None and begins > now + tokens.SKEW_SECONDS:
+    if begins is not None and begins > now + SKEW_SECONDS:
         raise bad_token("JWT not yet valid", claims=True)
-    if issued is not None and issued > now + tokens.SKEW_SECONDS:
+    if issued is not None and issued > now + SKEW_SECONDS:
         raise bad_token("JWT issued at future", claims=True)
 
 
