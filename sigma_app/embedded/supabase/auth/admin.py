@@ -53,7 +53,7 @@ async def show(request: Request) -> Response:
     """Answer with a user."""
     await require_administrator(request)
     async with get_database().cursor(AUTH) as cursor:
-        return JSONResponse((await _named(request, cursor)).as_json())
+        return JSONResponse((await named_user(request, cursor)).as_json())
 
 
 async def create(request: Request) -> Response:
@@ -96,7 +96,7 @@ async def update(request: Request) -> Response:
     await require_administrator(request)
     auth = auth_of(request)
     async with get_database().cursor(AUTH) as cursor:
-        user_id = (await _named(request, cursor)).id
+        user_id = (await named_user(request, cursor)).id
     body = await read(request, Attributes)
     email = plain_email(body.email) if body.email else ""
     refuse_phone(body.phone, "Phone signups are disabled")
@@ -119,7 +119,7 @@ async def delete(request: Request) -> Response:
     """Delete a user with everything that hangs on them, or leave a row that says nothing of them."""
     await require_administrator(request)
     async with get_database().cursor(AUTH) as cursor:
-        user_id = (await _named(request, cursor)).id
+        user_id = (await named_user(request, cursor)).id
     body = await read(request, Deletion, may_be_empty=True)
     async with get_database().cursor(AUTH) as cursor:
         user = await users.locked(cursor, user_id)
@@ -130,7 +130,7 @@ async def delete(request: Request) -> Response:
     return JSONResponse({})
 
 
-async def _named(request: Request, cursor: Cursor) -> User:
+async def named_user(request: Request, cursor: Cursor) -> User:
     """The user whose id stands in the path.
 
     Raises:

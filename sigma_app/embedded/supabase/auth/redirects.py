@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
+from sigma_app.embedded.supabase.auth.bodies import asked
 from sigma_app.embedded.supabase.auth.globs import Glob
 from sigma_app.settings import Settings
 
@@ -49,8 +50,8 @@ class Redirects:
             request: whose headers and query ask.
             form_value: `redirect_to` of a form body, if there was one.
         """
-        asked = request.headers.get("redirect_to") or form_value or _first(request, "redirect_to")
-        for url in (asked, request.headers.get("referer", "")):
+        wished = request.headers.get("redirect_to") or form_value or asked(request, "redirect_to")
+        for url in (wished, request.headers.get("referer", "")):
             if url and self.allows(url):
                 return url
         return self.site_url
@@ -100,10 +101,6 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _first(request: Request, name: str) -> str:
-    return next(iter(request.query_params.getlist(name)), "")
 
 
 def _without_bare_slash(url: str) -> str:

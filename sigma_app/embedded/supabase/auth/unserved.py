@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from sigma_app.core.database import get_database
-from sigma_app.embedded.supabase.auth import users
 from sigma_app.embedded.supabase.auth.about import PROVIDERS
+from sigma_app.embedded.supabase.auth.admin import named_user
 from sigma_app.embedded.supabase.auth.bodies import Body, asked, read
 from sigma_app.embedded.supabase.auth.callers import caller_of, require_administrator, uuid_in
 from sigma_app.embedded.supabase.auth.errors import AuthError, invalid
@@ -96,12 +96,8 @@ async def unknown_factor_of_user(request: Request) -> Response:
 
 async def _require_user(request: Request) -> None:
     await require_administrator(request)
-    user_id = uuid_in(request.path_params["user_id"])
-    if user_id is None:
-        raise AuthError(404, "validation_failed", "user_id must be an UUID")
     async with get_database().cursor(AUTH) as cursor:
-        if await users.by_id(cursor, user_id) is None:
-            raise AuthError(404, "user_not_found", "User not found")
+        await named_user(request, cursor)
 
 
 def _no_factor(request: Request) -> AuthError:
