@@ -136,6 +136,29 @@ async def test_a_new_address_gets_its_own_mail(ask: Ask, login_url, mailbox, own
     }
 
 
+async def test_both_mails_of_a_change_name_both_addresses_and_are_the_same_when_the_first_half_is_done(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, owner, alice
+):
+    sent: list[tuple] = []
+
+    async def send(written: gateway.Mail, key: str, *, account: bool) -> None:
+        sent.append((written, key, account))
+
+    monkeypatch.setattr(mail, "send", send)
+    owner.execute("update auth.users set email_change = 'new@example.com'")
+    current = await ask(alice, "email_change_current")
+    new = await ask(alice, "email_change_new", to="new@example.com")
+    await jobs.send_auth_mail(str(new), "email_change_new", SITE)
+    await jobs.send_auth_mail(str(current), "email_change_current", SITE)
+    owner.execute("delete from auth.one_time_tokens where id = %s", [current])
+    owner.execute("update auth.users set email_change_confirm_status = 1")
+    await jobs.send_auth_mail(str(new), "email_change_new", SITE)
+    first, other, again = sent
+    assert first == again
+    for written, *_ in (first, other):
+        assert "from alice@example.com to new@example.com." in " ".join(written.text.split())
+
+
 async def test_to_prove_oneself_again_there_is_a_code_alone(ask: Ask, login_url, mailbox, keys, alice):
     token = await ask(alice, "reauthentication")
     await work(login_url, until_idle=True)
