@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from sigma_app.core.errors import without_message
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
+from sigma_app.features.accounts.arrival import arrival_script, with_arrival
 from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
@@ -48,6 +49,7 @@ async def serving() -> AsyncIterator[None]:
 app = rx.App(
     html_lang="en",
     html_custom_attrs={"data-origin": PLACEHOLDER_ORIGIN},  # filled in when the pages are loaded: ui/head.py
+    head_components=[arrival_script()],
     stylesheets=STYLESHEETS,
     reset_style=False,  # Tailwind brings the same reset
     toaster=None,
@@ -57,5 +59,5 @@ app = rx.App(
 # Reflex's own badge for a lost websocket: the waitlist's pages open none until somebody acts, and answer without one.
 app.app_wraps.pop((5, "Overlay"))
 for page in PAGES:
-    app.add_page(**page)
+    app.add_page(**with_arrival(page))
 app.register_lifespan_task(serving)

@@ -17,16 +17,22 @@ def letter(mail: AuthMail, seconds: int) -> Letter:
         seconds: how long these work.
     """
     words = _WORDS[mail.kind]
-    what = "The button and the code work" if mail.link else "The code works"
+    works = "Either works, once," if mail.link else "The code works once,"
     return Letter(
         subject=words.subject,
         preheader=words.preheader,
         heading=words.heading,
-        paragraphs=words.paragraphs,
+        paragraphs=[*([_change(*mail.change)] if mail.change else []), *words.paragraphs],
         action=(words.button, mail.link) if mail.link else None,
         code=mail.code,
-        notes=[f"{what} once, for {_in_words(seconds)}.", words.not_you],
+        notes=[f"{works} for {_in_words(seconds)}. Of several such mails, only the newest works.", words.not_you],
     )
+
+
+def _change(before: str, after: str) -> str:
+    if not before:
+        return f"You asked for your Sigma account to have the address {after}."
+    return f"You asked for your Sigma account to move from {before} to {after}."
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ _WORDS = {
         heading="One button, and you are in.",
         paragraphs=["You made an account at Sigma. Confirm that this address is yours, and the account is, too."],
         button="Confirm my address",
-        not_you="It was not you? Then do nothing: without the button, the account stays shut.",
+        not_you="It was not you? Then do nothing, and give nobody the code: the account stays shut.",
     ),
     "recovery": _Words(
         subject="Choose a new password",
@@ -65,7 +71,7 @@ _WORDS = {
         heading="No password needed.",
         paragraphs=["You asked to sign in to Sigma. The button does it, on the device that opens it."],
         button="Sign in",
-        not_you="It was not you? Then do nothing, and give nobody the code: without it, nobody gets in.",
+        not_you="It was not you? Then do nothing, and give nobody the code: nobody gets in.",
     ),
     "invite": _Words(
         subject="You are invited to Sigma",
@@ -76,29 +82,26 @@ _WORDS = {
         not_you="You expected nothing of the kind? Then do nothing: an account that nobody takes stays shut.",
     ),
     "email_change_current": _Words(
-        subject="Shall your account move?",
+        subject="Confirm your change of address",
         preheader="You asked for another address. This one has to agree.",
         heading="Moving out?",
-        paragraphs=[
-            "You asked for your Sigma account to move from this address to another one. It moves once both have agreed:"
-            " this one here, and the other one by a mail of its own."
-        ],
-        button="Let it move",
-        not_you=f"{_SOMEBODY_ELSE} Leave the button alone, and choose a new password.",
+        paragraphs=["It moves once both have agreed: this address here, and the other one by a mail of its own."],
+        button="Confirm the change",
+        not_you=f"{_SOMEBODY_ELSE} Leave the button alone, give nobody the code, and choose a new password.",
     ),
     "email_change_new": _Words(
         subject="Confirm your new address",
-        preheader="One button, and your account lives here.",
+        preheader="Your account moves here once you agree.",
         heading="Moving in.",
         paragraphs=[
-            "You asked for your Sigma account to move to this address. Confirm that it is yours.",
+            "Confirm that this address is yours.",
             "If your old address got a mail as well, the account moves once both have agreed.",
         ],
         button="Confirm my new address",
-        not_you="It was not you? Then do nothing: without the button, nothing moves here.",
+        not_you="It was not you? Then do nothing, and give nobody the code: nothing moves here.",
     ),
     "reauthentication": _Words(
-        subject="Your code to go on",
+        subject="Your code",
         preheader="It says that it is you, before something that matters changes.",
         heading="Is it you?",
         paragraphs=["You are about to change something that matters, such as your password. This code says it is you."],

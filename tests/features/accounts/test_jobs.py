@@ -36,6 +36,8 @@ TYPES: dict[Kind, str] = {
     "email_change_new": "email_change_token_new",
     "reauthentication": "reauthentication_token",
 }
+# Not every job: one is queued each minute, whatever else happens.
+QUEUED = "select count(*) from procrastinate.procrastinate_jobs where task_name = 'accounts:send_auth_mail'"
 Ask = Callable[..., Awaitable[UUID]]
 
 
@@ -136,6 +138,29 @@ async def test_a_new_address_gets_its_own_mail(ask: Ask, login_url, mailbox, own
     }
 
 
+async def test_both_mails_of_a_change_name_both_addresses_and_are_the_same_when_the_first_half_is_done(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, owner, alice
+):
+    sent: list[tuple] = []
+
+    async def send(written: gateway.Mail, key: str, *, account: bool) -> None:
+        sent.append((written, key, account))
+
+    monkeypatch.setattr(mail, "send", send)
+    owner.execute("update auth.users set email_change = 'new@example.com'")
+    current = await ask(alice, "email_change_current")
+    new = await ask(alice, "email_change_new", to="new@example.com")
+    await jobs.send_auth_mail(str(new), "email_change_new", SITE)
+    await jobs.send_auth_mail(str(current), "email_change_current", SITE)
+    owner.execute("delete from auth.one_time_tokens where id = %s", [current])
+    owner.execute("update auth.users set email_change_confirm_status = 1")
+    await jobs.send_auth_mail(str(new), "email_change_new", SITE)
+    first, other, again = sent
+    assert first == again
+    for written, *_ in (first, other):
+        assert "from alice@example.com to new@example.com." in " ".join(written.text.split())
+
+
 async def test_to_prove_oneself_again_there_is_a_code_alone(ask: Ask, login_url, mailbox, keys, alice):
     token = await ask(alice, "reauthentication")
     await work(login_url, until_idle=True)
@@ -176,7 +201,7 @@ async def test_nothing_is_mailed_of_a_token_that_no_longer_works(
     owner.execute(change)
     await work(login_url, until_idle=True)
     assert mailbox() == []
-    assert owner.execute("select count(*) from procrastinate.procrastinate_jobs").fetchone() == (0,)
+    assert owner.execute(QUEUED).fetchone() == (0,)
 
 
 async def test_a_job_that_runs_twice_sends_one_mail(ask: Ask, mailbox, alice):

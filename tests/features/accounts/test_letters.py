@@ -13,13 +13,16 @@ from sigma_app.features.accounts.letters import letter
 from sigma_app.ui.mail import render
 
 KINDS = get_args(Kind)
+CHANGES = [kind for kind in KINDS if kind.startswith("email_change")]
+OLD, NEW = "alice@example.com", "alice.new@example.com"
 WITH_LINK = [kind for kind in KINDS if kind != "reauthentication"]
 LINK = "https://sigma.test/auth/v1/verify?token=0&type=signup&redirect_to=https%3A%2F%2Fsigma.test"
 
 
 def mail(kind: Kind) -> AuthMail:
     link = None if kind == "reauthentication" else LINK
-    return AuthMail("alice@example.com", kind, link, "012345", datetime.now(UTC))
+    change = (OLD, NEW) if kind.startswith("email_change") else None
+    return AuthMail("alice@example.com", kind, link, "012345", datetime.now(UTC), change)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -30,7 +33,29 @@ def test_every_mail_has_a_code_and_says_how_long_and_what_if_it_was_not_you(kind
     words = " ".join(rendered.text.split())
     assert "once, for 24 hours." in words
     assert "? Then " in words
+    assert "only the newest works." in words
     assert "012345" not in rendered.subject + letter(mail(kind), 86400).preheader
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_change_of_address_names_both_addresses(kind: Kind):
+    rendered = render(letter(mail(kind), 86400))
+    for part in (rendered.html, rendered.text):
+        assert f"from {OLD} to {NEW}." in " ".join(part.split())
+
+
+def test_an_account_that_had_no_address_moves_from_none():
+    rendered = render(letter(replace(mail("email_change_new"), change=("", NEW)), 86400))
+    words = " ".join(rendered.text.split())
+    assert f"to have the address {NEW}." in words
+    assert "from" not in words
+
+
+@pytest.mark.parametrize("kind", WITH_LINK)
+def test_no_mail_says_that_only_the_button_does_it(kind: Kind):
+    words = " ".join(render(letter(mail(kind), 86400)).text.split())
+    assert "Either works, once, for 24 hours." in words
+    assert "without the button" not in words
 
 
 @pytest.mark.parametrize("kind", WITH_LINK)

@@ -43,6 +43,8 @@ class AuthMail:
     """What is typed instead."""
     made_at: datetime
     """When it was asked for."""
+    change: tuple[str, str] | None = None
+    """From which address to which, in the mails of a change of address; "" for an account that had none."""
 
 
 class OtherSecret(JobError):
@@ -99,12 +101,14 @@ async def mail_of(token_id: UUID, kind: str, redirect_to: str, settings: Setting
     if row["token_hash"].removeprefix(PKCE) != hash_of(keys, row["relates_to"], code):
         raise OtherSecret
     address = None if kind == "reauthentication" else link(settings, row["token_hash"], kind, redirect_to)
-    return AuthMail(row["relates_to"], cast("Kind", kind), address, code, row["made_at"])
+    change = (row["email"] or "", row["email_change"]) if kind.startswith("email_change") else None
+    return AuthMail(row["relates_to"], cast("Kind", kind), address, code, row["made_at"], change)
 
 
-# A token is made for an address. When the user's has changed since, the mail would tell somebody else's code.
+# A token is made for an address. When the user's has changed since, the mail would tell somebody else's code. Neither
+# address changes while the token is there, so that a mail that is written again names the same.
 _READ = """
-select token.token_hash, token.relates_to, token.created_at::timestamptz as made_at
+select token.token_hash, token.relates_to, token.created_at::timestamptz as made_at, owner.email, owner.email_change
 from auth.one_time_tokens as token join auth.users as owner on owner.id = token.user_id
 where token.id = %s
   and token.relates_to in (owner.email, owner.email_change)
