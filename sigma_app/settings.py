@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _origin(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
-        if value is not None and str(value) != f"{_origin_of(value)}/":
+        if value is not None and str(value) != f"{origin_of(value)}/":
             raise ValueError("must be an address such as https://sigma.example.com, with nothing after its port")
         return value
 
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
     @cached_property
     def base_url(self) -> str:
         """The address people use, without a slash at the end: an origin, as browsers write it."""
-        return _origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
+        return origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
 
     @property
     def mail_sender(self) -> str:
@@ -289,7 +289,7 @@ def _names(field: FieldInfo) -> list[str]:
     return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
 
 
-def _origin_of(url: AnyHttpUrl) -> str:
+def origin_of(url: AnyHttpUrl) -> str:
     """Scheme, host and port, the last only where it is not the scheme's own."""
     port = "" if url.port == {"http": 80, "https": 443}[url.scheme] else f":{url.port}"
     return f"{url.scheme}://{url.host}{port}"

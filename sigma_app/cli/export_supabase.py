@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from sigma_app.cli import signals
+from sigma_app.cli import server_file, signals
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.progress import bar
 from sigma_app.core.errors import StartError
@@ -36,6 +36,13 @@ def command(directory: Path, upload: bool) -> None:
 
         asyncio.run(upload_files(directory, settings))
         return
+    if settings.is_hosted("auth"):
+        raise StartError(
+            "VITE_SUPABASE_URL: an export is of what the stand-in keeps here, not of the project that this names."
+            " Remove it and its keys, and set DATABASE_URL back, until the export is made."
+        )
+    if server := server_file.find(settings):
+        print(f"{server.base_url} is running; what is written there from now on does not move.", file=sys.stderr)
     with migrated_database(settings, lambda _: None), signals.interruptible():
         rows = _export(settings, directory)
     print("\n".join(f"{count:>10} {what}" for what, count in rows.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +14,9 @@ import httpx
 import psycopg
 import pytest
 
+from sigma_app.cli import server_file
 from tests.cli.test_run import wait_until
+from tests.conftest import settings_for
 from tests.moving import PICTURE, Export, exported, fill
 from tests.sigma import Sigma, Supabase
 
@@ -46,6 +49,30 @@ async def test_what_is_there_already_is_never_overwritten(owner_url, tmp_path):
     done = sigma.run("export-supabase", str(there))
     assert (done.returncode, list(there.iterdir())) == (2, [])
     assert done.stderr == f"{there} is there already. Name a new directory.\n"
+
+
+async def test_it_is_of_the_stand_in_and_not_of_a_project_that_the_environment_names(owner_url, tmp_path):
+    joined = {
+        "VITE_SUPABASE_URL": "https://x.supabase.co",
+        "VITE_SUPABASE_ANON_KEY": "anon",
+        "SUPABASE_SERVICE_ROLE_KEY": "service",
+    }
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url, **joined})
+    done = sigma.run("export-supabase", str(tmp_path / "moved"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("VITE_SUPABASE_URL: ")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("*moved*"))
+
+
+async def test_a_server_that_still_writes_is_named(owner_url, tmp_path):
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    with server_file.announced(settings_for(sigma.data_dir, PORT=sigma.port)):
+        done = sigma.run("export-supabase", str(tmp_path / "moved"))
+    assert done.returncode == 0
+    assert f"http://localhost:{sigma.port} is running" in done.stderr
+    shutil.rmtree(tmp_path / "moved")
+    assert "running" not in sigma.run("export-supabase", str(tmp_path / "moved")).stderr
 
 
 async def test_a_file_without_its_content_ends_the_export_and_leaves_nothing(owner_url, tmp_path):
