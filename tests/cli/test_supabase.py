@@ -65,7 +65,7 @@ def test_the_start_says_where_it_is_and_how_to_join_an_app_to_it(supabase: Supab
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
+def project(tmp_path: Path) -> Path:
     """A directory of a project whose `make run` only says what it is joined to."""
     project = tmp_path / "project"
     project.mkdir()
@@ -82,7 +82,7 @@ def test_the_line_that_joins_an_app_names_an_interpreter_that_has_the_packages_a
     usual = command.joining(settings_for(tmp_path, PORT=54321))
     assert "$(.venv/bin/python -m sigma_app supabase --env)" in usual
     assert usual in (PROJECT_ROOT / "docs/supabase.md").read_text()
-    assert usual in command.command.help
+    assert usual in str(command.command.help)
     assert " supabase --port 4000 --env)" in command.joining(settings_for(tmp_path, PORT=4000))
     monkeypatch.setattr(sys, "executable", "/opt/my python/bin/python")
     assert "$('/opt/my python/bin/python' -m" in command.joining(settings_for(tmp_path))
