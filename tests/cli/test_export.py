@@ -204,7 +204,7 @@ class TestUpload:
         assert done.stderr.startswith(f"VITE_SUPABASE_URL: {address} does not answer: ")
         assert done.stderr.count("\n") == 1
 
-    async def test_a_key_that_is_not_the_services_is_named_before_the_first_file(
+    async def test_a_wrong_key_is_named_before_the_first_file_and_a_file_that_is_gone_by_its_path(
         self, export, hosted_project, tmp_path
     ):
         given = hosted_project.assignments
@@ -215,6 +215,13 @@ class TestUpload:
             assert done.stderr.startswith(f"SUPABASE_SERVICE_ROLE_KEY: {given['VITE_SUPABASE_URL']} refuses it: ")
             assert done.stderr.count("\n") == 1
             assert wrong not in done.stderr
+        whole = tmp_path / "whole"
+        shutil.copytree(export.directory, whole)
+        (gone,) = (whole / "files").iterdir()
+        gone.unlink()
+        done = Sigma(tmp_path / "app", variables=dict(given)).run("export-supabase", str(whole), "--upload")
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert done.stderr.startswith(f"{gone}: No such file or directory. ")
 
     async def test_a_list_that_was_changed_is_refused(self, export, tmp_path):
         changed = tmp_path / "changed"
