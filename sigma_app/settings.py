@@ -4,16 +4,15 @@ Every variable that Sigma understands is a field here, with its default, its uni
 repeats them for people. `load()` reads the process environment and a `.env` file beside the Makefile, and
 either returns a frozen `Settings` or raises one `SettingsError` that names every variable at fault at once. A name in
 `.env` that is no variable of Sigma's is at fault too; in the process environment, which belongs to other programs as
-well, one that is nearly a variable of Sigma's is worth a warning.
+well, one that is hardly any other program's is worth a warning. The words for it are in variables.py.
 """
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache, cached_property
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,9 +22,10 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from sigma_app import variables
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-    from pydantic_core import ErrorDetails
 
 logger = logging.getLogger(__name__)
 
@@ -34,19 +34,8 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 Part = Literal["database", "auth", "payments", "mail"]
 PARTS: tuple[Part, ...] = ("database", "auth", "payments", "mail")
 
-_SECRET_ENDINGS = ("_KEY", "_SECRET", "_URL")  # of variables whose value is never shown: an address may hold a password
 
-# Where Sigma's variables begin that other programs hardly have a like of; PORT and HOST are like a good many.
-_PREFIXES = (
-    *("SIGMA_", "DATABASE_", "VITE_SUPABASE_", "SUPABASE_", "STRIPE_", "RESEND_", "JOIN_LIMIT_"),
-    *("GOTRUE_", "PGRST_", "STORAGE_"),
-)
-# How alike two names are (difflib's ratio): STRIPE_SECRETKEY and STRIPE_SECRET_KEY 0.97, SUPABASE_SERVICE_KEY and
-# SUPABASE_SERVICE_ROLE_KEY 0.89, DATABASE_USER and DATABASE_URL 0.88, STRIPE_API_KEY and STRIPE_SECRET_KEY 0.71.
-_HARDLY_ANOTHER = 0.9
-_PERHAPS_MEANT = 0.75
-
-
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
 _SENDER = re.compile(r"[^<>@\s]+@[^<>@\s]+|[^<>@\r\n]+<[^<>@\s]+@[^<>@\s]+>")
 _SIGNING_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
@@ -122,7 +111,7 @@ class Settings(BaseSettings):
     auth_reuse_seconds: int = Field(10, ge=0, validation_alias="GOTRUE_SECURITY_REFRESH_TOKEN_REUSE_INTERVAL")
     auth_session_seconds: int = Field(0, ge=0, validation_alias="GOTRUE_SESSIONS_TIMEBOX")  # 0: for ever
     auth_idle_seconds: int = Field(0, ge=0, validation_alias="GOTRUE_SESSIONS_INACTIVITY_TIMEOUT")  # 0: for ever
-    auth_password_length: int = Field(6, ge=1, le=72, validation_alias="GOTRUE_PASSWORD_MIN_LENGTH")
+    auth_password_length: int = Field(6, ge=6, le=72, validation_alias="GOTRUE_PASSWORD_MIN_LENGTH")
     auth_password_classes: str = Field("", validation_alias="GOTRUE_PASSWORD_REQUIRED_CHARACTERS")
     auth_nonce_for_password: bool = Field(
         False, validation_alias="GOTRUE_SECURITY_UPDATE_PASSWORD_REQUIRE_REAUTHENTICATION"
@@ -160,8 +149,29 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _origin(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
-        if value is not None and str(value) != f"{_origin_of(value)}/":
+        if value is not None and str(value) != f"{origin_of(value)}/":
             raise ValueError("must be an address such as https://sigma.example.com, with nothing after its port")
+        return value
+
+    @field_validator("auth_address_header")
+    @classmethod
+    def _header_name(cls, value: str | None) -> str | None:
+        if value is not None and not _HEADER_NAME.fullmatch(value):
+            raise ValueError("must be the name of a header, such as X-Forwarded-For")
+        return value
+
+    @field_validator("supabase_anon_key")
+    @classmethod
+    def _for_browsers(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and variables.role_of(value.get_secret_value()) == "service_role":
+            raise ValueError("is the service_role key, which nobody may see; the anon or publishable key belongs here")
+        return value
+
+    @field_validator("supabase_service_role_key")
+    @classmethod
+    def _for_servers(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and variables.role_of(value.get_secret_value()) == "anon":
+            raise ValueError("is the anon key, which may do too little; the service_role or secret key belongs here")
         return value
 
     @field_validator("mail_from")
@@ -192,7 +202,7 @@ class Settings(BaseSettings):
     @cached_property
     def base_url(self) -> str:
         """The address people use, without a slash at the end: an origin, as browsers write it."""
-        return _origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
+        return origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
 
     @property
     def mail_sender(self) -> str:
@@ -239,12 +249,12 @@ def load(**given: Any) -> Settings:
     Raises:
         SettingsError: one line for each variable at fault, never with a secret's value in it.
     """
-    for name, meant in misspelt(os.environ):  # first: it may be why something else is missing
-        logger.warning("%s: not a variable that Sigma knows. Did you mean %s?", name, meant)
+    for warning in variables.unknown(os.environ, set(known_names())):  # first: it may be why something is missing
+        logger.warning("%s", warning)
     try:
         settings = Settings(**given)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(line) for line in error.errors())) from None
+        raise SettingsError("\n".join(variables.explain(line, _fields()) for line in error.errors())) from None
     except UnicodeDecodeError:
         raise SettingsError(f".env: not UTF-8. Save {Settings.model_config.get('env_file')} as UTF-8.") from None
     except OSError as error:
@@ -275,13 +285,9 @@ def known_names() -> Iterator[str]:
         yield from _names(field)
 
 
-def misspelt(environment: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Each name that can hardly be anything but a misspelt variable of Sigma's, with the one it is like."""
-    known = set(known_names())
-    for name in environment:
-        if name.upper() not in known and name.upper().startswith(_PREFIXES):
-            for meant in difflib.get_close_matches(name.upper(), known, 1, _HARDLY_ANOTHER):
-                yield name, meant
+def _fields() -> dict[str, str]:
+    """By each variable's name, that of its field."""
+    return {name: field for field, info in Settings.model_fields.items() for name in _names(info)}
 
 
 def _names(field: FieldInfo) -> list[str]:
@@ -289,26 +295,10 @@ def _names(field: FieldInfo) -> list[str]:
     return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
 
 
-def _origin_of(url: AnyHttpUrl) -> str:
+def origin_of(url: AnyHttpUrl) -> str:
     """Scheme, host and port, the last only where it is not the scheme's own."""
     port = "" if url.port == {"http": 80, "https": 443}[url.scheme] else f":{url.port}"
     return f"{url.scheme}://{url.host}{port}"
-
-
-def _explain(error: ErrorDetails) -> str:
-    """One pydantic error as a sentence that starts with the variable's name, the alias that pydantic knows it by."""
-    name = str(error["loc"][0])
-    if error["type"] == "extra_forbidden":
-        return _explain_unknown(name.upper())  # pydantic-settings has it in small letters
-    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    shown = "" if name.endswith(_SECRET_ENDINGS) else f" (is {error['input']!r})"
-    return f"{name}: {reason}{shown}. Correct or remove it in the environment or in .env."
-
-
-def _explain_unknown(name: str) -> str:
-    meant = difflib.get_close_matches(name, known_names(), 1, _PERHAPS_MEANT)
-    way_out = f"Did you mean {meant[0]}?" if meant else "Remove it from .env, or turn it into a comment."
-    return f"{name}: not a variable that Sigma knows. {way_out}"
 
 
 def _refuse_contradictions(settings: Settings) -> None:
@@ -317,6 +307,12 @@ def _refuse_contradictions(settings: Settings) -> None:
         problems.append(
             "VITE_SUPABASE_URL: needs VITE_SUPABASE_ANON_KEY and SUPABASE_SERVICE_ROLE_KEY beside it"
             " (Supabase dashboard, Project settings, API keys)."
+        )
+    # A proxy in front may give parts of one address to Supabase; without one, all that comes there comes to Sigma.
+    if settings.supabase_url and not settings.trusted_proxies and origin_of(settings.supabase_url) == settings.base_url:
+        problems.append(
+            f"VITE_SUPABASE_URL: {settings.base_url} is where Sigma itself is, which with it set serves no Supabase."
+            " Remove it to have Sigma's own stand-in there, or name the Supabase that is elsewhere."
         )
     if settings.stripe_secret_key and not settings.stripe_webhook_secret:
         problems.append("STRIPE_SECRET_KEY: needs STRIPE_WEBHOOK_SECRET beside it (Stripe dashboard, Webhooks).")

@@ -7,17 +7,21 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from sigma_app.cli import signals
+from sigma_app.cli import server_file, signals
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.progress import bar
 from sigma_app.core.errors import StartError
 from sigma_app.core.migrations import lays_auth
 from sigma_app.gateways.database import owner_url
 from sigma_app.settings import Settings, get_settings
+
+_MOST_NAMED = 20
 
 
 @click.command()
@@ -32,39 +36,80 @@ def command(directory: Path, upload: bool) -> None:
     """
     settings = get_settings()
     if upload:
-        from sigma_app.cli.uploading import upload_files
-
-        asyncio.run(upload_files(directory, settings))
+        _upload(directory, settings)
         return
-    with migrated_database(settings, lambda _: None), signals.interruptible():
-        rows = _export(settings, directory)
+    if settings.is_hosted("auth"):
+        raise StartError(
+            "VITE_SUPABASE_URL: an export is of what the stand-in keeps here, not of the project that this names."
+            " Remove it and its keys, and set DATABASE_URL back, until the export is made."
+        )
+    if server := server_file.find(settings):
+        print(f"{server.base_url} is running; what is written there from now on does not move.", file=sys.stderr)
+    rows = None
+    try:
+        with migrated_database(settings, lambda _: None), _draft_of(directory) as draft, signals.interruptible():
+            rows = _write(settings, draft)
+    except signals.Leave:
+        if rows is None:
+            print("Stopped; nothing was written.", file=sys.stderr)
+        raise
     print("\n".join(f"{count:>10} {what}" for what, count in rows.items()))
     print(f"Written to {directory}. What comes next is in docs/supabase.md.")
 
 
-def _export(settings: Settings, directory: Path) -> dict[str, int]:
-    """Write the export beside its place, then rename it: there is never half of one.
+def _upload(directory: Path, settings: Settings) -> None:
+    from sigma_app.cli.uploading import upload_files
+
+    try:
+        asyncio.run(upload_files(directory, settings))
+    except signals.Leave:
+        print("Stopped; call it again: what was sent stays.", file=sys.stderr)
+        raise
+
+
+@contextmanager
+def _draft_of(directory: Path) -> Iterator[Path]:
+    """A new directory beside `directory`, renamed to it at the end of the block: there is never half of an export.
 
     Raises:
-        StartError: something is there already, or there is nothing of ours to export.
+        StartError: something is there already, or nothing can be.
     """
-    from sigma_app.embedded.supabase import export
-
     if os.path.lexists(directory):
         raise StartError(f"{directory} is there already. Name a new directory.")
-    if not lays_auth(owner_url(settings)):
-        raise StartError("DATABASE_URL: that is a Supabase project already; there is nothing to move.")
-    draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.absolute().parent))
+    parent = os.path.abspath(directory.parent)
     try:
-        with (
-            export.snapshot(owner_url(settings)) as connection,
-            bar("Writing", export.count(connection)) as advance,
-        ):
-            if jobs := export.waiting_jobs(connection):
-                print(f"Jobs that wait do not move, and {jobs} do: python -m sigma_app jobs", file=sys.stderr)
-            rows = export.write(connection, settings.data_dir / "storage", draft, advance)
+        draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=parent))
+    except OSError as error:
+        raise StartError(f"{parent}: {error.strerror}. Make it, or name a directory elsewhere.") from None
+    try:
+        yield draft
         draft.rename(directory)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    return rows
+
+
+def _write(settings: Settings, draft: Path) -> dict[str, int]:
+    """Write the export, and say what does not move.
+
+    Raises:
+        StartError: there is nothing of ours to export, or not all of it.
+    """
+    from sigma_app.embedded.supabase import export
+    from sigma_app.embedded.supabase.left_out import left_out
+
+    if not lays_auth(owner_url(settings)):
+        raise StartError("DATABASE_URL: that is a Supabase project already; there is nothing to move.")
+    with export.snapshot(owner_url(settings)) as connection, bar("Writing", export.count(connection)) as advance:
+        if jobs := export.waiting_jobs(connection):
+            print(f"Jobs that wait do not move, and {jobs} do: python -m sigma_app jobs", file=sys.stderr)
+        if others := left_out(connection):
+            print(f"Not Sigma's, so left out (docs/supabase.md): {_named(others)}", file=sys.stderr)
+        return export.write(connection, settings.data_dir / "storage", draft, others, advance)
+
+
+def _named(others: Sequence[str]) -> str:
+    """How many they are and what they are called, on one line that can still be read."""
+    more = len(others) - _MOST_NAMED
+    named = ", ".join(others[:_MOST_NAMED]) + (f" and {more} more, in manifest.json" if more > 0 else "")
+    return f"{len(others)}, {named}."

@@ -22,6 +22,8 @@ class RunningServer:
     started_at: float
     """When the process started, in seconds since 1970, so that a number used again is not taken for it."""
     base_url: str
+    serves_auth: bool = True
+    """Whether it serves Supabase's API itself, rather than being joined to one elsewhere."""
 
     @property
     def alive(self) -> bool:
@@ -35,7 +37,9 @@ class RunningServer:
 @contextmanager
 def announced(settings: Settings) -> Iterator[None]:
     """Say for the length of the block that this process serves."""
-    server = RunningServer(os.getpid(), psutil.Process().create_time(), settings.base_url)
+    server = RunningServer(
+        os.getpid(), psutil.Process().create_time(), settings.base_url, not settings.is_hosted("auth")
+    )
     file = _directory(settings) / f"{server.pid}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(".new")
@@ -47,9 +51,15 @@ def announced(settings: Settings) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-def find(settings: Settings) -> RunningServer | None:
-    """The server that serves from this data directory now, the newest if several do."""
-    return max(_running(settings), key=lambda server: server.started_at, default=None)
+def find(settings: Settings, *, serving_auth: bool = False) -> RunningServer | None:
+    """The server that serves from this data directory now, the newest if several do.
+
+    Args:
+        settings: which data directory.
+        serving_auth: look only at those that serve Supabase's API themselves.
+    """
+    fitting = (server for server in _running(settings) if server.serves_auth or not serving_auth)
+    return max(fitting, key=lambda server: server.started_at, default=None)
 
 
 def _running(settings: Settings) -> Iterator[RunningServer]:

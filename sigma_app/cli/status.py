@@ -25,10 +25,12 @@ def command(as_assignments: bool) -> None:
         print_assignments(assignments(settings))
         return
     server = server_file.find(settings)
+    api = server_file.find(settings, serving_auth=True)
+    parts = describe_parts(settings, server.base_url if server else None, api.base_url if api else None)
     rows = [
         ("server", "running" if server else "stopped", server.base_url if server else "make run starts it"),
         ("schema", *_schema(settings)),
-        *_with_access(settings, describe_parts(settings, server.base_url if server else None)),
+        *_with_access(settings, parts),
     ]
     width = {column: max(len(row[column]) for row in rows) for column in (0, 1)}
     for name, where, what in rows:  # the terminal wraps a long line; columns of their own would break an address
@@ -39,11 +41,11 @@ def assignments(settings: Settings) -> dict[str, str]:
     """What a script needs to talk to this Sigma: `BASE_URL` of the running server (else the configured one),
     `DATABASE_URL` with the owner's rights, and Supabase's address and keys."""
     server = server_file.find(settings)
-    base_url = server.base_url if server else settings.base_url
+    api = server_file.find(settings, serving_auth=True)
     return {
-        "BASE_URL": base_url,
+        "BASE_URL": server.base_url if server else settings.base_url,
         "DATABASE_URL": owner_url(settings),
-        **supabase_assignments(settings, base_url),
+        **supabase_assignments(settings, api.base_url if api else settings.base_url),
     }
 
 

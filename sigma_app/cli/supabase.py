@@ -6,8 +6,11 @@ same variables as the app, about itself; but for those that would point it at an
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import click
 from starlette.types import ASGIApp
@@ -20,7 +23,7 @@ from sigma_app.cli.parts import describe_mail
 from sigma_app.cli.progress import Steps
 from sigma_app.cli.serving import address_in_the_network, listen, serve
 from sigma_app.gateways.database import owner_url
-from sigma_app.settings import Settings
+from sigma_app.settings import PROJECT_ROOT, Settings
 
 PORT = 54321  # of Supabase's own command line
 APP = "http://localhost:3000"
@@ -34,10 +37,11 @@ _IGNORED = dict.fromkeys(("VITE_SUPABASE_URL", "VITE_SUPABASE_ANON_KEY", "SUPABA
 def command(port: int | None, as_assignments: bool) -> None:
     """Serve the embedded Supabase alone: auth, REST and storage, on a database of its own.
 
-    Its keys, its files and its Postgres are in the directory `supabase` of the data directory. To join an app to it:
+    Its keys, its files and its Postgres are in the directory `supabase` of the data directory. To join an app to it,
+    with the same --port if there is one:
 
     \b
-      (set -a; eval "$(python -m sigma_app supabase --env)"; make run)
+      (env=$(.venv/bin/python -m sigma_app supabase --env) && set -a && eval "$env" && make run)
     """
     settings = own_settings(port)
     environment.settle(settings)
@@ -71,9 +75,19 @@ def own_settings(port: int | None = None) -> Settings:
 def assignments(settings: Settings) -> dict[str, str]:
     """What joins an app to it: the address of the running stand-in (else the configured one), both keys, and its
     database with the owner's rights, as a hosted project gives it."""
-    server = server_file.find(settings)
+    server = server_file.find(settings, serving_auth=True)
     base_url = server.base_url if server else settings.base_url
     return supabase_assignments(settings, base_url) | {"DATABASE_URL": owner_url(settings)}
+
+
+def joining(settings: Settings) -> str:
+    """A line for a shell in the project's directory, that starts an app joined to the stand-in, or nothing at all."""
+    python = Path(sys.executable)
+    if python.is_relative_to(PROJECT_ROOT):
+        python = python.relative_to(PROJECT_ROOT)
+    port = "" if settings.port == PORT else f" --port {settings.port}"
+    # In two steps: what `eval "$(…)"` runs may fail, and the shell goes on with an app that is joined to nothing.
+    return f'(env=$({shlex.quote(str(python))} -m sigma_app supabase{port} --env) && set -a && eval "$env" && make run)'
 
 
 def application(settings: Settings) -> ASGIApp:
@@ -109,5 +123,4 @@ def _announce(settings: Settings, steps: Steps) -> None:
         ("database", kind, "DATABASE_URL" if kind == "hosted" else str(settings.data_dir)),
         ("mail", "hosted" if settings.is_hosted("mail") else "local", describe_mail(settings, settings.base_url)),
     ]
-    join = 'Join an app: (set -a; eval "$(python -m sigma_app supabase --env)"; make run). Ctrl-C stops it.'
-    steps.block(title, parts, join)
+    steps.block(title, parts, f"Ctrl-C stops it. To join an app: {joining(settings)}")

@@ -31,6 +31,29 @@ def test_status_is_a_line_for_each_row_however_narrow_the_terminal(sigma: Sigma)
     assert {line.index(line.split(maxsplit=2)[2]) for line in lines} == {len("database  service_role  ")}
 
 
+def test_the_api_is_at_the_newest_server_that_serves_it_itself(sigma: Sigma):
+    joined = {
+        "VITE_SUPABASE_URL": "https://x.supabase.co",
+        "VITE_SUPABASE_ANON_KEY": "anon",
+        "SUPABASE_SERVICE_ROLE_KEY": "service",
+    }
+    settings, elsewhere = settings_for(sigma.data_dir, PORT=4001), settings_for(sigma.data_dir, PORT=4002, **joined)
+    with server_file.announced(settings):
+        (file,) = (sigma.data_dir / "servers").iterdir()
+        file.rename(file.with_name("older.json"))
+        with server_file.announced(elsewhere):
+            newer = json.loads(file.read_text())
+            file.write_text(json.dumps(newer | {"started_at": newer["started_at"] + 0.1}))
+            shown = sigma.run("status").stdout.splitlines()
+            assert shown[0].split()[2] == "http://localhost:4002"
+            assert (
+                next(line for line in shown if line.startswith("auth ")).split()[2] == "http://localhost:4001/auth/v1,"
+            )
+            assert sigma.assignments["BASE_URL"] == "http://localhost:4002"
+            assert sigma.assignments["VITE_SUPABASE_URL"] == "http://localhost:4001"
+        (sigma.data_dir / "servers" / "older.json").unlink()
+
+
 def test_the_file_of_a_killed_server_is_swept_away(tmp_path: Path):
     settings = settings_for(tmp_path)
     with server_file.announced(settings):

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import jwt
 import pytest
 from pydantic import AnyHttpUrl, SecretStr
 
-from sigma_app import settings
+from sigma_app import settings, variables
 from sigma_app.settings import PROJECT_ROOT, Settings, SettingsError, get_settings, known_names, load
 
 
@@ -144,7 +145,7 @@ def test_every_variable_that_may_hold_a_secret_is_known_as_one_by_its_name():
         for name in settings._names(info)
     ]
     assert len(may_hold) >= 10
-    assert [name for name in may_hold if not name.endswith(settings._SECRET_ENDINGS)] == []
+    assert [name for name in may_hold if not name.endswith(variables.SECRET_ENDINGS)] == []
 
 
 @pytest.mark.parametrize(
@@ -155,6 +156,9 @@ def test_every_variable_that_may_hold_a_secret_is_known_as_one_by_its_name():
         ("base_ulr", "Did you mean BASE_URL?"),
         ("SIGMA_ALLOW_LOCALS", "Did you mean SIGMA_ALLOW_LOCAL?"),
         ("STRIPE_API_KEY", "Remove it from .env, or turn it into a comment."),
+        ("GOTRUE_SITE_ULR", "Did you mean GOTRUE_SITE_URL?"),
+        ("GOTRUE_JWT_SECRET", "Remove it from .env, or turn it into a comment."),
+        ("GOTRUE_EXTERNAL_PHONE_ENABLED", "Remove it from .env, or turn it into a comment."),
         ("SOMETHING", "Remove it from .env, or turn it into a comment."),
     ],
 )
@@ -192,6 +196,101 @@ def test_a_misspelt_name_in_the_environment_is_a_warning(
     monkeypatch.setenv(name, "s3cret")
     load()
     assert caplog.messages == [f"{name}: not a variable that Sigma knows. Did you mean {meant}?"]
+
+
+@pytest.mark.parametrize("name", ["GOTRUE_JWT_SECRET", "GOTRUE_SMTP_HOST", "PGRST_DB_SCHEMAS", "STORAGE_BACKEND"])
+def test_a_variable_of_supabases_servers_that_sigma_does_not_know_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+):
+    monkeypatch.setenv(name, "s3cret")
+    load()
+    assert caplog.messages == [f"{name}: not a variable that Sigma knows; it changes nothing."]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("GOTRUE_JWT_EXP", "1h", "must be whole seconds without a unit, such as 3600"),
+        ("GOTRUE_SMTP_MAX_FREQUENCY", "60s", "must be whole seconds without a unit, such as 3600"),
+        ("PGRST_DB_STATEMENT_TIMEOUT", "8s", "must be seconds without a unit, such as 8 or 0.5"),
+        ("STORAGE_FILE_SIZE_LIMIT", "50MB", "must be bytes, a whole number without a unit, such as 52428800"),
+        ("GOTRUE_PASSWORD_MIN_LENGTH", "5", "should be greater than or equal to 6"),
+        ("GOTRUE_RATE_LIMIT_HEADER", "X Forwarded", "must be the name of a header, such as X-Forwarded-For"),
+        ("GOTRUE_RATE_LIMIT_HEADER", "X-Real-IP:", "must be the name of a header, such as X-Forwarded-For"),
+    ],
+)
+def test_a_value_of_the_stand_ins_that_cannot_be_one_is_refused_with_what_could(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+):
+    monkeypatch.setenv(name, value)
+    assert refusal() == f"{name}: {reason} (is {value!r}). Correct or remove it in the environment or in .env."
+
+
+def key(role: object) -> str:
+    return jwt.encode({"iss": "supabase", "role": role}, "s3cret" * 8, "HS256")
+
+
+ANON, SERVICE = "VITE_SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (ANON, key("service_role")),
+        (ANON, "sb_secret_s3cret"),
+        (SERVICE, key("anon")),
+        (SERVICE, "sb_publishable_s3cret"),
+    ],
+)
+def test_a_key_in_the_place_of_the_other_is_refused_by_the_variables_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    monkeypatch.setenv(name, value)
+    assert refusal().startswith(f"{name}: is the {'anon' if name == SERVICE else 'service_role'} key, which ")
+    assert len(refusal().splitlines()) == 1
+    assert value not in refusal()
+
+
+@pytest.mark.parametrize(
+    ("anon", "service"),
+    [
+        (key("anon"), key("service_role")),
+        ("sb_publishable_s3cret", "sb_secret_s3cret"),
+        ("anon", "service"),
+        ("a.b.c", "ü.ü.ü"),
+        (key(["service_role"]), key(None)),
+    ],
+)
+def test_keys_in_their_places_and_those_that_do_not_say_what_they_are_are_taken(
+    monkeypatch: pytest.MonkeyPatch, anon: str, service: str
+):
+    monkeypatch.setenv("VITE_SUPABASE_URL", "https://x.supabase.co")
+    monkeypatch.setenv(ANON, anon)
+    monkeypatch.setenv(SERVICE, service)
+    assert load().is_hosted("auth")
+
+
+@pytest.mark.parametrize(
+    ("address", "more", "accepted"),
+    [
+        ("http://localhost:3000", {}, False),
+        ("http://LOCALHOST:3000/", {}, False),
+        ("https://sigma.example.com", {"BASE_URL": "https://sigma.example.com"}, False),
+        ("https://sigma.example.com", {"BASE_URL": "https://sigma.example.com", "TRUSTED_PROXIES": "1"}, True),
+        ("http://localhost:54321", {}, True),
+        ("http://localhost:3000", {"PORT": "3001"}, True),
+    ],
+)
+def test_sigma_cannot_be_joined_to_itself(
+    monkeypatch: pytest.MonkeyPatch, address: str, more: dict[str, str], accepted: bool
+):
+    for name, value in {"VITE_SUPABASE_URL": address, ANON: "anon", SERVICE: "service", **more}.items():
+        monkeypatch.setenv(name, value)
+    if accepted:
+        assert load().is_hosted("auth")
+    else:
+        assert refusal().startswith("VITE_SUPABASE_URL: http")
+        assert len(refusal().splitlines()) == 1
 
 
 def test_other_programs_variables_raise_no_alarm(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):

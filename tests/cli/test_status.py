@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import stat
+from pathlib import Path
 
+import pytest
+
+from sigma_app.cli.parts import describe_parts
+from tests.conftest import settings_for
 from tests.sigma import Sigma
 
 HOSTED = {
@@ -56,6 +61,19 @@ def test_a_hosted_supabase_is_named_with_its_own_keys(sigma: Sigma):
     assert "service.role.key.there" not in shown
     assert {name: sigma.assignments[name] for name in HOSTED} == HOSTED
     assert not (sigma.data_dir / "supabase.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://localhost:54321", "localhost:54321,"),
+        ("http://[::1]:54321", "[::1]:54321,"),
+        ("https://x.supabase.co:443/", "x.supabase.co,"),
+    ],
+)
+def test_a_supabase_elsewhere_is_named_with_its_port(tmp_path: Path, address: str, shown: str):
+    described = {name: what for name, _, what in describe_parts(settings_for(tmp_path, VITE_SUPABASE_URL=address))}
+    assert described["auth"].split()[0] == shown
 
 
 def test_keys_that_may_not_be_read_take_nothing_else_away(sigma: Sigma):

@@ -18,7 +18,7 @@ from sigma_app.cli import supabase as command
 from sigma_app.settings import SettingsError
 from tests.cli.test_run import assert_one_line, join, postmaster, wait_until
 from tests.cli.test_stopping import servers_of
-from tests.conftest import Server
+from tests.conftest import Server, settings_for
 from tests.sigma import PROJECT_ROOT, Sigma, Supabase
 
 
@@ -60,8 +60,45 @@ def test_the_start_says_where_it_is_and_how_to_join_an_app_to_it(supabase: Supab
     shown = supabase.log.read_text()
     assert f"Supabase's API is at http://localhost:{supabase.port}" in shown
     assert "for the app at https://sigma.example.com;" in shown
-    assert "python -m sigma_app supabase --env" in shown
+    assert command.joining(settings_for(supabase.own_dir, PORT=supabase.port)) in shown
     assert not any(secret in shown for name, secret in supabase.assignments.items() if name.endswith("_KEY"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A directory of a project whose `make run` only says what it is joined to."""
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in (".venv", "sigma_app", "alembic", "pyproject.toml"):
+        (project / name).symlink_to(PROJECT_ROOT / name)
+    (project / "Makefile").write_text("run:\n\t@echo joined to $$VITE_SUPABASE_URL $$DATABASE_URL\n")
+    return project
+
+
+def test_the_line_that_joins_an_app_names_an_interpreter_that_has_the_packages_and_the_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "executable", str(PROJECT_ROOT / ".venv/bin/python"))
+    usual = command.joining(settings_for(tmp_path, PORT=54321))
+    assert "$(.venv/bin/python -m sigma_app supabase --env)" in usual
+    assert usual in (PROJECT_ROOT / "docs/supabase.md").read_text()
+    assert usual in str(command.command.help)
+    assert " supabase --port 4000 --env)" in command.joining(settings_for(tmp_path, PORT=4000))
+    monkeypatch.setattr(sys, "executable", "/opt/my python/bin/python")
+    assert "$('/opt/my python/bin/python' -m" in command.joining(settings_for(tmp_path))
+
+
+def test_the_line_that_joins_an_app_starts_none_where_nothing_joins_it(supabase: Supabase, project: Path):
+    line = command.joining(settings_for(supabase.own_dir, PORT=4000))
+    shell = ["sh", "-c", line]
+    environment = {name: value for name, value in supabase.environment.items() if name != "PORT"}
+    done = subprocess.run(shell, cwd=project, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("joined to http://localhost:4000 postgresql://")
+    environment["GOTRUE_JWT_EXP"] = "1"
+    done = subprocess.run(shell, cwd=project, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("GOTRUE_JWT_EXP: ")
 
 
 def test_what_it_prints_joins_an_app_to_it_by_environment_alone(supabase: Supabase, tmp_path: Path):

@@ -3,7 +3,7 @@
     data.sql      users, identities, profiles, leads and what belongs to them, for psql, in one transaction
     files.jsonl   a line for each stored file: its bucket, its name, its SHA-256, what it says of itself
     files/        their bytes, each named by its SHA-256
-    manifest.json how many rows of each table and how many files, and the SHA-256 of the two files above
+    manifest.json how many rows of each table and how many files, the SHA-256 of the two files above, what stays behind
 
 Everything is as of one moment, and streams: a million rows never are in memory. It moves neither sessions nor tokens,
 keys, queued jobs or mails. docs/supabase.md has the steps.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -168,13 +168,16 @@ def waiting_jobs(connection: psycopg.Connection) -> int:
     return row[0] if row else 0
 
 
-def write(connection: psycopg.Connection, storage: Path, directory: Path, advance: Advance) -> dict[str, int]:
+def write(
+    connection: psycopg.Connection, storage: Path, directory: Path, left_out: Sequence[str], advance: Advance
+) -> dict[str, int]:
     """Write the export into a directory that is there and empty.
 
     Args:
         connection: the `snapshot`.
         storage: where the stand-in keeps the bytes of files.
         directory: where to write; every file gets mode 0600.
+        left_out: what stays behind, for the manifest.
         advance: told of progress.
 
     Returns:
@@ -195,6 +198,7 @@ def write(connection: psycopg.Connection, storage: Path, directory: Path, advanc
         "rows": rows,
         "files": files,
         "sha256": digests,
+        "left_out": left_out,
     }
     with _new(directory / MANIFEST) as out:
         out.write(json.dumps(manifest, indent=2).encode() + b"\n")
