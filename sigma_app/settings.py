@@ -308,12 +308,6 @@ def _refuse_contradictions(settings: Settings) -> None:
             "VITE_SUPABASE_URL: needs VITE_SUPABASE_ANON_KEY and SUPABASE_SERVICE_ROLE_KEY beside it"
             " (Supabase dashboard, Project settings, API keys)."
         )
-    # A proxy in front may give parts of one address to Supabase; without one, all that comes there comes to Sigma.
-    if settings.supabase_url and not settings.trusted_proxies and origin_of(settings.supabase_url) == settings.base_url:
-        problems.append(
-            f"VITE_SUPABASE_URL: {settings.base_url} is where Sigma itself is, which with it set serves no Supabase."
-            " Remove it to have Sigma's own stand-in there, or name the Supabase that is elsewhere."
-        )
     if settings.stripe_secret_key and not settings.stripe_webhook_secret:
         problems.append("STRIPE_SECRET_KEY: needs STRIPE_WEBHOOK_SECRET beside it (Stripe dashboard, Webhooks).")
     if settings.resend_api_key and not settings.mail_from and settings.is_loopback:

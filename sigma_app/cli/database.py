@@ -15,7 +15,7 @@ from sigma_app.core.errors import StartError
 from sigma_app.core.migrations import lays_auth, migrate
 from sigma_app.embedded import postgres
 from sigma_app.gateways.database import login_address, owner_url
-from sigma_app.settings import Settings
+from sigma_app.settings import Settings, origin_of
 
 T = TypeVar("T")
 Report = Callable[[str], None]
@@ -70,8 +70,9 @@ def open_to_requests(settings: Settings) -> None:
     """Make sure that requests can log in, and that the stand-in for Supabase, where there is one, can do its work here.
 
     Raises:
-        StartError: the database refuses them, or is a Supabase project's own.
+        StartError: the database refuses them, or is a Supabase project's own; or Supabase is said to be where we are.
     """
+    refuse_own_address(settings)
     if not settings.is_hosted("auth") and not lays_auth(owner_url(settings)):
         raise StartError(
             "VITE_SUPABASE_URL: DATABASE_URL leads to a Supabase project, whose users only Supabase itself can sign in."
@@ -79,6 +80,22 @@ def open_to_requests(settings: Settings) -> None:
             " (Supabase dashboard, Project settings, API keys), or choose another database."
         )
     login_address()
+
+
+def refuse_own_address(settings: Settings) -> None:
+    """Refuse to serve with Sigma's own address for Supabase's, as a shell has it that took over `status --env`.
+
+    Commands that serve nothing do no harm with it. A proxy in front may give parts of one address to Supabase.
+
+    Raises:
+        StartError: it is.
+    """
+    url = settings.supabase_url
+    if url and not settings.trusted_proxies and origin_of(url) == settings.base_url:
+        raise StartError(
+            f"VITE_SUPABASE_URL: {settings.base_url} is where Sigma itself is, which with it set serves no Supabase."
+            " Remove it to have Sigma's own stand-in there, or name the Supabase that is elsewhere."
+        )
 
 
 @contextmanager

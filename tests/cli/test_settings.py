@@ -270,29 +270,6 @@ def test_keys_in_their_places_and_those_that_do_not_say_what_they_are_are_taken(
     assert load().is_hosted("auth")
 
 
-@pytest.mark.parametrize(
-    ("address", "more", "accepted"),
-    [
-        ("http://localhost:3000", {}, False),
-        ("http://LOCALHOST:3000/", {}, False),
-        ("https://sigma.example.com", {"BASE_URL": "https://sigma.example.com"}, False),
-        ("https://sigma.example.com", {"BASE_URL": "https://sigma.example.com", "TRUSTED_PROXIES": "1"}, True),
-        ("http://localhost:54321", {}, True),
-        ("http://localhost:3000", {"PORT": "3001"}, True),
-    ],
-)
-def test_sigma_cannot_be_joined_to_itself(
-    monkeypatch: pytest.MonkeyPatch, address: str, more: dict[str, str], accepted: bool
-):
-    for name, value in {"VITE_SUPABASE_URL": address, ANON: "anon", SERVICE: "service", **more}.items():
-        monkeypatch.setenv(name, value)
-    if accepted:
-        assert load().is_hosted("auth")
-    else:
-        assert refusal().startswith("VITE_SUPABASE_URL: http")
-        assert len(refusal().splitlines()) == 1
-
-
 def test_other_programs_variables_raise_no_alarm(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     others = [
         "SUPABASE_ACCESS_TOKEN",
