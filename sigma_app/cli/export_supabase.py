@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
@@ -61,7 +60,7 @@ def _upload(directory: Path, settings: Settings) -> None:
     from sigma_app.cli.uploading import upload_files
 
     try:
-        asyncio.run(upload_files(directory, settings))
+        signals.run_until_told(upload_files(directory, settings))
     except signals.Leave:
         print("Stopped; call it again: what was sent stays.", file=sys.stderr)
         raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,6 +93,36 @@ def told_to_stop() -> Iterator[asyncio.Event]:
         stop.set()
     yield stop
     leave_quietly()
+
+
+def run_until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` in an event loop of its own; a signal cancels it, and takes effect when it has ended.
+
+    Raises:
+        Leave: a signal came. A handler that raised it inside of the loop would break whatever runs there at the moment.
+    """
+    came = asyncio.run(_cancelled_by_signal(work))
+    if came:
+        raise Leave(128 + came)
+
+
+async def _cancelled_by_signal(work: Coroutine[Any, Any, None]) -> int:
+    """Which signal cancelled `work`; 0 if it came to its end."""
+    task = asyncio.ensure_future(work)
+    came: list[int] = []
+
+    def cancel(signum: int) -> None:
+        came.append(signum)
+        task.cancel()
+
+    for signum in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(signum, cancel, signum)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not came:
+            raise
+    return came[0] if came else 0
 
 
 def leave_if_asked() -> None:
