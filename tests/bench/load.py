@@ -253,7 +253,7 @@ def page_request(port: int) -> bytes:
 
 
 def _kind_of_visitor(kind: str) -> Callable[[Job, int, Tally], Visitor]:
-    if kind in ("page", "join"):
+    if kind in ("page", "join", "request"):
         return HttpVisitor
     if kind == "socket":
         from tests.bench.sockets import SocketVisitor
