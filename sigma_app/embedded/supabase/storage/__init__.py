@@ -86,12 +86,12 @@ async def _health(_: Request) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, StorageError)  # noqa: S101
+    assert isinstance(error, StorageError)  # noqa: S101 - for the type checker; this is its handler
     return error.answer()
 
 
 async def _refused_by_postgres(_: Request, error: Exception) -> Response:
-    assert isinstance(error, psycopg.Error)  # noqa: S101
+    assert isinstance(error, psycopg.Error)  # noqa: S101 - for the type checker; this is its handler
     refusal = errors.from_postgres(error)
     if refusal.http >= 500:
         logger.error("Storage: %s", without_message(error))

@@ -62,7 +62,7 @@ class Incoming:
 
     def become(self, path: Path) -> None:
         """Be at `path` from now on, for somebody else to take away."""
-        assert self._path is not None, "a file becomes another once"  # noqa: S101
+        assert self._path is not None, "a file becomes another once"  # noqa: S101 - a mistake of ours, of nobody who asks
         self._path.rename(path)
         self._path = None
 
