@@ -20,6 +20,7 @@ from urllib.request import urlopen
 import psycopg
 from psycopg.rows import dict_row
 
+from sigma_app.cli.dev import BACKEND_OFFSET, HIGHEST_PORT
 from sigma_app.embedded import postgres
 from sigma_app.settings import Settings
 
@@ -28,10 +29,13 @@ START_SECONDS = 60
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on right now, and that leaves room for the API's, which `dev` puts above it."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port <= HIGHEST_PORT - BACKEND_OFFSET:
+            return port
 
 
 def clean_environment(**variables: str) -> dict[str, str]:

@@ -17,24 +17,25 @@ from sigma_app.frontend import toolchain
 from sigma_app.settings import PROJECT_ROOT, get_settings
 
 _GRACE_SECONDS = 5
-_BACKEND_OFFSET = 5000  # the API's port is this far above the pages': 3000 and 8000
+HIGHEST_PORT = 65535
+BACKEND_OFFSET = 5000  # the API's port is this far above the pages': 3000 and 8000
 
 
 @click.command()
 def command() -> None:
     """Start Sigma with hot reload: pages on PORT, the API 5000 above it."""
     settings = get_settings()
-    if settings.port + _BACKEND_OFFSET > 65535:
+    if settings.port + BACKEND_OFFSET > HIGHEST_PORT:
         raise StartError(
-            f"PORT: {settings.port} leaves no room for the API's, {_BACKEND_OFFSET} above. Choose a lower one."
+            f"PORT: {settings.port} leaves no room for the API's, {BACKEND_OFFSET} above. Choose a lower one."
         )
     listen(settings).close()  # says so now if the port is taken; Reflex would silently take another
     environment = {
         **toolchain.environment(os.environ),
         "REFLEX_USE_NPM": "1",
-        "REFLEX_API_URL": f"http://localhost:{settings.port + _BACKEND_OFFSET}",
+        "REFLEX_API_URL": f"http://localhost:{settings.port + BACKEND_OFFSET}",
     }
-    ports = ["--frontend-port", str(settings.port), "--backend-port", str(settings.port + _BACKEND_OFFSET)]
+    ports = ["--frontend-port", str(settings.port), "--backend-port", str(settings.port + BACKEND_OFFSET)]
     reflex = [sys.executable, "-m", "reflex", "run", "--env", "dev", "--backend-host", "127.0.0.1", *ports]
     code = 0
     with ExitStack() as stack:
