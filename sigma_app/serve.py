@@ -1,4 +1,6 @@
-"""The ASGI application that production serves: finished pages from memory, then the features' routes, then Reflex."""
+"""The ASGI application that production serves: finished pages from memory, then the features' routes, then Reflex.
+
+The portal's pages are served to those who are signed in (session/guard.py)."""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sigma_app.core.origin import is_same_site
 from sigma_app.frontend.static import MemoryFile, MemoryFiles, respond
+from sigma_app.session import guard
 
 
 class Site:
@@ -41,7 +44,10 @@ class Site:
         path = scope["path"]
         if scope["method"] in ("GET", "HEAD"):
             if file := self._pages.find(path):
-                await respond(file, scope, send, 404 if path == "/404" else 200)
+                if path in guard.PROTECTED:
+                    await self._serve_protected(file, scope, receive, send)
+                else:
+                    await respond(file, scope, send, 404 if path == "/404" else 200)
                 return
             if path.endswith("/") and self._pages.find(path.rstrip("/")):
                 await _redirect(path.rstrip("/"), scope["query_string"], send)
@@ -51,6 +57,13 @@ class Site:
         if not_found and _wants_page(scope):
             send = _with_designed_404(not_found, scope, send)
         await self._routes(scope, receive, send)
+
+    async def _serve_protected(self, file: MemoryFile, scope: Scope, receive: Receive, send: Send) -> None:
+        if refusal := await guard.refusal(scope):
+            await refusal(scope, receive, send)
+            return
+        headers = [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]  # nobody has a copy
+        await respond(file, {**scope, "headers": headers}, guard.unstored(send))
 
     async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not is_same_site(scope["headers"], self._base_url):

@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     # Who may sign up: anybody, or who was invited
     signup: Literal["open", "invite"] = Field("open", validation_alias="SIGMA_SIGNUP")
 
+    # The portal's sessions, in whole seconds: how long one lasts at most, and how long without a visit
+    session_seconds: int = Field(30 * 86400, ge=300, validation_alias="SESSION_SECONDS")
+    session_idle_seconds: int = Field(7 * 86400, ge=60, validation_alias="SESSION_IDLE_SECONDS")
+
     # The embedded Supabase, by the names that its servers give their own variables where they have one, with the
     # defaults of a hosted project; times are whole seconds
     auth_site_url: AnyHttpUrl | None = Field(None, validation_alias="GOTRUE_SITE_URL")
@@ -128,6 +132,10 @@ class Settings(BaseSettings):
     # Joining: limits in the notation of the `limits` library, several separated by ";"
     join_limit_per_address: str = Field("10/hour", validation_alias="JOIN_LIMIT_PER_ADDRESS")
     join_limit_per_network: str = Field("60/minute;600/hour", validation_alias="JOIN_LIMIT_PER_NETWORK")
+
+    # Signing up, in and back in: tries for one address from one network, and from one network in all
+    account_limit_per_address: str = Field("10/minute;40/hour", validation_alias="ACCOUNT_LIMIT_PER_ADDRESS")
+    account_limit_per_network: str = Field("60/minute;600/hour", validation_alias="ACCOUNT_LIMIT_PER_NETWORK")
 
     @field_validator("allow_local", "auth_redirects", mode="before")
     @classmethod
@@ -188,7 +196,9 @@ class Settings(BaseSettings):
             raise ValueError("must start with whsec_, as Resend shows it beside the webhook")
         return value
 
-    @field_validator("join_limit_per_address", "join_limit_per_network")
+    @field_validator(
+        *("join_limit_per_address", "join_limit_per_network", "account_limit_per_address", "account_limit_per_network")
+    )
     @classmethod
     def _limit_notation(cls, value: str) -> str:
         from limits import parse_many

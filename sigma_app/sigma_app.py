@@ -17,6 +17,8 @@ from sigma_app.features.waitlist import link_http, link_pages
 from sigma_app.features.waitlist import page as waitlist
 from sigma_app.gateways import identity, mail
 from sigma_app.gateways.database import serving_requests
+from sigma_app.session.state import emptying
+from sigma_app.session.tabs import TABS
 from sigma_app.settings import get_settings
 from sigma_app.ui.head import STYLESHEETS
 from sigma_app.worker import working
@@ -40,6 +42,8 @@ async def serving() -> AsyncIterator[None]:
     """What is open for as long as this process serves."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serving_requests())
+        await stack.enter_async_context(identity.keeping_connections())
+        await stack.enter_async_context(TABS.watched(emptying(app)))
         await stack.enter_async_context(mail.sending_mail())
         if get_settings().worker:
             await stack.enter_async_context(working())

@@ -39,6 +39,7 @@ _SOURCES = (
     "sigma_app/settings.py",
     "sigma_app/features",
     "sigma_app/frontend",
+    "sigma_app/session",
     "sigma_app/ui",
 )
 

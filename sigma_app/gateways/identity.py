@@ -6,7 +6,7 @@ The stand-in is reached as everybody reaches it, over HTTP with a key; only the 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -36,32 +36,61 @@ def routes() -> list[BaseRoute]:
 
 
 @asynccontextmanager
-async def reaching_supabase(*, as_service: bool = False) -> AsyncIterator[AsyncClient]:
+async def reaching_supabase(
+    *, as_service: bool = False, access_token: str = "", visitor: str = ""
+) -> AsyncIterator[AsyncClient]:
     """A client of Supabase for the length of the block, for nobody in particular until somebody signs in with it.
 
     It writes a session nowhere, and never refreshes one by itself.
 
     Args:
         as_service: with the service's key, which row level security does not bind.
+        access_token: of the user on whose behalf files are read and written.
+        visitor: the address of the network that somebody comes from, by which the stand-in limits them. A project
+            elsewhere sees this server's.
     """
     from supabase import AsyncClientOptions, acreate_client  # takes a while, and a start need not wait for it
 
     settings = get_settings()
     here = access(settings)
-    async with httpx.AsyncClient(transport=_transport(settings), timeout=TIMEOUT, follow_redirects=True) as connections:
-        yield await acreate_client(
-            here.url,
-            here.service_role_key if as_service else here.anon_key,
-            AsyncClientOptions(httpx_client=connections, auto_refresh_token=False, persist_session=False),
-        )
+    async with AsyncExitStack() as stack:
+        connections = _kept or await stack.enter_async_context(_connections(settings, visitor))
+        options = AsyncClientOptions(httpx_client=connections, auto_refresh_token=False, persist_session=False)
+        if access_token:
+            options.headers["Authorization"] = f"Bearer {access_token}"
+        yield await acreate_client(here.url, here.service_role_key if as_service else here.anon_key, options)
 
 
-def _transport(settings: Settings) -> httpx.AsyncBaseTransport | None:
+@asynccontextmanager
+async def keeping_connections() -> AsyncIterator[None]:
+    """Keep connections to a Supabase elsewhere open inside the block: a new one costs each call several round trips."""
+    global _kept
+    settings = get_settings()
+    if not settings.is_hosted("auth"):
+        yield
+        return
+    async with _connections(settings) as _kept:
+        try:
+            yield
+        finally:
+            _kept = None
+
+
+_kept: httpx.AsyncClient | None = None
+
+
+def _connections(settings: Settings, visitor: str = "") -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=_transport(settings, visitor), timeout=TIMEOUT, follow_redirects=True)
+
+
+def _transport(settings: Settings, visitor: str) -> httpx.AsyncBaseTransport | None:
     """In process at the stand-in; None, which is the network, at a Supabase elsewhere."""
     if settings.is_hosted("auth"):
         return None
     # An error of ours is a 500 as it would be over the network.
-    return httpx.ASGITransport(Starlette(routes=routes()), raise_app_exceptions=False)
+    return httpx.ASGITransport(
+        Starlette(routes=routes()), raise_app_exceptions=False, client=(visitor or "127.0.0.1", 0)
+    )
 
 
 async def auth_mail(token: UUID, kind: str, redirect_to: str) -> AuthMail | None:

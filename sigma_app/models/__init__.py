@@ -6,8 +6,9 @@ from sigma_app.models.consent import Consent
 from sigma_app.models.lead import Lead
 from sigma_app.models.lead_link import LeadLink
 from sigma_app.models.profile import Profile
+from sigma_app.models.session import PortalSession
 from sigma_app.models.user import User
 
 metadata = SQLModel.metadata
 
-__all__ = ["Consent", "Lead", "LeadLink", "Profile", "User", "metadata"]
+__all__ = ["Consent", "Lead", "LeadLink", "PortalSession", "Profile", "User", "metadata"]

@@ -11,9 +11,9 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from sigma_app.core.database import DatabaseUnavailable
+from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.origin import client_address, is_same_site
 from sigma_app.features.waitlist import intake
-from sigma_app.features.waitlist.form_data import UnreadableForm, read_form
 from sigma_app.frontend.finish import without_hydration
 from sigma_app.settings import get_settings
 

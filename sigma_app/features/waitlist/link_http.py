@@ -26,11 +26,11 @@ from starlette.routing import Route
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
+from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import client_address, is_same_site, network_of
 from sigma_app.features.waitlist import line
 from sigma_app.features.waitlist.address import InvalidAddress, read_address
-from sigma_app.features.waitlist.form_data import UnreadableForm, read_form
 from sigma_app.features.waitlist.jobs import day
 from sigma_app.frontend import templates
 from sigma_app.gateways.keys import get_links

@@ -10,28 +10,19 @@ import reflex as rx
 
 from sigma_app.features.waitlist.consent import CONSENT_TEXT
 from sigma_app.features.waitlist.link_parts import (
-    ALARM,
     FRESH_MAIL,
     HOW_OFTEN,
     NO_HOUR,
-    PRIMARY,
-    QUIET,
     address,
-    email_field,
-    fine,
-    home,
-    lede,
     link_page,
     mail_is_on_its_way,
-    post_form,
-    slip,
-    title,
 )
 from sigma_app.features.waitlist.place_page import place
 from sigma_app.ui import head
 from sigma_app.ui.brand import sigma_mark
 from sigma_app.ui.layout import lone, section
 from sigma_app.ui.link import link
+from sigma_app.ui.parts import ALARM, PRIMARY, QUIET, email_field, fine, home, lede, post_form, slip, title
 from sigma_app.ui.template import slot, when
 
 ERASED = (

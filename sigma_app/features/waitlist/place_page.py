@@ -2,20 +2,10 @@
 
 import reflex as rx
 
-from sigma_app.features.waitlist.link_parts import (
-    PRIMARY,
-    QUIET,
-    address,
-    fine,
-    lede,
-    link_page,
-    notice,
-    post_form,
-    slip,
-    title,
-)
+from sigma_app.features.waitlist.link_parts import address, link_page
 from sigma_app.ui.layout import lone, section
 from sigma_app.ui.link import link
+from sigma_app.ui.parts import PRIMARY, QUIET, fine, lede, notice, post_form, slip, title
 from sigma_app.ui.template import number, plural, slot, when
 
 SHARES = (("mail", "Mail"), ("whatsapp", "WhatsApp"), ("linkedin", "LinkedIn"), ("x", "X"))

@@ -1,0 +1,173 @@
+"""The plain HTTP doors of accounts: what every posted form passes, and the two shapes of an answer.
+
+Forms post without a script; then an answer is another page, or the form's own page again with what is wrong. With
+forms.js, which says `Accept: application/json`, it is JSON, and the page keeps what was typed: `{"message": …,
+"field": …}` or `{"location": …}`. Passwords come this way and no other, so that none is ever part of a page's state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from sigma_app.core.destination import with_next
+from sigma_app.core.errors import DatabaseUnavailable, without_message
+from sigma_app.core.form_data import UnreadableForm, read_form
+from sigma_app.core.limits import Limiter
+from sigma_app.core.origin import client_address, is_same_site, network_of
+from sigma_app.frontend import templates
+from sigma_app.gateways.accounts import IdentityBusy, IdentityUnavailable
+from sigma_app.session import store
+from sigma_app.session.cookie import cookie_of, give_cookie, take_cookie
+from sigma_app.session.guard import SIGN_IN
+from sigma_app.session.store import Session
+from sigma_app.settings import get_settings
+
+# Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
+PRIVATE = {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
+ELSEWHERE = "Please use the form on the page itself."
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of a posted form: on to `location`, or again its page, with `message`."""
+
+    location: str = ""
+    message: str = ""
+    field: str = ""
+    """The name of the field that `message` is about, where the focus goes."""
+    status: int = 200
+    retry_after: int = 0
+    """Seconds."""
+    cookie: str | None = None
+    """The session that this browser has from now on; "" for none any more, None for the one it had."""
+    values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Of the page that shows `message`; without passwords."""
+
+
+Handler = Callable[[Request, Mapping[str, str]], Awaitable[Answer]]
+SignedInHandler = Callable[[Request, Session], Awaitable[Answer]]
+
+
+def form_door(handle: Handler, page: str) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of a form that anybody may post from a page of ours.
+
+    Args:
+        handle: gets the posted fields.
+        page: the name of the template that shows the form again, among "/templates/…".
+    """
+
+    async def endpoint(request: Request) -> Response:
+        if not is_same_site(request.scope["headers"], get_settings().base_url):
+            return PlainTextResponse(ELSEWHERE, 403, PRIVATE)
+        try:
+            form = await read_form(request)
+        except UnreadableForm as unreadable:
+            return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
+        wait = _network_limiter().wait(network_of(visitor(request)))
+        answer = too_many(wait) if wait else await _answered(handle(request, form))
+        return respond(request, answer, page, form)
+
+    return endpoint
+
+
+def signed_in_door(handle: SignedInHandler) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of what only somebody signed in may post, from a page of ours; for scripts and forms alike."""
+
+    async def endpoint(request: Request) -> Response:
+        if not is_same_site(request.scope["headers"], get_settings().base_url):
+            return PlainTextResponse(ELSEWHERE, 403, PRIVATE)
+
+        async def handled() -> Answer:
+            session = await store.find(cookie_of(request.scope["headers"]))
+            if session is None:
+                return Answer(with_next(SIGN_IN, None), "You are signed out. Sign in again and go on.", status=401)
+            return await handle(request, session)
+
+        return respond(request, await _answered(handled()))
+
+    return endpoint
+
+
+def respond(request: Request, answer: Answer, page: str = "", form: Mapping[str, str] | None = None) -> Response:
+    """`answer` in the shape that this request wants."""
+    headers = PRIVATE | ({"retry-after": str(answer.retry_after)} if answer.retry_after else {})
+    if "application/json" in request.headers.get("accept", ""):
+        said = {"location": answer.location, "message": answer.message, "field": answer.field}
+        response: Response = JSONResponse(
+            {name: value for name, value in said.items() if value}, answer.status, headers
+        )
+    elif answer.location:
+        response = RedirectResponse(answer.location, 303, headers)
+    elif page:
+        values = {"message": answer.message, "field": answer.field, **answer.values}
+        response = show(request, page, values, answer.status, headers, form)
+    else:
+        response = PlainTextResponse(answer.message, answer.status, headers)
+    if answer.cookie:
+        give_cookie(response, answer.cookie)
+    elif answer.cookie == "":
+        take_cookie(response)
+    return response
+
+
+def show(
+    request: Request,
+    page: str,
+    values: Mapping[str, Any],
+    status: int = 200,
+    headers: Mapping[str, str] = PRIVATE,
+    form: Mapping[str, str] | None = None,
+) -> Response:
+    """The template `page`, filled in with `values`, and with `email` and `next` as they were posted or asked for."""
+    pages = request.scope.get("sigma.pages")
+    if pages is None:  # `make dev`, where the frontend has a server of its own
+        return PlainTextResponse(f"{page}: {dict(values)}", status, dict(headers))
+    asked = form if form is not None else request.query_params
+    given = {"email": asked.get("email", "").strip(), "next": asked.get("next", "")}
+    text = templates.render(pages, f"/templates/{page}", **{"message": "", "field": "", **given, **values})
+    return HTMLResponse(text, status, dict(headers))
+
+
+def visitor(request: Request) -> str:
+    """The address of the network that a request comes from."""
+    return client_address(request.scope, get_settings().trusted_proxies)
+
+
+def too_many(wait: int) -> Answer:
+    """The answer to one try too many, after which it takes `wait` seconds."""
+    minutes = -(-wait // 60)
+    when = "a minute" if minutes == 1 else f"{minutes} minutes"
+    return Answer(message=f"That was a lot of tries. Please wait {when} and try again.", status=429, retry_after=wait)
+
+
+def count_try(request: Request, email: str) -> int:
+    """Count a try for an address from where this request comes; the seconds to wait if it is one too many, else 0."""
+    return _address_limiter().wait(f"{email.lower()} {network_of(visitor(request))}")
+
+
+async def _answered(handled: Awaitable[Answer]) -> Answer:
+    try:
+        return await handled
+    except (DatabaseUnavailable, IdentityUnavailable, IdentityBusy) as error:
+        logger.error("A form of accounts could not be answered: %s", without_message(error))  # the page has the words
+        return Answer(message=str(error), status=error.status, retry_after=60 if error.status == 429 else 5)
+
+
+@cache
+def _network_limiter() -> Limiter:
+    return Limiter("account-network", get_settings().account_limit_per_network)
+
+
+@cache
+def _address_limiter() -> Limiter:
+    return Limiter("account-address", get_settings().account_limit_per_address)

@@ -1,0 +1,252 @@
+"""Accounts at Supabase Auth, as the portal needs them: each call through the SDK, its errors in three classes of ours.
+
+Mails are Supabase's to send; where their links lead, `back_to` says: to a page of the portal, which the mail's template
+completes with `token_hash` and `type` (docs/hosting.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID
+
+import httpx
+
+from sigma_app.core.errors import SigmaError
+from sigma_app.gateways.identity import reaching_supabase
+
+if TYPE_CHECKING:
+    from supabase_auth.types import AuthResponse
+
+LinkKind = Literal["signup", "recovery", "magiclink", "invite", "email_change", "email"]
+LINK_KINDS: tuple[LinkKind, ...] = ("signup", "recovery", "magiclink", "invite", "email_change", "email")
+
+_TOO_MANY = 429
+_OUR_FAULT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A session at Supabase, and whose it is."""
+
+    user_id: UUID
+    email: str
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    end_at: datetime
+    """When the access token ends, by Supabase's clock."""
+
+
+class IdentityRefused(SigmaError):
+    """Supabase refused."""
+
+    status = 422
+
+    def __init__(self, code: str) -> None:
+        """Take Supabase's own error code (its documentation, "Error codes"), such as "invalid_credentials"."""
+        super().__init__(f"Supabase refused: {code}.")
+        self.code = code
+
+
+class IdentityBusy(SigmaError):
+    """That was a lot of tries. Please wait a minute and try again."""
+
+    status = 429
+
+
+class IdentityUnavailable(SigmaError):
+    """Signing in does not answer right now. Nothing was changed; please try again in a moment."""
+
+    status = 503
+
+
+async def sign_up(email: str, password: str, back_to: str, visitor: str = "") -> Literal["asked", "known"]:
+    """Make an account that waits for its address to be confirmed, by a mail with a link and a code.
+
+    Returns:
+        "known" where somebody confirmed has the address already; then nothing was made and nothing mailed.
+
+    Raises:
+        IdentityRefused: such as `weak_password`, `signup_disabled`, `email_address_invalid`.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking(visitor=visitor) as client:
+        answer = await client.auth.sign_up(
+            {"email": email, "password": password, "options": {"email_redirect_to": back_to}}
+        )
+    # For an address that is taken, Supabase invents a user with no identity (its reference of signUp).
+    return "asked" if answer.user and answer.user.identities else "known"
+
+
+async def create_confirmed(email: str, password: str) -> None:
+    """Make an account whose address somebody has proved to us already.
+
+    Raises:
+        IdentityRefused: such as `email_exists`, `weak_password`.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking(as_service=True) as client:
+        await client.auth.admin.create_user({"email": email, "password": password, "email_confirm": True})
+
+
+async def sign_in(email: str, password: str, visitor: str = "") -> Tokens:
+    """Sign in with a password.
+
+    Raises:
+        IdentityRefused: `invalid_credentials`, `email_not_confirmed`, `user_banned`.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking(visitor=visitor) as client:
+        return _tokens(await client.auth.sign_in_with_password({"email": email, "password": password}))
+
+
+async def verify_link(token_hash: str, kind: LinkKind, visitor: str = "") -> Tokens | None:
+    """Use up the link of a mail.
+
+    Returns:
+        A session; None for the first of the two mails of a change of address.
+
+    Raises:
+        IdentityRefused: `otp_expired`, it was used, replaced, or its time is over.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking(visitor=visitor) as client:
+        answer = await client.auth.verify_otp({"token_hash": token_hash, "type": kind})  # pyright: ignore[reportArgumentType]
+        return _tokens(answer) if answer.session else None
+
+
+async def verify_code(email: str, code: str, kind: LinkKind, visitor: str = "") -> Tokens | None:
+    """Use up the code of a mail; as `verify_link`."""
+    async with _asking(visitor=visitor) as client:
+        answer = await client.auth.verify_otp({"email": email, "token": code, "type": kind})  # pyright: ignore[reportArgumentType]
+        return _tokens(answer) if answer.session else None
+
+
+async def send_recovery(email: str, back_to: str, visitor: str = "") -> None:
+    """Mail a way to a new password, if the address is somebody's; says the same of every address.
+
+    Raises:
+        IdentityRefused: the address is none.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking(visitor=visitor) as client:
+        await client.auth.reset_password_for_email(email, {"redirect_to": back_to})
+
+
+async def send_magic_link(email: str, back_to: str, visitor: str = "") -> None:
+    """Mail a way in without a password; as `send_recovery`, and refused with `otp_disabled` where nobody has it."""
+    async with _asking(visitor=visitor) as client:
+        await client.auth.sign_in_with_otp(
+            {"email": email, "options": {"email_redirect_to": back_to, "should_create_user": False}}
+        )
+
+
+async def send_confirmation_again(
+    email: str, back_to: str, kind: Literal["signup", "email_change"] = "signup", visitor: str = ""
+) -> None:
+    """Mail the link of a sign-up or of a change of address again; as `send_recovery`."""
+    async with _asking(visitor=visitor) as client:
+        await client.auth.resend({"type": kind, "email": email, "options": {"email_redirect_to": back_to}})
+
+
+async def refresh(refresh_token: str) -> Tokens:
+    """A session's next tokens.
+
+    Raises:
+        IdentityRefused: the session is over.
+        IdentityBusy, IdentityUnavailable: it could not be asked, and may well be alive.
+    """
+    async with _asking() as client:
+        return _tokens(await client.auth.refresh_session(refresh_token))
+
+
+async def change_password(tokens: Tokens, password: str) -> Tokens:
+    """Give the user of a session another password; Supabase ends all their other sessions.
+
+    Returns:
+        The session's tokens, which may be new ones.
+
+    Raises:
+        IdentityRefused: such as `same_password`, `weak_password`, `reauthentication_needed`.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking() as client:
+        await client.auth.set_session(tokens.access, tokens.refresh)
+        await client.auth.update_user({"password": password})
+        session = await client.auth.get_session()
+        return _tokens_of(session) if session else tokens
+
+
+async def change_email(tokens: Tokens, email: str, back_to: str) -> None:
+    """Ask for another address, which both have to agree to, each by a mail.
+
+    Raises:
+        IdentityRefused: such as `email_exists`, `email_address_invalid`.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking() as client:
+        await client.auth.set_session(tokens.access, tokens.refresh)
+        await client.auth.update_user({"email": email}, {"email_redirect_to": back_to})
+
+
+async def sign_out(tokens: Tokens, scope: Literal["local", "global", "others"]) -> None:
+    """End this session at Supabase, or all of the user's, or all others.
+
+    Raises:
+        IdentityRefused: it is over already.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking() as client:
+        await client.auth.admin.sign_out(tokens.access, scope)
+
+
+async def delete_user(user_id: UUID) -> None:
+    """Remove an account with everything that Supabase keeps of it but files; none is left alone.
+
+    Raises:
+        IdentityRefused, IdentityBusy, IdentityUnavailable: it is still there, or may be.
+    """
+    async with _asking(as_service=True) as client:
+        try:
+            await client.auth.admin.delete_user(str(user_id))
+        except Exception as error:
+            if getattr(error, "code", None) != "user_not_found":
+                raise
+
+
+@asynccontextmanager
+async def _asking(*, as_service: bool = False, visitor: str = "") -> AsyncIterator:
+    """A client of Supabase, whose errors leave the block as ours."""
+    from supabase_auth.errors import AuthError, AuthRetryableError, AuthUnknownError
+
+    try:
+        async with reaching_supabase(as_service=as_service, visitor=visitor) as client:
+            yield client
+    except (AuthRetryableError, AuthUnknownError, httpx.HTTPError) as error:
+        raise IdentityUnavailable from error
+    except AuthError as error:
+        status = getattr(error, "status", 400)
+        if status == _TOO_MANY:
+            raise IdentityBusy from error
+        if isinstance(status, int) and status >= _OUR_FAULT:
+            raise IdentityUnavailable from error
+        raise IdentityRefused(error.code or str(status)) from error
+
+
+def _tokens(answer: AuthResponse) -> Tokens:
+    if answer.session is None:
+        raise IdentityUnavailable
+    return _tokens_of(answer.session)
+
+
+def _tokens_of(session) -> Tokens:
+    return Tokens(
+        user_id=UUID(session.user.id),
+        email=session.user.email or "",
+        access=session.access_token,
+        refresh=session.refresh_token,
+        end_at=datetime.fromtimestamp(session.expires_at, UTC),
+    )

@@ -1,0 +1,47 @@
+"""Keeps the portal's pages from whoever is not signed in, before anything of them is sent."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.responses import RedirectResponse, Response
+from starlette.types import Message, Scope, Send
+
+from sigma_app.core.destination import with_next
+from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.session import store
+from sigma_app.session.cookie import cookie_of
+
+PROTECTED = ("/profile", "/account")
+SIGN_IN = "/sign-in"
+
+logger = logging.getLogger(__name__)
+
+
+async def refusal(scope: Scope) -> Response | None:
+    """The way to the sign-in page and back, for whoever asks for a protected page and is not signed in.
+
+    While the database is away the page is let through: it holds nothing of anybody's, and says so itself.
+    """
+    if scope["path"] not in PROTECTED:
+        return None
+    try:
+        if await store.find(cookie_of(scope["headers"])):
+            return None
+    except DatabaseUnavailable:
+        return None
+    query = scope["query_string"].decode("latin-1")
+    wished = f"{scope['path']}?{query}" if query else scope["path"]
+    return RedirectResponse(with_next(SIGN_IN, wished), 303, {"cache-control": "no-store"})
+
+
+def unstored(send: Send) -> Send:
+    """A `send` whose answer no browser keeps: going back after signing out must ask us, not a copy."""
+
+    async def sender(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [pair for pair in message["headers"] if pair[0] not in (b"cache-control", b"etag")]
+            message = {**message, "headers": [*kept, (b"cache-control", b"no-store")]}
+        await send(message)
+
+    return sender
