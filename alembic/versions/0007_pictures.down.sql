@@ -1,4 +1,4 @@
--- The bucket stays: its files are people's, and a bucket that holds some cannot go.
+-- The bucket stays, if there is one: its files are people's.
 
 do $$
 begin

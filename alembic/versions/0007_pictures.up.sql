@@ -1,4 +1,5 @@
--- The bucket of people's pictures, which is private: everybody reads and writes their own folder, named by their id.
+-- People's pictures: everybody reads and writes their own folder, named by their id, in the private bucket that is made
+-- when it is first needed (gateways/pictures.py).
 
 do $$
 declare
@@ -7,9 +8,6 @@ begin
   if to_regclass('storage.objects') is null then
     return;  -- a Postgres without storage, beside a Supabase project elsewhere
   end if;
-  insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
-    values ('pictures', 'pictures', false, 1048576, array['image/webp'])
-    on conflict (id) do nothing;
   drop policy if exists read_own_pictures on storage.objects;
   drop policy if exists add_own_pictures on storage.objects;
   drop policy if exists remove_own_pictures on storage.objects;
@@ -18,6 +16,6 @@ begin
   execute 'create policy remove_own_pictures on storage.objects for delete to authenticated using (' || own || ')';
 exception when insufficient_privilege then
   -- Storage is not the migration's to change. Until its owner runs these lines (docs/hosting.md), nobody has a picture.
-  raise warning 'The bucket "pictures" and its policies are missing: %', sqlerrm;
+  raise warning 'The policies of the bucket "pictures" are missing: %', sqlerrm;
 end
 $$;

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
@@ -21,10 +21,11 @@ from sigma_app.gateways.identity import reaching_supabase
 if TYPE_CHECKING:
     from supabase_auth.types import AuthResponse
 
-LinkKind = Literal["signup", "recovery", "magiclink", "invite", "email_change", "email"]
-LINK_KINDS: tuple[LinkKind, ...] = ("signup", "recovery", "magiclink", "invite", "email_change", "email")
+LinkKind = Literal["signup", "recovery", "magiclink", "invite", "email_change"]
+LINK_KINDS: tuple[LinkKind, ...] = ("signup", "recovery", "magiclink", "invite", "email_change")
 
 _TOO_MANY = 429
+_AT_ONCE = timedelta(seconds=5)  # between making an account and mailing it
 _OUR_FAULT = 500
 
 
@@ -63,11 +64,12 @@ class IdentityUnavailable(SigmaError):
     status = 503
 
 
-async def sign_up(email: str, password: str, back_to: str, visitor: str = "") -> Literal["asked", "known"]:
+async def sign_up(email: str, password: str, back_to: str, visitor: str = "") -> UUID | Literal["asked", "known"]:
     """Make an account that waits for its address to be confirmed, by a mail with a link and a code.
 
     Returns:
-        "known" where somebody confirmed has the address already; then nothing was made and nothing mailed.
+        The account; "asked" where it was there, unconfirmed and with the password of whoever made it, and was mailed
+        again; "known" where somebody confirmed has the address, and then nothing was made and nothing mailed.
 
     Raises:
         IdentityRefused: such as `weak_password`, `signup_disabled`, `email_address_invalid`.
@@ -77,8 +79,11 @@ async def sign_up(email: str, password: str, back_to: str, visitor: str = "") ->
         answer = await client.auth.sign_up(
             {"email": email, "password": password, "options": {"email_redirect_to": back_to}}
         )
-    # For an address that is taken, Supabase invents a user with no identity (its reference of signUp).
-    return "asked" if answer.user and answer.user.identities else "known"
+    user = answer.user
+    if user is None or not user.identities:  # what Supabase invents for an address that is taken (reference of signUp)
+        return "known"
+    sent_at = user.confirmation_sent_at or user.created_at
+    return UUID(user.id) if sent_at - user.created_at < _AT_ONCE else "asked"
 
 
 async def create_confirmed(email: str, password: str) -> None:

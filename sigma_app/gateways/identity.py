@@ -55,7 +55,10 @@ async def reaching_supabase(
     here = access(settings)
     async with AsyncExitStack() as stack:
         connections = _kept or await stack.enter_async_context(_connections(settings, visitor))
-        options = AsyncClientOptions(httpx_client=connections, auto_refresh_token=False, persist_session=False)
+        # A flow with PKCE would end in the process that began it; here whoever has the mail goes on.
+        options = AsyncClientOptions(
+            httpx_client=connections, auto_refresh_token=False, persist_session=False, flow_type="implicit"
+        )
         if access_token:
             options.headers["Authorization"] = f"Bearer {access_token}"
         yield await acreate_client(here.url, here.service_role_key if as_service else here.anon_key, options)

@@ -10,7 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from functools import cache
+
+from cryptography.fernet import Fernet
 
 from sigma_app.core.connecting import parse
 from sigma_app.core.kept import kept
@@ -24,8 +27,32 @@ _BYTES = 32
 @cache
 def get_links() -> Links:
     """What this process makes links with."""
+    return Links(_key())
+
+
+def seal(text: str) -> str:
+    """`text` as only this Sigma can read it (Fernet): an address, say, in a job that stays in the queue if it fails."""
+    return _sealer().encrypt(text.encode()).decode()
+
+
+def unseal(sealed: str) -> str:
+    """What was sealed.
+
+    Raises:
+        cryptography.fernet.InvalidToken: with another key.
+    """
+    return _sealer().decrypt(sealed.encode()).decode()
+
+
+@cache
+def _sealer() -> Fernet:
+    return Fernet(urlsafe_b64encode(hmac.new(_key(), b"sigma seals", hashlib.sha256).digest()))
+
+
+@cache
+def _key() -> bytes:
     settings = get_settings()
     password = parse(owner_url(settings)).get("password", "")
     if password:
-        return Links(hmac.new(password.encode(), b"sigma links", hashlib.sha256).digest())
-    return Links(kept(settings.data_dir / "links.key", lambda: secrets.token_bytes(_BYTES)))
+        return hmac.new(password.encode(), b"sigma links", hashlib.sha256).digest()
+    return kept(settings.data_dir / "links.key", lambda: secrets.token_bytes(_BYTES))

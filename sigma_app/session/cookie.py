@@ -20,8 +20,13 @@ def new_cookie() -> str:
 
 
 def cookie_name() -> str:
+    """The name of the session's cookie."""
+    return host_cookie("sigma_session")
+
+
+def host_cookie(name: str) -> str:
     """With https the name itself makes browsers refuse it from other hosts and from plain http (RFC 6265bis, 4.1.3)."""
-    return "__Host-sigma_session" if _is_secure() else "sigma_session"
+    return f"__Host-{name}" if _is_secure() else name
 
 
 def read_cookie(header: str) -> str | None:
@@ -42,18 +47,17 @@ def cookie_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 def give_cookie(response: Response, value: str) -> None:
     """Sign a browser in with this answer."""
-    _set(response, value, get_settings().session_seconds)
+    set_cookie(response, cookie_name(), value, get_settings().session_seconds)
 
 
 def take_cookie(response: Response) -> None:
     """Sign a browser out with this answer."""
-    _set(response, "", 0)
+    set_cookie(response, cookie_name(), "", 0)
 
 
-def _set(response: Response, value: str, seconds: int) -> None:
-    response.set_cookie(
-        cookie_name(), value, max_age=seconds, path="/", secure=_is_secure(), httponly=True, samesite="lax"
-    )
+def set_cookie(response: Response, name: str, value: str, seconds: int) -> None:
+    """Set a cookie that no script can read and no other site's form brings along, for so many seconds."""
+    response.set_cookie(name, value, max_age=seconds, path="/", secure=_is_secure(), httponly=True, samesite="lax")
 
 
 def _is_secure() -> bool:

@@ -14,6 +14,7 @@ from sigma_app.session.cookie import cookie_of
 
 PROTECTED = ("/profile", "/account")
 SIGN_IN = "/sign-in"
+RESET = "/reset"
 
 logger = logging.getLogger(__name__)
 
@@ -21,18 +22,20 @@ logger = logging.getLogger(__name__)
 async def refusal(scope: Scope) -> Response | None:
     """The way to the sign-in page and back, for whoever asks for a protected page and is not signed in.
 
-    While the database is away the page is let through: it holds nothing of anybody's, and says so itself.
+    Whoever came by a link for a forgotten password chooses a new one first: the old one may be somebody else's. While
+    the database is away the page is let through: it holds nothing of anybody's, and says so itself.
     """
     if scope["path"] not in PROTECTED:
         return None
     try:
-        if await store.find(cookie_of(scope["headers"])):
-            return None
+        session = await store.find(cookie_of(scope["headers"]))
     except DatabaseUnavailable:
+        return None
+    if session and not session.recovered:
         return None
     query = scope["query_string"].decode("latin-1")
     wished = f"{scope['path']}?{query}" if query else scope["path"]
-    return RedirectResponse(with_next(SIGN_IN, wished), 303, {"cache-control": "no-store"})
+    return RedirectResponse(with_next(RESET if session else SIGN_IN, wished), 303, {"cache-control": "no-store"})
 
 
 def unstored(send: Send) -> Send:

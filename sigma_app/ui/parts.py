@@ -39,22 +39,37 @@ def post_form(label: str, *fields: rx.Component, action: str, look: str = PRIMAR
     )
 
 
-def email_field(identity: str, value: str) -> rx.Component:
-    """The e-mail address, labelled; `identity` is the field's own on its page."""
+def email_field(
+    identity: str,
+    value: str,
+    *,
+    autocomplete: str = "email",
+    invalid: str = "false",
+    label: str = "Your e-mail address",
+) -> rx.Component:
+    """The e-mail address, labelled.
+
+    Args:
+        identity: the field's own on its page.
+        value: what it holds.
+        autocomplete: "username" where it names an account.
+        invalid: "true" where it was refused, or a slot for it.
+        label: what it asks for.
+    """
     return rx.el.div(
-        rx.el.label("Your e-mail address", html_for=identity, class_name="join-label"),
+        rx.el.label(label, html_for=identity, class_name="join-label"),
         rx.el.input(
             name="email",
             type="email",
             default_value=value,
-            auto_complete="email",
+            auto_complete=autocomplete,
             auto_capitalize="none",
             spell_check=False,
             placeholder="you@example.com",
             required=True,
             max_length=320,
             class_name="join-field",
-            custom_attrs={"id": identity},
+            custom_attrs={"id": identity, **({"aria-invalid": invalid} if invalid != "false" else {})},
         ),
     )
 
@@ -73,7 +88,13 @@ def notice(*words: str | rx.Component) -> rx.Component:
 
 
 def password_field(
-    identity: str, label: str, *, autocomplete: str, name: str = "password", strength: bool = False
+    identity: str,
+    label: str,
+    *,
+    autocomplete: str,
+    name: str = "password",
+    strength: bool = False,
+    invalid: str = "false",
 ) -> rx.Component:
     """A password, labelled, with a button that shows it; features/accounts/forms.js does both.
 
@@ -83,8 +104,12 @@ def password_field(
         autocomplete: "current-password" or "new-password", by which password managers know what to fill in.
         name: by which it is posted.
         strength: whether to say how strong it is.
+        invalid: "true" where it was refused, or a slot for it.
     """
     told = f"{identity}-strength"
+    attributes = {"id": identity, **({"aria-invalid": invalid} if invalid != "false" else {})}
+    if strength:
+        attributes |= {"data-strength": told, "aria-describedby": told}
     return rx.el.div(
         rx.el.label(label, html_for=identity, class_name="join-label"),
         rx.el.div(
@@ -97,7 +122,7 @@ def password_field(
                 required=True,
                 max_length=72,
                 class_name="join-field password-field",
-                custom_attrs={"id": identity} | ({"data-strength": told, "aria-describedby": told} if strength else {}),
+                custom_attrs=attributes,
             ),
             rx.el.button(
                 rx.el.span("Show", class_name="when-hidden"),

@@ -14,18 +14,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from sigma_app.core.destination import with_next
+from sigma_app.core.destination import safe_next, with_next
 from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import client_address, is_same_site, network_of
+from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.frontend import templates
 from sigma_app.gateways.accounts import IdentityBusy, IdentityUnavailable
 from sigma_app.session import store
-from sigma_app.session.cookie import cookie_of, give_cookie, take_cookie
+from sigma_app.session.cookie import cookie_of, give_cookie, set_cookie, take_cookie
 from sigma_app.session.guard import SIGN_IN
 from sigma_app.session.store import Session
 from sigma_app.settings import get_settings
@@ -33,6 +35,8 @@ from sigma_app.settings import get_settings
 # Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
 PRIVATE = {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
 ELSEWHERE = "Please use the form on the page itself."
+
+_A_DAY = 86400  # seconds
 
 logger = logging.getLogger(__name__)
 
@@ -50,20 +54,32 @@ class Answer:
     """Seconds."""
     cookie: str | None = None
     """The session that this browser has from now on; "" for none any more, None for the one it had."""
+    also_cookies: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Further ones, by name, which no script can read; "" takes one away."""
+    afterwards: BackgroundTask | None = None
+    """What is done once the visitor was answered."""
     values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Of the page that shows `message`; without passwords."""
 
 
+Values = Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]]
+"""What a page needs to be shown, from what was asked or posted."""
 Handler = Callable[[Request, Mapping[str, str]], Awaitable[Answer]]
 SignedInHandler = Callable[[Request, Session], Awaitable[Answer]]
 
 
-def form_door(handle: Handler, page: str) -> Callable[[Request], Awaitable[Response]]:
+async def nothing(_: Mapping[str, str]) -> Mapping[str, Any]:
+    """The values of a page that needs none."""
+    return {}
+
+
+def form_door(handle: Handler, page: str, values: Values = nothing) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of a form that anybody may post from a page of ours.
 
     Args:
         handle: gets the posted fields.
         page: the name of the template that shows the form again, among "/templates/…".
+        values: what that takes; an answer's own come on top.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -75,6 +91,8 @@ def form_door(handle: Handler, page: str) -> Callable[[Request], Awaitable[Respo
             return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
         wait = _network_limiter().wait(network_of(visitor(request)))
         answer = too_many(wait) if wait else await _answered(handle(request, form))
+        if page and not answer.location:
+            answer = dataclasses.replace(answer, values={**await values(form), **answer.values})
         return respond(request, answer, page, form)
 
     return endpoint
@@ -117,6 +135,9 @@ def respond(request: Request, answer: Answer, page: str = "", form: Mapping[str,
         give_cookie(response, answer.cookie)
     elif answer.cookie == "":
         take_cookie(response)
+    for name, value in answer.also_cookies.items():
+        set_cookie(response, name, value, _A_DAY if value else 0)
+    response.background = answer.afterwards
     return response
 
 
@@ -128,12 +149,13 @@ def show(
     headers: Mapping[str, str] = PRIVATE,
     form: Mapping[str, str] | None = None,
 ) -> Response:
-    """The template `page`, filled in with `values`, and with `email` and `next` as they were posted or asked for."""
+    """The template `page`, filled in with `values`, and with `email`, `next` and `onward`, a query, as asked for."""
     pages = request.scope.get("sigma.pages")
     if pages is None:  # `make dev`, where the frontend has a server of its own
         return PlainTextResponse(f"{page}: {dict(values)}", status, dict(headers))
     asked = form if form is not None else request.query_params
-    given = {"email": asked.get("email", "").strip(), "next": asked.get("next", "")}
+    onward = with_next("", asked.get("next"))
+    given = {"email": asked.get("email", "").strip(), "next": safe_next(asked.get("next")), "onward": onward}
     text = templates.render(pages, f"/templates/{page}", **{"message": "", "field": "", **given, **values})
     return HTMLResponse(text, status, dict(headers))
 
@@ -158,6 +180,8 @@ def count_try(request: Request, email: str) -> int:
 async def _answered(handled: Awaitable[Answer]) -> Answer:
     try:
         return await handled
+    except NotLikeThat as error:
+        return Answer(message=str(error), field=error.field, status=error.status)
     except (DatabaseUnavailable, IdentityUnavailable, IdentityBusy) as error:
         logger.error("A form of accounts could not be answered: %s", without_message(error))  # the page has the words
         return Answer(message=str(error), status=error.status, retry_after=60 if error.status == 429 else 5)

@@ -6,13 +6,16 @@ new.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
-from sigma_app.core.jobs import job
-from sigma_app.features.accounts.letters import letter
+from sigma_app.core.jobs import job, queue
+from sigma_app.features.accounts.letters import farewell, known_address, letter
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways.identity import auth_mail
+from sigma_app.gateways.keys import unseal
 from sigma_app.gateways.mail import Mail
+from sigma_app.session import store
 from sigma_app.settings import get_settings
 from sigma_app.ui.mail import render
 
@@ -35,3 +38,43 @@ async def send_auth_mail(token: str, kind: str, redirect_to: str) -> None:
     mail.refuse_late(written.made_at)
     words = letter(written, get_settings().auth_code_seconds)
     await mail.send(Mail(written.to, *render(words)), f"auth/{token}/{kind}", account=True)
+
+
+@job("accounts:send_known_address")
+async def send_known_address(sealed: str, hour: str) -> None:
+    """Tell somebody that their address was typed to sign up, and that they have an account; once in an hour.
+
+    Args:
+        sealed: the address, sealed (gateways/keys.py): a job that fails stays, and is no place for one.
+        hour: when it was typed, such as "2026-11-26T07".
+
+    Raises:
+        TooLate: almost a day ago.
+    """
+    email = unseal(sealed)
+    mail.refuse_late(datetime.fromisoformat(f"{hour}:00+00:00"))
+    words = known_address(get_settings().base_url)
+    await mail.send(Mail(email, *render(words)), f"known/{mail.address_digest(email).hex()}/{hour}", account=True)
+
+
+@job("accounts:send_farewell")
+async def send_farewell(sealed: str, user: str) -> None:
+    """Tell somebody that their account is gone.
+
+    Args:
+        sealed: their address, sealed: it is nowhere else any more.
+        user: the id of the account that was.
+    """
+    await mail.send(Mail(unseal(sealed), *render(farewell())), f"farewell/{user}", account=True)
+
+
+@queue.periodic(cron="*/5 * * * *")
+@queue.task(name="accounts:end_sessions", queueing_lock="accounts:end_sessions")
+async def end_sessions(timestamp: int) -> None:
+    """Every five minutes, end the sessions whose time is over, and so close their tabs."""
+    await store.end_expired()
+
+
+def this_hour() -> str:
+    """The hour it is, as `send_known_address` takes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H")

@@ -29,6 +29,35 @@ def letter(mail: AuthMail, seconds: int) -> Letter:
     )
 
 
+def known_address(base_url: str) -> Letter:
+    """To somebody with an account, whose address was typed to sign up."""
+    return Letter(
+        subject="You have an account already",
+        preheader="Somebody, probably you, wanted to sign up with this address.",
+        heading="You have been here before.",
+        paragraphs=[
+            "Somebody, probably you, just wanted to make a Sigma account with this address. There is one already.",
+            f"Forgot the password? Choose a new one: {base_url}/forgot",
+        ],
+        action=("Sign in", f"{base_url}/sign-in"),
+        notes=["It was not you? Then do nothing. Nobody was told that you have an account."],
+    )
+
+
+def farewell() -> Letter:
+    """To somebody whose account is gone."""
+    return Letter(
+        subject="Your Sigma account is gone",
+        preheader="Everything that we held about you went with it.",
+        heading="Nothing is left.",
+        paragraphs=[
+            "Your account is gone, and with it your profile, your picture, your place in line and your devices.",
+            "This is the last you hear from us. Sleep well.",
+        ],
+        notes=["It was not you? Reply to this mail at once: somebody else was signed in to your account."],
+    )
+
+
 def _change(before: str, after: str) -> str:
     if not before:
         return f"You asked for your Sigma account to have the address {after}."

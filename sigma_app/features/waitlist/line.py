@@ -62,7 +62,7 @@ class Place:
 
 
 class InvitationRequired(Exception):
-    """Signing up needs an invitation that is valid and was sent to this address."""
+    """The invitation is not valid, or was sent to another address."""
 
 
 async def hold(session: AsyncSession) -> None:
@@ -211,21 +211,23 @@ async def forget_links(session: AsyncSession) -> None:
     await _call(session, func.sigma.forget_code_tries())
 
 
-async def admit(session: AsyncSession, email: str, token: str, signup: Literal["open", "invite"]) -> None:
-    """Let somebody sign up, or not; every way of signing up asks here, in the transaction that makes the account.
+async def invited_address(session: AsyncSession, token: str) -> str | None:
+    """To which address the invitation that ends with `token` was sent; None where it admits nobody (any more)."""
+    opened = await open_link(session, token, *INVITATIONS)
+    return opened.lead.email if opened and opened.state == "valid" else None
+
+
+async def admit(session: AsyncSession, email: str, token: str) -> None:
+    """Let somebody in by an invitation, in the transaction that makes the account; it is used up, its reminder with it.
 
     Args:
         session: of SERVICE.
         email: the address to sign up with.
-        token: of the invitation, empty if there is none. It is used up, and its reminder with it.
-        signup: `Settings.signup`.
+        token: of the invitation.
 
     Raises:
-        InvitationRequired: `signup` is "invite", and there is no such invitation for `email`, or it was used, or its
-            time is over.
+        InvitationRequired: there is no such invitation for `email`, or it was used, or its time is over.
     """
-    if signup == "open":
-        return
     opened = await open_link(session, token, *INVITATIONS)
     if opened is None or opened.state != "valid" or (opened.lead.email or "").lower() != email.lower():
         raise InvitationRequired

@@ -20,6 +20,9 @@ from sigma_app.features.waitlist.address import Address as Address
 from sigma_app.features.waitlist.address import InvalidAddress as InvalidAddress
 from sigma_app.features.waitlist.address import read_address as read_address
 from sigma_app.features.waitlist.consent import CONSENTS
+from sigma_app.features.waitlist.line import InvitationRequired as InvitationRequired
+from sigma_app.features.waitlist.line import admit as admit
+from sigma_app.features.waitlist.line import invited_address as invited_address
 from sigma_app.models import Lead
 from sigma_app.models.lead import LENGTHS
 

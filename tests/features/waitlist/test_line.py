@@ -529,21 +529,18 @@ class TestInvitations:
         token = waitlist.token("alice@example.com", "invite")
         for email, used in (("bob@example.com", token), ("alice@example.com", "nonsense")):
             with pytest.raises(line.InvitationRequired):
-                await waitlist.do(line.admit, email, used, "invite")
-        await waitlist.do(line.admit, "Alice@example.com", token, "invite")
+                await waitlist.do(line.admit, email, used)
+        await waitlist.do(line.admit, "Alice@example.com", token)
         with pytest.raises(line.InvitationRequired):
-            await waitlist.do(line.admit, "alice@example.com", token, "invite")
+            await waitlist.do(line.admit, "alice@example.com", token)
 
     async def test_of_several_who_sign_up_with_one_invitation_at_once_one_gets_in(self, waitlist):
         await waitlist.confirmed("alice")
         await waitlist.do(line.invite_next)
         token = waitlist.token("alice@example.com", "invite")
-        tries = [waitlist.do(line.admit, "alice@example.com", token, "invite") for _ in range(4)]
+        tries = [waitlist.do(line.admit, "alice@example.com", token) for _ in range(4)]
         outcomes = await asyncio.gather(*tries, return_exceptions=True)
         assert [isinstance(outcome, line.InvitationRequired) for outcome in outcomes].count(False) == 1
-
-    async def test_where_everybody_may_sign_up_no_invitation_is_asked_for(self, waitlist):
-        await waitlist.do(line.admit, "anybody@example.com", "", "open")
 
     async def test_whoever_did_nothing_for_a_week_is_reminded_once(self, waitlist, owner):
         await waitlist.confirmed("alice", "bob")
@@ -577,9 +574,9 @@ class TestInvitations:
         owner.execute("update leads set invited_at = invited_at - interval '8 days'")
         await waitlist.do(line.remind)
         tokens = [waitlist.token("alice@example.com", purpose) for purpose in line.INVITATIONS]
-        await waitlist.do(line.admit, "alice@example.com", tokens[1], "invite")
+        await waitlist.do(line.admit, "alice@example.com", tokens[1])
         with pytest.raises(line.InvitationRequired):
-            await waitlist.do(line.admit, "alice@example.com", tokens[0], "invite")
+            await waitlist.do(line.admit, "alice@example.com", tokens[0])
 
     async def test_a_profile_that_claims_another_address_is_not_believed(self, waitlist, owner, sign_up):
         await waitlist.confirmed("bob")

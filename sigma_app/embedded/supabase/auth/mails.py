@@ -10,7 +10,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from psycopg import AsyncCursor
@@ -23,6 +23,9 @@ from sigma_app.embedded.supabase.keys import Keys
 from sigma_app.settings import Settings
 
 AUTH = Actor("supabase_auth_admin", "{}")
+
+PORTAL = ("/verify", "via=mail")
+"""Where the portal's own mails lead, as a project's templates make it of `{{ .RedirectTo }}`: docs/hosting.md."""
 
 PKCE = "pkce_"  # what the hash begins with where a flow with PKCE asked for the mail
 
@@ -66,7 +69,7 @@ def hash_of(keys: Keys, address: str, code: str) -> str:
 
 
 def link(settings: Settings, token_hash: str, kind: str, redirect_to: str) -> str:
-    """The address that verifies by itself.
+    """The address that verifies: by itself, or on the page of the portal that asks for a button first.
 
     Args:
         settings: where we are reached.
@@ -75,6 +78,9 @@ def link(settings: Settings, token_hash: str, kind: str, redirect_to: str) -> st
         redirect_to: where it leads in the end.
     """
     verifies = "email_change" if kind.startswith("email_change") else kind
+    leads_to = urlsplit(redirect_to)
+    if (leads_to.path, leads_to.query.partition("&")[0]) == PORTAL:
+        return f"{redirect_to}&token_hash={quote(token_hash, safe='')}&type={verifies}"
     query = f"token={quote(token_hash, safe='')}&type={verifies}&redirect_to={quote(redirect_to, safe='')}"
     return f"{settings.base_url}/auth/v1/verify?{query}"
 

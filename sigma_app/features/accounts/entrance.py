@@ -1,0 +1,196 @@
+"""The rules of getting in: signing up, confirming, signing in, and back in. Knows nothing of HTTP.
+
+A way in ends in `Tokens`, which the doors make a session of (entrance_http.py). No stranger learns here which addresses
+have an account: what is mailed to an address, and the time that takes, says it to its owner alone.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.errors import SigmaError
+from sigma_app.core.jobs import queue_job
+from sigma_app.features.accounts import passwords
+from sigma_app.features.accounts.errors import NotLikeThat
+from sigma_app.features.accounts.jobs import this_hour
+from sigma_app.features.waitlist import service as waitlist
+from sigma_app.gateways import accounts
+from sigma_app.gateways.accounts import IdentityBusy, IdentityRefused, LinkKind, Tokens
+from sigma_app.gateways.keys import seal
+from sigma_app.settings import get_settings
+
+WRONG = "That address and password do not go together. Check both, or choose a new password."
+OVER = "That link was used, or its time is over."
+WRONG_CODE = "That code does not fit this address, or its time is over."
+HAS_ACCOUNT = "There is an account with this address already. Sign in, or choose a new password."
+UNINVITED = "This invitation was used, is over, or was sent to another address."
+
+_WEAK = ("weak_password",)
+_CLOSED = ("signup_disabled", "email_provider_disabled")
+_NO_ADDRESS = ("email_address_invalid", "validation_failed", "email_address_not_authorized")
+
+
+class Unconfirmed(SigmaError):
+    """The address of this account is not confirmed yet."""
+
+    status = 422
+
+
+def read_address(text: str) -> str:
+    """The address that somebody typed, as it is stored.
+
+    Raises:
+        NotLikeThat: it is none.
+    """
+    try:
+        return waitlist.read_address(text, allow_test_domains=get_settings().env != "production").email
+    except waitlist.InvalidAddress as error:
+        raise NotLikeThat(str(error), "email") from error
+
+
+async def sign_up(email: str, password: str, back_to: str, visitor: str) -> UUID | None:
+    """Make an account that waits for its address to be confirmed by mail.
+
+    Where the address has an account, its owner gets a mail that says so, and nobody else learns it.
+
+    Returns:
+        The account if it was made now, and so has this password.
+
+    Raises:
+        NotLikeThat: the address or the password will not do, or nobody may sign up.
+        IdentityBusy, IdentityUnavailable, DatabaseUnavailable: nothing was made.
+    """
+    await _require_strength(password, email)
+    try:
+        outcome = await accounts.sign_up(email, password, back_to, visitor)
+    except IdentityRefused as refused:
+        raise _refusal(refused) from refused
+    if outcome == "known":
+        async with get_database().transaction(SERVICE) as session:
+            await queue_job(session, "accounts:send_known_address", sealed=seal(email), hour=this_hour())
+    return outcome if isinstance(outcome, UUID) else None
+
+
+async def sign_up_invited(email: str, password: str, invitation: str, visitor: str) -> Tokens:
+    """Make an account for somebody who comes by an invitation, which has proved the address; signed in at once.
+
+    The invitation is used up if and only if the account is there.
+
+    Raises:
+        NotLikeThat: the password will not do, the invitation does not admit, or there is an account.
+        IdentityBusy, IdentityUnavailable, DatabaseUnavailable: nothing was made, and the invitation is still good.
+    """
+    await _require_strength(password, email)
+    try:
+        async with get_database().transaction(SERVICE) as session:
+            await waitlist.admit(session, email, invitation)
+            await accounts.create_confirmed(email, password)
+    except waitlist.InvitationRequired as error:
+        raise NotLikeThat(UNINVITED) from error
+    except IdentityRefused as refused:
+        raise _refusal(refused) from refused
+    return await accounts.sign_in(email, password, visitor)
+
+
+async def sign_in(email: str, password: str, visitor: str) -> Tokens:
+    """Sign in with a password; an unknown address and a wrong password are told apart by nobody.
+
+    Raises:
+        NotLikeThat: they do not go together.
+        Unconfirmed: they do, and the address waits to be confirmed.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    if not password:
+        raise NotLikeThat("Please type your password.", "password")
+    if len(password.encode("utf-8", "replace")) > passwords.LONGEST:  # nobody has such a one
+        raise NotLikeThat(WRONG, "password")
+    try:
+        return await accounts.sign_in(email, password, visitor)
+    except IdentityRefused as refused:
+        if refused.code == "email_not_confirmed":
+            raise Unconfirmed from refused
+        if refused.code == "user_banned":
+            raise NotLikeThat("This account is closed for now. Reply to any mail from us to learn why.") from refused
+        raise NotLikeThat(WRONG, "password") from refused
+
+
+async def verify_link(token_hash: str, kind: LinkKind, visitor: str) -> Tokens | None:
+    """Use up the link of a mail; None for the first half of a change of address.
+
+    Raises:
+        NotLikeThat: it was used, replaced, or its time is over.
+        IdentityBusy, IdentityUnavailable: it could not be asked; the link still works.
+    """
+    try:
+        return await accounts.verify_link(token_hash, kind, visitor)
+    except IdentityRefused as refused:
+        raise NotLikeThat(OVER) from refused
+
+
+async def verify_code(email: str, code: str, kind: LinkKind, visitor: str) -> Tokens | None:
+    """Use up the code of a mail; as `verify_link`."""
+    try:
+        return await accounts.verify_code(email, code, kind, visitor)
+    except IdentityRefused as refused:
+        raise NotLikeThat(WRONG_CODE, "code") from refused
+
+
+async def send(kind: Literal["signup", "recovery", "magiclink"], email: str, back_to: str, visitor: str) -> None:
+    """Mail a link and a code to an address, if it has an account that wants one.
+
+    Whether it has, and whether the last such mail is too fresh for another one, stays between Supabase and us.
+
+    Raises:
+        IdentityUnavailable: it could not be asked.
+    """
+    try:
+        if kind == "recovery":
+            await accounts.send_recovery(email, back_to, visitor)
+        elif kind == "magiclink":
+            await accounts.send_magic_link(email, back_to, visitor)
+        else:
+            await accounts.send_confirmation_again(email, back_to, "signup", visitor)
+    except (IdentityRefused, IdentityBusy):
+        return
+
+
+async def choose_password(tokens: Tokens, password: str) -> Tokens:
+    """Give an account a new password, on the word of a link for a forgotten one.
+
+    Raises:
+        NotLikeThat: it will not do.
+        IdentityBusy, IdentityUnavailable: it is still the old one.
+    """
+    await _require_strength(password, tokens.email)
+    try:
+        return await accounts.change_password(tokens, password)
+    except IdentityRefused as refused:
+        if refused.code == "same_password":  # then it is known after all
+            return tokens
+        raise _refusal(refused) from refused
+
+
+async def _require_strength(password: str, email: str) -> None:
+    if problem := await passwords.problem_with(password, email):
+        raise NotLikeThat(problem, "password")
+
+
+def _refusal(refused: IdentityRefused) -> NotLikeThat:
+    """What Supabase's refusal means to whoever fills in a form."""
+    if refused.code in _WEAK:
+        return NotLikeThat(
+            "That password is too easy to guess, or known from a leak. Please choose another.", "password"
+        )
+    if refused.code == "same_password":
+        return NotLikeThat("That is the password you have. Please choose another, or keep it.", "password")
+    if refused.code in ("email_exists", "user_already_exists"):
+        return NotLikeThat(HAS_ACCOUNT, "email")
+    if refused.code in _CLOSED:
+        return NotLikeThat("Nobody can sign up right now. Please come back later.")
+    if refused.code in _NO_ADDRESS:
+        return NotLikeThat("We cannot write to this address. Please check it.", "email")
+    if refused.code in ("session_not_found", "session_expired", "refresh_token_not_found", "bad_jwt"):
+        return NotLikeThat("This took too long, and the link does not count any more. Ask for a new one.")
+    return NotLikeThat("That did not work. Please try again, or ask for a new link.")

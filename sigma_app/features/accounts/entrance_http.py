@@ -1,0 +1,340 @@
+"""The doors in and out: what the entrance's pages show and what their forms do (entrance.py has the rules).
+
+A GET changes nothing: mail scanners open every link, so a link of a mail leads to a page with a button that posts.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Any, cast
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.destination import safe_next, with_next
+from sigma_app.core.errors import DatabaseUnavailable, SigmaError
+from sigma_app.core.form_data import UnreadableForm, read_form
+from sigma_app.core.limits import Limiter
+from sigma_app.core.origin import is_same_site, network_of
+from sigma_app.features.accounts import entrance, passwords
+from sigma_app.features.accounts.doors import (
+    ELSEWHERE,
+    PRIVATE,
+    Answer,
+    Handler,
+    Values,
+    count_try,
+    form_door,
+    nothing,
+    show,
+    too_many,
+    visitor,
+)
+from sigma_app.features.accounts.entrance import Unconfirmed
+from sigma_app.features.accounts.errors import NotLikeThat
+from sigma_app.features.waitlist import service as waitlist
+from sigma_app.gateways import accounts
+from sigma_app.gateways.accounts import LINK_KINDS, IdentityRefused, LinkKind, Tokens
+from sigma_app.gateways.keys import get_links
+from sigma_app.session import store
+from sigma_app.session.cookie import cookie_of, host_cookie
+from sigma_app.session.guard import RESET, SIGN_IN
+from sigma_app.settings import get_settings
+
+SAID = {
+    "signed-out": "You are signed out. Sleep well.",
+    "everywhere": "You are signed out everywhere, on every device.",
+    "ended": "You were signed out. What you typed is kept; sign in and go on.",
+    "over": "This took too long. Sign in and go on.",
+}
+"""What the sign-in page says first, by the `said` in its address."""
+MAILED = ("signup", "recovery", "magiclink")
+"""What somebody may be waiting for on the page that asks to look into their inbox."""
+CHECK_INBOX = "/check-inbox"
+VERIFY = "/verify"
+
+_CODE = re.compile(r"[0-9]{6,10}")
+_TOKEN_HASH = re.compile(r"[A-Za-z0-9_-]{16,128}")
+
+
+def page_door(page: str, values: Values = nothing) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint that shows a page of the entrance; whoever is signed in goes on to where they wanted."""
+
+    async def endpoint(request: Request) -> Response:
+        with suppress(DatabaseUnavailable):
+            session = await store.find(cookie_of(request.scope["headers"]))
+            if session and not session.recovered:
+                return RedirectResponse(safe_next(request.query_params.get("next")), 303, PRIVATE)
+        return show(request, page, await values(request.query_params))
+
+    return endpoint
+
+
+async def sign_up_values(asked: Mapping[str, str]) -> dict[str, Any]:
+    """An invitation that is good, its address, and whether the page is open to whoever has none."""
+    invitation, invited = asked.get("invitation", ""), None
+    if invitation:
+        with suppress(DatabaseUnavailable):
+            async with get_database().transaction(SERVICE) as session:
+                invited = await waitlist.invited_address(session, invitation)
+    return {
+        "invitation": invitation if invited else "",
+        "invited": invited or "",
+        "open": bool(invited) or get_settings().signup == "open",
+    }
+
+
+async def sign_up(request: Request, form: Mapping[str, str]) -> Answer:
+    """Make an account: signed in at once by an invitation, else on to the inbox."""
+    invitation, password = form.get("invitation", ""), form.get("password", "")
+    email = entrance.read_address(form.get("email", ""))
+    if wait := count_try(request, email):
+        return too_many(wait)
+    if invitation:
+        tokens = await entrance.sign_up_invited(email, password, invitation, visitor(request))
+        return Answer(safe_next(form.get("next")), cookie=await _open(request, tokens))
+    if get_settings().signup == "invite":
+        raise NotLikeThat("An account takes an invitation for now. The waitlist is the way to one.")
+    made = await entrance.sign_up(email, password, back_to(form.get("next")), visitor(request))
+    inbox = with_next(CHECK_INBOX, form.get("next"), email=email, type="signup")
+    return Answer(inbox, also_cookies={_proof_name(): _proof_of(made)} if made else {})
+
+
+async def sign_in_values(asked: Mapping[str, str]) -> dict[str, Any]:
+    """What is said on the sign-in page first."""
+    return {"said": SAID.get(asked.get("said", ""), "")}
+
+
+async def sign_in(request: Request, form: Mapping[str, str]) -> Answer:
+    """Sign in with a password."""
+    email = entrance.read_address(form.get("email", ""))
+    if wait := count_try(request, email):
+        return too_many(wait)
+    try:
+        tokens = await entrance.sign_in(email, form.get("password", ""), visitor(request))
+    except Unconfirmed:
+        return Answer(with_next(CHECK_INBOX, form.get("next"), email=email, type="signup", said="unconfirmed"))
+    return Answer(safe_next(form.get("next")), cookie=await _open(request, tokens))
+
+
+def mailing(kind: str = "") -> Callable[[Request, Mapping[str, str]], Awaitable[Answer]]:
+    """The form that asks for a mail of this kind, or of that it names; the answer says the same of every address, and
+    takes as long."""
+
+    async def handle(request: Request, form: Mapping[str, str]) -> Answer:
+        asked = kind or form.get("type", "")
+        if asked not in MAILED:
+            return Answer("/sign-in")
+        email = entrance.read_address(form.get("email", ""))
+        if wait := count_try(request, email):
+            return too_many(wait)
+        sending = BackgroundTask(_send, asked, email, back_to(form.get("next")), visitor(request))
+        said = "" if kind else "again"
+        inbox = with_next(CHECK_INBOX, form.get("next"), email=email, type=asked, said=said)
+        return Answer(inbox, afterwards=sending)
+
+    return handle
+
+
+async def check_inbox(request: Request) -> Response:
+    """What to look for in one's inbox, and where to type the code."""
+    if request.query_params.get("type", "") not in MAILED:
+        return RedirectResponse(SIGN_IN, 303, PRIVATE)
+    return show(request, "check_inbox", await inbox_values(request.query_params))
+
+
+async def inbox_values(asked: Mapping[str, str]) -> dict[str, Any]:
+    """Which mail is on its way, and why."""
+    kind = asked.get("type", "")
+    return {"type": kind if kind in MAILED else "signup", "said": asked.get("said", "")}
+
+
+async def show_verify(request: Request) -> Response:
+    """The page that a mail's link leads to: a button, or the form for a code."""
+    return show(request, "verify", await verify_values(request.query_params))
+
+
+async def verify_values(asked: Mapping[str, str]) -> dict[str, Any]:
+    """The link of the mail if there is one, and what it is for."""
+    kind, token_hash = asked.get("type", ""), asked.get("token_hash", "")
+    works = kind in LINK_KINDS and _TOKEN_HASH.fullmatch(token_hash)
+    return {
+        "state": "half" if asked.get("done") == "half" else "button" if works else "code",
+        "token_hash": token_hash if works else "",
+        "type": kind if kind in LINK_KINDS else "signup",
+    }
+
+
+async def verify(request: Request, form: Mapping[str, str]) -> Answer:
+    """The button of a mail's link, or a code."""
+    kind = form.get("type", "")
+    if kind not in LINK_KINDS:
+        raise NotLikeThat(entrance.OVER)
+    tokens = await _verified(request, form, cast("LinkKind", kind))
+    if tokens is None:
+        return Answer(f"{VERIFY}?done=half")
+    # Whoever made the account may not be who reads this mailbox: only where the password was chosen does it count.
+    chosen_here = hmac.compare_digest(request.cookies.get(_proof_name(), ""), _proof_of(tokens.user_id))
+    recovered = kind in ("recovery", "invite") or (kind == "signup" and not chosen_here)
+    cookie = await _open(request, tokens, recovered=recovered)
+    if recovered:
+        return Answer(with_next(RESET, form.get("next"), type=kind), cookie=cookie)
+    onward = "/account?said=address" if kind == "email_change" else safe_next(form.get("next"))
+    return Answer(onward, cookie=cookie, also_cookies={_proof_name(): ""})
+
+
+async def show_reset(request: Request) -> Response:
+    """The page for a new password, for whoever came by a link that allows it."""
+    with suppress(DatabaseUnavailable):
+        session = await store.find(cookie_of(request.scope["headers"]))
+        if session is None:
+            return RedirectResponse(with_next("/forgot", request.query_params.get("next")), 303, PRIVATE)
+        if not session.recovered:
+            return RedirectResponse("/account", 303, PRIVATE)
+        return show(request, "reset", {**await reset_values(request.query_params), "email": session.email})
+    return PlainTextResponse(str(DatabaseUnavailable()), 503, PRIVATE | {"retry-after": "5"})
+
+
+async def reset_values(asked: Mapping[str, str]) -> dict[str, Any]:
+    """Why a password is to be chosen."""
+    return {"type": asked.get("type", "") if asked.get("type") in ("signup", "invite") else "recovery"}
+
+
+async def reset(request: Request, form: Mapping[str, str]) -> Answer:
+    """The new password: every other session of the account ends, and this one gets another cookie."""
+    cookie = cookie_of(request.scope["headers"])
+    session = await store.find(cookie)
+    if session is None or cookie is None or not session.recovered:
+        return Answer(with_next("/forgot", form.get("next"), said="over"))
+    try:
+        tokens = await entrance.choose_password(await store.tokens_of(cookie), form.get("password", ""))
+    except IdentityRefused:
+        return Answer("/forgot?said=over", cookie="")
+    await store.end_all(session.user_id)
+    return Answer(safe_next(form.get("next"), "/profile?said=password"), cookie=await _open(request, tokens))
+
+
+async def sign_out(request: Request, _: Mapping[str, str]) -> Answer:
+    """Sign this browser out, whoever it was."""
+    cookie = cookie_of(request.scope["headers"])
+    tokens = await _tokens(cookie)
+    await store.end(cookie)
+    leaving = BackgroundTask(_leave, tokens, "local") if tokens else None
+    return Answer("/sign-in?said=signed-out", cookie="", afterwards=leaving)
+
+
+async def sign_out_everywhere(request: Request, _: Mapping[str, str]) -> Answer:
+    """Sign out of every browser, and of everything else that is signed in at Supabase."""
+    cookie = cookie_of(request.scope["headers"])
+    session = await store.find(cookie)
+    if session is None:
+        return Answer("/sign-in?said=signed-out", cookie="")
+    tokens = await _tokens(cookie)
+    await store.end_all(session.user_id)
+    leaving = BackgroundTask(_leave, tokens, "global") if tokens else None
+    return Answer("/sign-in?said=everywhere", cookie="", afterwards=leaving)
+
+
+async def password_strength(request: Request) -> Response:
+    """How strong a password is that is being typed: `{"score": 0…4, "words": "…"}`. Kept nowhere."""
+    if not is_same_site(request.scope["headers"], get_settings().base_url):
+        return PlainTextResponse(ELSEWHERE, 403, PRIVATE)
+    try:
+        form = await read_form(request)
+    except UnreadableForm as unreadable:
+        return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
+    if wait := _strength_limiter().wait(network_of(visitor(request))):
+        return PlainTextResponse("", 429, PRIVATE | {"retry-after": str(wait)})
+    judged = await passwords.strength(form.get("password", ""), form.get("email", "")[:320])
+    return JSONResponse({"score": judged.score, "words": judged.words}, headers=PRIVATE)
+
+
+def _page(path: str, page: str, handle: Handler, values: Values = nothing) -> list[Route]:
+    """A page of the entrance and its form."""
+    return [
+        Route(path, page_door(page, values), methods=["GET"]),
+        Route(path, form_door(handle, page, values), methods=["POST"]),
+    ]
+
+
+ROUTES = [
+    *_page("/sign-up", "sign_up", sign_up, sign_up_values),
+    *_page("/sign-in", "sign_in", sign_in, sign_in_values),
+    *_page("/sign-in/link", "magic_link", mailing("magiclink")),
+    *_page("/forgot", "forgot", mailing("recovery")),
+    Route(CHECK_INBOX, check_inbox, methods=["GET"]),
+    Route("/verify/again", form_door(mailing(), "check_inbox", inbox_values), methods=["POST"]),
+    Route(VERIFY, show_verify, methods=["GET"]),
+    Route(VERIFY, form_door(verify, "verify", verify_values), methods=["POST"]),
+    Route(RESET, show_reset, methods=["GET"]),
+    Route(RESET, form_door(reset, "reset", reset_values), methods=["POST"]),
+    Route("/sign-out", form_door(sign_out, "sign_in", sign_in_values), methods=["POST"]),
+    Route("/sign-out/everywhere", form_door(sign_out_everywhere, "sign_in", sign_in_values), methods=["POST"]),
+    Route("/password-strength", password_strength, methods=["POST"]),
+]
+
+
+def back_to(wished: str | None = None) -> str:
+    """Where the links of mails lead: with a query already, which the mail's template goes on with."""
+    onward = safe_next(wished)
+    return f"{get_settings().base_url}{with_next(VERIFY, onward, via='mail')}"
+
+
+async def _verified(request: Request, form: Mapping[str, str], kind: LinkKind) -> Tokens | None:
+    if token_hash := form.get("token_hash", ""):
+        if not _TOKEN_HASH.fullmatch(token_hash):
+            raise NotLikeThat(entrance.OVER)
+        return await entrance.verify_link(token_hash, kind, visitor(request))
+    email = entrance.read_address(form.get("email", ""))
+    if wait := count_try(request, email):
+        raise NotLikeThat(too_many(wait).message)
+    code = re.sub(r"\s", "", form.get("code", ""))
+    if not _CODE.fullmatch(code):
+        raise NotLikeThat("The code is six digits. They are in the mail, below its button.", "code")
+    return await entrance.verify_code(email, code, kind, visitor(request))
+
+
+async def _open(request: Request, tokens: Tokens, *, recovered: bool = False) -> str:
+    headers = request.scope["headers"]
+    agent = request.headers.get("user-agent", "")
+    return await store.open_session(tokens, agent, replacing=cookie_of(headers), recovered=recovered)
+
+
+async def _send(kind: str, email: str, back: str, address: str) -> None:
+    """Mail it once the visitor has been answered, so that the time says nothing."""
+    with suppress(SigmaError):
+        await entrance.send(kind, email, back, address)  # pyright: ignore[reportArgumentType] - one of MAILED
+
+
+async def _tokens(cookie: str | None) -> Tokens | None:
+    try:
+        return await store.tokens_of(cookie) if cookie else None
+    except IdentityRefused:
+        return None
+
+
+async def _leave(tokens: Tokens, scope: Any) -> None:
+    """Tell Supabase once the visitor has been answered; the tokens are nowhere any more either way."""
+    with suppress(SigmaError):
+        await accounts.sign_out(tokens, scope)
+
+
+def _proof_name() -> str:
+    return host_cookie("sigma_signed_up")
+
+
+def _proof_of(user_id: Any) -> str:
+    """What says that an account was made, with its password, in the browser that has it."""
+    return get_links().code_digest(user_id, "signed up here").hex()
+
+
+@cache
+def _strength_limiter() -> Limiter:
+    return Limiter("password-strength", "120/minute")
