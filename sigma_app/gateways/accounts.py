@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 import httpx
+from pydantic import ValidationError
 
 from sigma_app.core.errors import SigmaError
 from sigma_app.gateways.identity import reaching_supabase
@@ -230,8 +231,8 @@ async def _asking(*, as_service: bool = False, visitor: str = "") -> AsyncIterat
     try:
         async with reaching_supabase(as_service=as_service, visitor=visitor) as client:
             yield client
-    except (AuthRetryableError, AuthUnknownError, httpx.HTTPError) as error:
-        raise IdentityUnavailable from error
+    except (AuthRetryableError, AuthUnknownError, httpx.HTTPError, ValidationError) as error:
+        raise IdentityUnavailable from None if isinstance(error, ValidationError) else error  # its text has the answer
     except AuthError as error:
         status = getattr(error, "status", 400)
         if status == _TOO_MANY:

@@ -313,3 +313,143 @@ class TestFunctions:
             None,
             None,
         )  # now empty strings rather than unset
+
+
+class TestSessions:
+    """What the portal keeps of those who are signed in (alembic/versions/0007_sessions.up.sql)."""
+
+    OPEN = "insert into sigma.sessions (digest, user_id, email, tokens, tokens_end_at) values (%s, %s, %s, 'x', now())"
+
+    def test_only_the_service_opens_and_reads_them(self, owner, attempt, alice):
+        assert attempt(SERVICE, self.OPEN, [b"1", alice.id, alice.email]) == 1
+        owner.execute(self.OPEN, [b"1", alice.id, alice.email])
+        for actor in (None, ANONYMOUS, alice.actor):
+            for statement in (
+                "select * from sigma.sessions",
+                "delete from sigma.sessions",
+                "update sigma.sessions set recovered = true",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    attempt(actor, statement)
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                attempt(actor, self.OPEN, [b"2", alice.id, alice.email])
+
+    def test_a_session_is_somebodys_and_goes_with_them(self, owner, alice, bob):
+        owner.execute(self.OPEN, [b"1", alice.id, alice.email])
+        owner.execute(self.OPEN, [b"2", bob.id, bob.email])
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            owner.execute(self.OPEN, [b"3", uuid4(), "charlie@example.com"])
+        owner.execute("delete from auth.users where id = %s", [alice.id])
+        assert owner.execute("select user_id from sigma.sessions").fetchall() == [(bob.id,)]
+
+    def test_two_sessions_have_no_cookie_in_common(self, owner, alice, bob):
+        owner.execute(self.OPEN, [b"1", alice.id, alice.email])
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            owner.execute(self.OPEN, [b"1", bob.id, bob.email])
+
+    def test_whoever_deletes_one_its_name_is_told_once_that_is_certain(self, owner, owner_url, alice):
+        owner.execute(self.OPEN, [b"1", alice.id, alice.email])
+        (session,) = owner.execute("select id::text from sigma.sessions").fetchone()
+        with psycopg.connect(owner_url, autocommit=True) as other:
+            other.execute("listen sigma_sessions")
+            with pytest.raises(ZeroDivisionError), owner.transaction():
+                owner.execute("delete from sigma.sessions")
+                raise ZeroDivisionError
+            owner.execute("delete from auth.users where id = %s", [alice.id])
+            assert [notice.payload for notice in other.notifies(timeout=10, stop_after=1)] == [session]
+            assert list(other.notifies(timeout=0)) == []
+
+
+class TestTheAddress:
+    def test_the_profiles_and_the_sessions_follow_the_accounts(self, owner, alice, bob):
+        for number, person in enumerate((alice, bob)):
+            owner.execute(TestSessions.OPEN, [bytes([number]), person.id, person.email])
+        owner.execute("update auth.users set email = 'new@example.com' where id = %s", [alice.id])
+        for table, key in (("public.profiles", "id"), ("sigma.sessions", "user_id")):
+            rows = owner.execute(f"select {key}, email from {table}").fetchall()
+            assert set(rows) == {(alice.id, "new@example.com"), (bob.id, bob.email)}
+
+    def test_whatever_else_of_an_account_changes_leaves_the_profile_alone(self, owner, alice):
+        owner.execute("update profiles set email = 'mine@example.com'")
+        before = owner.execute("select email, updated_at from profiles").fetchone()
+        owner.execute("update auth.users set email = email, last_sign_in_at = now() where id = %s", [alice.id])
+        owner.execute("update auth.users set email = null where id = %s", [alice.id])
+        assert owner.execute("select email, updated_at from profiles").fetchone() == before
+
+    def test_an_account_without_a_profile_moves_all_the_same(self, owner, alice):
+        owner.execute("delete from profiles")
+        assert owner.execute("update auth.users set email = 'new@example.com'").rowcount == 1
+
+
+class TestUsersWhoLiveElsewhere:
+    """Where the accounts are in a Supabase project, and this database is another one."""
+
+    NOTE = "select sigma.note_user(%s, %s)"
+    FORGET = "select sigma.forget_user(%s)"
+
+    def test_who_is_not_here_yet_is_noted_with_a_profile(self, owner):
+        elsewhere = uuid4()
+        owner.execute(self.NOTE, [elsewhere, "alice@example.com"])
+        assert owner.execute("select id, email from auth.users").fetchall() == [(elsewhere, "alice@example.com")]
+        assert owner.execute("select id, email, has_access from profiles").fetchall() == [
+            (elsewhere, "alice@example.com", False)
+        ]
+
+    def test_no_password_opens_what_is_noted(self, owner):
+        owner.execute(self.NOTE, [uuid4(), "alice@example.com"])
+        assert owner.execute("select encrypted_password from auth.users").fetchone() in ((None,), ("",))
+
+    def test_their_address_follows_with_profile_and_sessions(self, owner):
+        elsewhere = uuid4()
+        owner.execute(self.NOTE, [elsewhere, "alice@example.com"])
+        owner.execute(TestSessions.OPEN, [b"1", elsewhere, "alice@example.com"])
+        owner.execute(self.NOTE, [elsewhere, "new@example.com"])
+        for table in ("auth.users", "public.profiles", "sigma.sessions"):
+            assert owner.execute(f"select email from {table}").fetchall() == [("new@example.com",)]
+
+    def test_a_user_who_is_really_here_never_changes(self, owner, alice):
+        before = owner.execute("select u::text from auth.users as u").fetchall()
+        owner.execute(self.NOTE, [alice.id, "new@example.com"])
+        owner.execute(self.NOTE, [alice.id, alice.email])
+        owner.execute(self.FORGET, [alice.id])
+        assert owner.execute("select u::text from auth.users as u").fetchall() == before
+
+    def test_they_are_forgotten_with_all_that_is_theirs(self, owner, alice):
+        elsewhere = uuid4()
+        owner.execute(self.NOTE, [elsewhere, "elsewhere@example.com"])
+        owner.execute(TestSessions.OPEN, [b"1", elsewhere, "elsewhere@example.com"])
+        owner.execute(self.FORGET, [elsewhere])
+        owner.execute(self.FORGET, [uuid4()])
+        assert owner.execute("select id from auth.users").fetchall() == [(alice.id,)]
+        assert owner.execute("select count(*) from sigma.sessions").fetchone() == (0,)
+
+    def test_nobody_but_the_service_notes_or_forgets(self, attempt, alice):
+        for actor in (None, ANONYMOUS, alice.actor):
+            for statement, values in ((self.NOTE, [alice.id, "x@example.com"]), (self.FORGET, [alice.id])):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    attempt(actor, statement, values)
+        assert attempt(SERVICE, self.NOTE, [uuid4(), "x@example.com"]) == 1
+        assert attempt(SERVICE, self.FORGET, [alice.id]) == 1
+
+
+class TestPictures:
+    def test_the_bucket_is_private_small_and_for_one_type(self, owner):
+        row = owner.execute("select public, file_size_limit, allowed_mime_types from storage.buckets").fetchall()
+        assert row == [(False, 1024 * 1024, ["image/webp"])]
+
+    def test_everybody_has_their_own_folder_and_no_other(self, owner, alice, bob, attempt):
+        files = {person: f"{person.id}/picture.webp" for person in (alice, bob)}
+        add = "insert into storage.objects (bucket_id, name, owner) values ('pictures', %s, %s)"
+        for person, name in files.items():
+            owner.execute(add, [name, person.id])
+        with_mine = [(f"{alice.id}/new.webp", True), (f"{bob.id}/new.webp", False), ("new.webp", False)]
+        for name, allowed in [*with_mine, (f"x/{alice.id}/new.webp", False)]:
+            if allowed:
+                assert attempt(alice.actor, add, [name, alice.id]) == 1
+            else:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    attempt(alice.actor, add, [name, alice.id])
+        assert attempt(alice.actor, "select from storage.objects") == 1
+        assert attempt(alice.actor, "select from storage.objects where name = %s", [files[bob]]) == 0
+        assert attempt(ANONYMOUS, "select from storage.objects") == 0
+        assert attempt(alice.actor, "update storage.objects set name = %s", [f"{bob.id}/mine.webp"]) == 0
