@@ -61,7 +61,8 @@ _RUNTIME = {
 }
 
 # The page decides when hydration starts: a second after everything has loaded, when the browser is idle and even a slow
-# phone has painted, or at once when the visitor touches the page. The forms work before. The preloads then fetch the
+# phone has painted, or at once when the visitor touches the page, or where the page says so because it shows nothing
+# without. The forms work before. The preloads then fetch the
 # whole module graph in parallel instead of level by level. Where a browser lets pages store nothing, Reflex's runtime
 # would end in an error page, and so does not start.
 _START_MODULES = """\
@@ -91,6 +92,7 @@ _START_MODULES = """\
     });
   };
   for (const event of events) addEventListener(event, start, { passive: true });
+  if (document.querySelector('[data-start="now"]')) return start();
   const idle = () => (window.requestIdleCallback ? requestIdleCallback(start) : start());
   const later = () => setTimeout(idle, 1000);
   document.readyState === "complete" ? later() : addEventListener("load", later);

@@ -13,7 +13,8 @@ from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 SHARE_IMAGE = "/og.png"
 SHARE_IMAGE_ALT = "Sigma: from zero to CEO while you sleep."
 STYLESHEETS = [
-    f"styles/{name}.css" for name in ("base", "frame", "join", "night", "landing", "place", "arrival", "account")
+    f"styles/{name}.css"
+    for name in ("base", "frame", "join", "night", "landing", "place", "arrival", "account", "portal")
 ]
 
 

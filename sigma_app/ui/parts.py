@@ -3,6 +3,7 @@
 import reflex as rx
 
 from sigma_app.ui.brand import check_mark
+from sigma_app.ui.form import plain_form
 from sigma_app.ui.link import link
 
 PRIMARY, QUIET, ALARM = ("button button-primary", "button button-quiet", "button button-alarm")
@@ -30,11 +31,10 @@ def home() -> rx.Component:
 
 def post_form(label: str, *fields: rx.Component, action: str, look: str = PRIMARY) -> rx.Component:
     """A form that is posted to `action` by its only button, `label`."""
-    return rx.el.form(
+    return plain_form(
         *fields,
         rx.el.button(label, type="submit", class_name=f"{look} link-button"),
         action=action,
-        method="post",
         class_name="link-form",
     )
 
@@ -149,7 +149,7 @@ def door_form(label: str, *fields: rx.Component, action: str, busy: str, message
         look: of its button.
         attrs: further attributes of the form.
     """
-    return rx.el.form(
+    return plain_form(
         *fields,
         rx.el.p(message, role="alert", class_name="door-message", custom_attrs={"data-message": ""}),
         rx.el.button(
@@ -159,7 +159,6 @@ def door_form(label: str, *fields: rx.Component, action: str, busy: str, message
             class_name=f"{look} door-button",
         ),
         action=action,
-        method="post",
         class_name="link-form door",
         custom_attrs={"data-door": "", **attrs},
     )

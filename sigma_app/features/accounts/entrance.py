@@ -66,7 +66,7 @@ async def sign_up(email: str, password: str, back_to: str, visitor: str) -> UUID
     try:
         outcome = await accounts.sign_up(email, password, back_to, visitor)
     except IdentityRefused as refused:
-        raise _refusal(refused) from refused
+        raise explained(refused) from refused
     if outcome == "known":
         async with get_database().transaction(SERVICE) as session:
             await queue_job(session, "accounts:send_known_address", sealed=seal(email), hour=this_hour())
@@ -90,7 +90,7 @@ async def sign_up_invited(email: str, password: str, invitation: str, visitor: s
     except waitlist.InvitationRequired as error:
         raise NotLikeThat(UNINVITED) from error
     except IdentityRefused as refused:
-        raise _refusal(refused) from refused
+        raise explained(refused) from refused
     return await accounts.sign_in(email, password, visitor)
 
 
@@ -169,7 +169,7 @@ async def choose_password(tokens: Tokens, password: str) -> Tokens:
     except IdentityRefused as refused:
         if refused.code == "same_password":  # then it is known after all
             return tokens
-        raise _refusal(refused) from refused
+        raise explained(refused) from refused
 
 
 async def _require_strength(password: str, email: str) -> None:
@@ -177,7 +177,7 @@ async def _require_strength(password: str, email: str) -> None:
         raise NotLikeThat(problem, "password")
 
 
-def _refusal(refused: IdentityRefused) -> NotLikeThat:
+def explained(refused: IdentityRefused) -> NotLikeThat:
     """What Supabase's refusal means to whoever fills in a form."""
     if refused.code in _WEAK:
         return NotLikeThat(

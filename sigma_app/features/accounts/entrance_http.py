@@ -51,8 +51,8 @@ from sigma_app.settings import get_settings
 SAID = {
     "signed-out": "You are signed out. Sleep well.",
     "everywhere": "You are signed out everywhere, on every device.",
-    "ended": "You were signed out. What you typed is kept; sign in and go on.",
-    "over": "This took too long. Sign in and go on.",
+    "kept": "You were signed out. What you typed is kept, and saved once you sign in.",
+    "over": "You were signed out. Sign in and go on.",
 }
 """What the sign-in page says first, by the `said` in its address."""
 MAILED = ("signup", "recovery", "magiclink")
@@ -212,11 +212,11 @@ async def reset(request: Request, form: Mapping[str, str]) -> Answer:
     cookie = cookie_of(request.scope["headers"])
     session = await store.find(cookie)
     if session is None or cookie is None or not session.recovered:
-        return Answer(with_next("/forgot", form.get("next"), said="over"))
+        return Answer(with_next("/forgot", form.get("next")))
     try:
         tokens = await entrance.choose_password(await store.tokens_of(cookie), form.get("password", ""))
     except IdentityRefused:
-        return Answer("/forgot?said=over", cookie="")
+        return Answer("/forgot", cookie="")
     await store.end_all(session.user_id)
     return Answer(safe_next(form.get("next"), "/profile?said=password"), cookie=await _open(request, tokens))
 

@@ -11,6 +11,7 @@ from typing import Any
 import reflex as rx
 
 from sigma_app.ui import head
+from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import lone, shell
 from sigma_app.ui.link import link
 from sigma_app.ui.parts import PRIMARY, QUIET, door_form, email_field, fine, lede, notice, password_field, slip, title
@@ -152,14 +153,13 @@ def check_inbox() -> rx.Component:
                 lede("If ", _this_address(), " has an account, a button that signs you in is in its inbox."),
             ),
             _code_form(hidden("email", slot("email"))),
-            rx.el.form(
+            plain_form(
                 hidden("email", slot("email")),
                 hidden("type", slot("type")),
                 hidden("next", slot("next")),
                 fine("Nothing there? Look where the newsletters go. Then:"),
                 rx.el.button("Send it again", type="submit", class_name=f"{QUIET} link-button"),
                 action="/verify/again",
-                method="post",
                 class_name="link-form mail-again",
             ),
             _ways(("Another address", "('/sign-up' if type == 'signup' else '/forgot') ~ onward")),

@@ -4,9 +4,10 @@
   const STRENGTH_PAUSE = 300; // ms after the last key before a password is judged
   const AWAY = "We cannot be reached right now. What you typed is still here; please try again in a moment.";
 
-  const say = (form, message, field) => {
+  const say = (form, message, field, kind = "wrong") => {
     const line = form.querySelector("[data-message]");
     if (line) line.textContent = message;
+    if (line) line.dataset.kind = kind;
     for (const input of form.elements) if (input.name) input.removeAttribute("aria-invalid");
     const input = field && form.elements[field];
     if (!input) return;
@@ -33,7 +34,7 @@
         form.dispatchEvent(new CustomEvent("door:left", { bubbles: true }));
         return location.assign(told.location); // and stays busy until the next page is there
       }
-      say(form, told.message ?? "", told.field);
+      say(form, told.message ?? "", told.field, answer.ok ? "done" : "wrong");
       form.dispatchEvent(new CustomEvent("door:answered", { bubbles: true, detail: { ok: answer.ok, ...told } }));
     } catch {
       say(form, AWAY);

@@ -1,0 +1,161 @@
+// What the portal's pages do beyond Reflex: leave when the session ends, and keep a name that is being typed from being
+// lost or from overwriting a newer one. The page says what is stored and what became of a try, in `data-` attributes.
+(() => {
+  const DRAFT = "sigma.profile.draft"; // in sessionStorage: what was typed when the session ended, and whose it is
+  const SLOW = 8000; // ms without an answer until the page says so
+  const AWAY = "We cannot be reached right now. What you typed is still here; it is saved once we are back.";
+  const RESTORED = "Saved, with what you typed before you were signed out.";
+  const SAID = {
+    password: "Your password is changed. Every other device is signed out.",
+    address: "Your address has moved.",
+  };
+
+  let typed = null; // what stands in the field, or null while it is what is stored
+  let before = ""; // the stored name that it was typed over
+  let owner = "";
+  let waiting = null; // the try that is under way
+  let restored = false;
+  let leaving = false;
+
+  const attempt = () => crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const field = (form) => form.elements.name;
+
+  const say = (form, words, kind) => {
+    const line = form.querySelector("[data-message]");
+    line.textContent = words;
+    line.dataset.kind = kind;
+    if (kind === "wrong") field(form).setAttribute("aria-invalid", "true");
+    else field(form).removeAttribute("aria-invalid");
+  };
+
+  const rest = (form) => {
+    clearTimeout(waiting?.timer);
+    waiting = null;
+    form.removeAttribute("aria-busy");
+  };
+
+  const leave = () => {
+    if (leaving) return;
+    leaving = true;
+    if (typed !== null) sessionStorage.setItem(DRAFT, JSON.stringify({ owner, before, name: typed }));
+    const query = new URLSearchParams({ said: typed === null ? "over" : "kept", next: location.pathname });
+    location.assign(`/sign-in?${query}`);
+  };
+
+  // Once somebody's page is there: what was typed before the session ended is put back, and saved.
+  const restore = (form) => {
+    const kept = sessionStorage.getItem(DRAFT);
+    if (!kept) return;
+    sessionStorage.removeItem(DRAFT);
+    const draft = JSON.parse(kept);
+    if (draft.owner !== owner) return;
+    field(form).value = typed = draft.name;
+    before = draft.before;
+    restored = true;
+    form.requestSubmit();
+  };
+
+  const settle = (form) => {
+    const { outcome, told, stored } = form.dataset;
+    rest(form);
+    form.querySelector("[data-conflict]").hidden = outcome !== "conflict";
+    if (outcome === "saved") {
+      field(form).value = before = stored;
+      typed = null;
+      say(form, restored ? RESTORED : told, "done");
+      restored = false;
+    } else {
+      if (outcome === "conflict") before = stored; // it is shown now, so the next press means it
+      say(form, told, "wrong");
+    }
+  };
+
+  const look = () => {
+    const phase = document.querySelector("[data-phase]")?.dataset.phase;
+    if (phase === "out") return leave();
+    const form = document.querySelector("[data-profile]");
+    if (!form) return;
+    if (form.dataset.owner && form.dataset.owner !== owner) {
+      owner = form.dataset.owner;
+      before = form.dataset.stored;
+      typed = null;
+      field(form).value = before;
+      restore(form);
+    } else if (typed !== null && field(form).value !== typed && !waiting) {
+      field(form).value = typed; // the form was made anew
+    }
+    if (waiting && form.dataset.attempt === waiting.name) settle(form);
+    else if (typed === null && before !== form.dataset.stored) field(form).value = before = form.dataset.stored;
+  };
+
+  addEventListener("input", (event) => {
+    const form = event.target.form;
+    if (!form?.matches("[data-profile]") || event.target.name !== "name") return;
+    typed = event.target.value === before ? null : event.target.value;
+    if (!waiting) say(form, "", "");
+  });
+
+  // Before React hears of it: the try gets a name, and a second press of the same wish is dropped.
+  addEventListener(
+    "submit",
+    (event) => {
+      const form = event.target;
+      if (form.matches("[data-sign-out]")) {
+        leaving = true;
+        sessionStorage.removeItem(DRAFT);
+        return;
+      }
+      if (!form.matches("[data-profile]")) return;
+      if (waiting) {
+        event.preventDefault();
+        return event.stopPropagation();
+      }
+      const name = attempt();
+      form.elements.attempt.value = name;
+      form.elements.before.value = before;
+      form.setAttribute("aria-busy", "true");
+      say(form, "", "");
+      waiting = { name, timer: setTimeout(() => say(form, AWAY, "wrong"), SLOW) };
+    },
+    true,
+  );
+
+  addEventListener("click", (event) => {
+    if (!event.target.closest?.("[data-take]")) return;
+    const form = event.target.form;
+    field(form).value = before;
+    typed = null;
+    form.querySelector("[data-conflict]").hidden = true;
+    say(form, "", "");
+    field(form).focus();
+  });
+
+  addEventListener("door:left", () => (leaving = true));
+
+  addEventListener("beforeunload", (event) => {
+    if (typed !== null && !leaving) event.preventDefault();
+  });
+
+  // From the browser's memory of a page that was left: ask again whose it is.
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+  addEventListener("DOMContentLoaded", () => {
+    new MutationObserver(look).observe(document.getElementById("content"), {
+      subtree: true,
+      childList: true,
+      attributes: true,
+      attributeFilter: ["data-phase", "data-stored", "data-owner", "data-outcome", "data-told", "data-attempt"],
+    });
+    look();
+    const said = SAID[new URL(location.href).searchParams.get("said")];
+    if (!said) return;
+    const show = new MutationObserver(() => {
+      const line = document.querySelector("[data-said]");
+      if (!line) return;
+      line.textContent = said;
+      show.disconnect();
+      history.replaceState(history.state, "", location.pathname); // a reload says it no more
+    });
+    show.observe(document.getElementById("content"), { subtree: true, childList: true });
+  });
+})();

@@ -1,0 +1,65 @@
+"""The frame of the portal's pages: for whoever is signed in."""
+
+from typing import Any
+
+import reflex as rx
+
+from sigma_app.ui.brand import wordmark
+from sigma_app.ui.form import plain_form
+from sigma_app.ui.layout import footer
+from sigma_app.ui.link import link
+
+PAGES = (("/profile", "Profile"), ("/account", "Account"))
+
+
+def portal(*children: rx.Component, here: str) -> rx.Component:
+    """A whole page of the portal.
+
+    Args:
+        children: the content of <main>, none of it anybody's until the page has asked who is signed in.
+        here: which of `PAGES` it is.
+    """
+    return rx.el.div(
+        link("Skip to content", href="#content", class_name="skip-link"),
+        rx.el.header(
+            wordmark(),
+            rx.el.nav(
+                *(
+                    link(label, href=href, **({"aria_current": "page"} if href == here else {}))
+                    for href, label in PAGES
+                ),
+                aria_label="Portal",
+                class_name="portal-nav",
+            ),
+            plain_form(
+                rx.el.button("Sign out", type="submit", class_name="button button-quiet"),
+                action="/sign-out",
+                custom_attrs={"data-sign-out": ""},
+            ),
+            class_name="site-header portal-header frame",
+        ),
+        rx.el.main(*children, custom_attrs={"id": "content", "data-start": "now", "tabIndex": -1}),
+        footer(),
+        class_name="page portal",
+    )
+
+
+def waiting(trouble: rx.Var[str] | str, again: Any) -> rx.Component:
+    """Room for what is to come, or why there is nothing, `trouble`, and a button with the event that asks again."""
+    return rx.el.section(
+        rx.el.p("--:--", class_name="margin-note", aria_hidden="true"),
+        rx.el.div(
+            rx.cond(
+                trouble != "",
+                rx.el.div(
+                    rx.el.p(trouble, role="alert", class_name="lede"),
+                    rx.el.button("Try again", type="button", on_click=again, class_name="button button-quiet"),
+                    class_name="stack",
+                ),
+                rx.el.p("One moment …", class_name="lede waiting", role="status"),
+            ),
+            rx.el.noscript(rx.el.p("This page needs JavaScript. Signing out works without it.", class_name="lede")),
+            class_name="entry",
+        ),
+        class_name="ledger-row frame waiting-room",
+    )
