@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from sigma_app.core.errors import without_message
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
-from sigma_app.features.accounts import account_page, entrance_http, entrance_pages, portal_http
+from sigma_app.features.accounts import account_page, entrance_http, entrance_pages, files_http, portal_http
 from sigma_app.features.accounts import page as profile
 from sigma_app.features.accounts.arrival import arrival_script, with_arrival
 from sigma_app.features.mail import webhook as mail_webhook
@@ -27,7 +27,7 @@ from sigma_app.worker import working
 
 PAGES = [*waitlist.PAGES, *link_pages.PAGES, *entrance_pages.PAGES, *profile.PAGES, *account_page.PAGES, *site.PAGES]
 ROUTES = [
-    *(*entrance_http.ROUTES, *portal_http.ROUTES),
+    *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),
     *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES),
     *(*mail.routes(get_settings()), *identity.routes()),
 ]

@@ -1,7 +1,7 @@
 -- Who is signed in to the portal. Everything in `sigma` is the service's: requests reach it as service_role.
 
 -- A session is named by a cookie, of which the database knows the hash. Supabase's tokens lie here sealed with a key that
--- follows from the cookie (sigma_app/session/tokens.py): whoever reads this table can neither be anybody nor ask Supabase
+-- follows from the cookie (sigma_app/session/sealing.py): whoever reads this table can neither be anybody nor ask Supabase
 -- as anybody.
 create table sigma.sessions (
   id uuid primary key default gen_random_uuid(),

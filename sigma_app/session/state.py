@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import reflex as rx
 
 from sigma_app.session import store
@@ -58,8 +60,10 @@ class SessionState(rx.State):
 def emptying(app: rx.App):
     """What empties a tab of `app`: for `Tabs.watched`."""
 
-    async def empty(tab: str) -> None:
+    async def empty(tab: str, session_id: UUID) -> None:
         async with app.modify_state(rx.BaseStateToken(ident=tab, cls=SessionState)) as root:
-            (await root.get_state(SessionState)).close()
+            shared = await root.get_state(SessionState)
+            if shared._session_id == str(session_id):  # somebody else may be signed in there by now
+                shared.close()
 
     return empty

@@ -22,7 +22,8 @@ CHANNEL = "sigma_sessions"
 
 logger = logging.getLogger(__name__)
 
-Empty = Callable[[str], Awaitable[None]]
+Empty = Callable[[str, UUID], Awaitable[None]]
+"""Empties a tab, named by its client token, if what it shows is still that session's."""
 
 
 class Tabs:
@@ -54,7 +55,7 @@ class Tabs:
         for session_id in [UUID(payload)] if payload else await self._ended():
             for tab in self._tabs.pop(session_id, ()):
                 try:
-                    await empty(tab)
+                    await empty(tab, session_id)
                 except Exception as error:  # one that cannot be emptied must not keep the others open
                     logger.error("A tab was not told that its session ended: %s", without_message(error))
 

@@ -19,13 +19,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from sigma_app.core.destination import safe_next, with_next
-from sigma_app.core.errors import DatabaseUnavailable, without_message
+from sigma_app.core.errors import SigmaError, without_message
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import client_address, is_same_site, network_of
 from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.frontend import templates
-from sigma_app.gateways.accounts import IdentityBusy, IdentityUnavailable
+from sigma_app.gateways.accounts import IdentityRefused
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of, give_cookie, set_cookie, take_cookie
 from sigma_app.session.guard import SIGN_IN
@@ -34,6 +34,7 @@ from sigma_app.settings import get_settings
 
 # Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
 PRIVATE = {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
+SIGNED_OUT = "You are signed out. Sign in again and go on."
 ELSEWHERE = "Please use the form on the page itself."
 
 _A_DAY = 86400  # seconds
@@ -108,12 +109,24 @@ def signed_in_door(handle: SignedInHandler) -> Callable[[Request], Awaitable[Res
         async def handled() -> Answer:
             session = await store.find(cookie_of(request.scope["headers"]))
             if session is None:
-                return Answer(with_next(SIGN_IN, None), "You are signed out. Sign in again and go on.", status=401)
+                return Answer(with_next(SIGN_IN, None, said="over"), SIGNED_OUT, status=401)
             return await handle(request, session)
 
         return respond(request, await _answered(handled()))
 
     return endpoint
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form that somebody signed in posts.
+
+    Raises:
+        NotLikeThat: it is none of ours.
+    """
+    try:
+        return await read_form(request)
+    except UnreadableForm as unreadable:
+        raise NotLikeThat(unreadable.reason) from unreadable
 
 
 def respond(request: Request, answer: Answer, page: str = "", form: Mapping[str, str] | None = None) -> Response:
@@ -182,7 +195,9 @@ async def _answered(handled: Awaitable[Answer]) -> Answer:
         return await handled
     except NotLikeThat as error:
         return Answer(message=str(error), field=error.field, status=error.status)
-    except (DatabaseUnavailable, IdentityUnavailable, IdentityBusy) as error:
+    except IdentityRefused:  # of a session that Supabase ended: everything else has words of its own
+        return Answer(with_next(SIGN_IN, None, said="over"), SIGNED_OUT, status=401, cookie="")
+    except SigmaError as error:
         logger.error("A form of accounts could not be answered: %s", without_message(error))  # the page has the words
         return Answer(message=str(error), status=error.status, retry_after=60 if error.status == 429 else 5)
 

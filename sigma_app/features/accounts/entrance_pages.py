@@ -11,6 +11,7 @@ from typing import Any
 import reflex as rx
 
 from sigma_app.ui import head
+from sigma_app.ui.brand import sigma_mark
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import lone, shell
 from sigma_app.ui.link import link
@@ -266,6 +267,19 @@ def reset() -> rx.Component:
     )
 
 
+def goodbye() -> rx.Component:
+    """After an account was deleted."""
+    return _page(
+        lone(
+            rx.el.p(sigma_mark("nothing-sign"), rx.el.span("= 0"), class_name="nothing", aria_hidden="true"),
+            title("Nothing is left."),
+            lede("Your account is gone, and all of yours with it. The last mail from us says so, too. Sleep well."),
+            rx.el.p(link("Back to the start", href="/", class_name=QUIET), class_name="ways-out"),
+            time="08:01",
+        ),
+    )
+
+
 def hidden(name: str, value: str) -> rx.Component:
     """What a form sends along."""
     return rx.el.input(type="hidden", name=name, default_value=value)
@@ -363,4 +377,5 @@ PAGES = [
     _entry(check_inbox, "Check your inbox"),
     _entry(verify, "Confirm"),
     _entry(reset, "Choose a password"),
+    _entry(goodbye, "Goodbye"),
 ]

@@ -27,7 +27,7 @@
       const answer = await fetch(form.action, {
         method: "POST",
         headers: { accept: "application/json" },
-        body: form.enctype === "multipart/form-data" ? new FormData(form) : new URLSearchParams(new FormData(form)),
+        body: new URLSearchParams(new FormData(form)),
       });
       const told = await answer.json().catch(() => ({ message: AWAY }));
       if (told.location) {

@@ -160,7 +160,7 @@ def _picture() -> rx.Component:
                 ),
                 action="/profile/picture",
                 class_name="link-form",
-                custom_attrs={"data-picture": "", "encType": "multipart/form-data"},
+                custom_attrs={"data-picture": ""},
             ),
             # What portal.js presses once a picture has changed: the state then reads where it is.
             rx.el.button("", type="button", on_click=ProfileState.load, hidden=True, custom_attrs={"data-reload": ""}),

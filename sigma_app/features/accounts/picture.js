@@ -101,7 +101,8 @@
     const form = event.target;
     if (!form.matches("[data-picture]")) return;
     event.preventDefault();
-    if (!upload && form.elements.picture.files[0]) send(form, form.action, new FormData(form));
+    const file = form.elements.picture.files[0];
+    if (!upload && file) send(form, form.action, file);
   });
 
   addEventListener("click", (event) => {

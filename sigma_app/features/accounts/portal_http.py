@@ -7,10 +7,9 @@ from functools import cache
 from starlette.requests import Request
 from starlette.routing import Route
 
-from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
 from sigma_app.features.accounts import entrance, passwords
-from sigma_app.features.accounts.doors import Answer, count_try, signed_in_door, too_many, visitor
+from sigma_app.features.accounts.doors import Answer, count_try, form_of, signed_in_door, too_many, visitor
 from sigma_app.features.accounts.entrance_http import back_to
 from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.gateways import accounts
@@ -24,7 +23,7 @@ WRONG_PASSWORD = "That is not your current password."  # noqa: S105 - a sentence
 
 async def change_password(request: Request, session: Session) -> Answer:
     """A new password, by the current one: every other session ends, and this browser gets another cookie."""
-    form = await _form(request)
+    form = await form_of(request)
     current, password = form.get("current", ""), form.get("password", "")
     if problem := await passwords.problem_with(password, session.email):
         raise NotLikeThat(problem, "password")
@@ -45,7 +44,7 @@ async def change_password(request: Request, session: Session) -> Answer:
 
 async def change_address(request: Request, session: Session) -> Answer:
     """Another address, once it and the present one have agreed by mail."""
-    form = await _form(request)
+    form = await form_of(request)
     email = entrance.read_address(form.get("email", ""))
     if email.lower() == session.email.lower():
         raise NotLikeThat("That is your address already.", "email")
@@ -66,13 +65,6 @@ ROUTES = [
     Route("/account/password", signed_in_door(change_password), methods=["POST"]),
     Route("/account/address", signed_in_door(change_address), methods=["POST"]),
 ]
-
-
-async def _form(request: Request) -> dict[str, str]:
-    try:
-        return await read_form(request)
-    except UnreadableForm as unreadable:
-        raise NotLikeThat(unreadable.reason) from unreadable
 
 
 @cache

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import LiteralString
+from typing import Any, LiteralString
 from urllib.parse import parse_qsl, urlsplit
 
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import func
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.features.waitlist import line
 from sigma_app.features.waitlist.address import Address as Address
 from sigma_app.features.waitlist.address import InvalidAddress as InvalidAddress
 from sigma_app.features.waitlist.address import read_address as read_address
@@ -23,7 +24,7 @@ from sigma_app.features.waitlist.consent import CONSENTS
 from sigma_app.features.waitlist.line import InvitationRequired as InvitationRequired
 from sigma_app.features.waitlist.line import admit as admit
 from sigma_app.features.waitlist.line import invited_address as invited_address
-from sigma_app.models import Lead
+from sigma_app.models import Consent, Lead
 from sigma_app.models.lead import LENGTHS
 
 # Control characters, and the halves of surrogate pairs, which no encoding of text can hold
@@ -94,6 +95,25 @@ def marking_disposable(emails: Sequence[str]) -> tuple[LiteralString, list[list[
         "UPDATE leads SET disposable = true WHERE lower(email) IN (SELECT lower(unnest(%s::text[])))",
         [list(emails)],
     )
+
+
+async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any] | None:
+    """What we hold about an address on the list, its consents with their wording; None for one that is not on it.
+
+    In a transaction of SERVICE, for somebody who proved the address to be theirs.
+    """
+    lead = await line.find(session, email)
+    if lead is None:
+        return None
+    given = await session.exec(select(Consent).where(Consent.lead_id == lead.id).order_by(col(Consent.given_at)))
+    return lead.model_dump() | {"consents": [consent.model_dump(exclude={"lead_id"}) for consent in given]}
+
+
+async def erase_address(session: AsyncSession, email: str) -> None:
+    """Take whoever has this address off the list, with everything that names them; in a transaction of SERVICE."""
+    await line.hold(session)
+    if lead := await line.find(session, email):
+        await line.erase(session, lead)
 
 
 async def count_founders(session: AsyncSession) -> int:

@@ -1,0 +1,110 @@
+"""People's pictures in Supabase's storage: a private bucket, in it a folder for each user.
+
+All but making the bucket and leaving is done as the user, so that the policies of storage judge it
+(alembic/versions/0007_pictures.up.sql).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
+from sigma_app.gateways.identity import reaching_supabase
+
+BUCKET = "pictures"
+KIND = "image/webp"
+_LARGEST = 1024 * 1024  # bytes
+_SHOWN = 100  # files of one folder; more than one is there only while they change
+
+
+async def put(tokens: Tokens, name: str, picture: bytes) -> None:
+    """Keep a picture in the user's folder.
+
+    Raises:
+        IdentityRefused: storage does not want it.
+        IdentityUnavailable: it could not be asked; nothing was kept, or what was kept is nobody's yet.
+    """
+    try:
+        await _put(tokens, name, picture)
+    except IdentityRefused as refused:
+        if refused.code not in ("Bucket not found", "NoSuchBucket"):
+            raise
+        await _make_bucket()
+        await _put(tokens, name, picture)
+
+
+async def read(tokens: Tokens, name: str) -> bytes | None:
+    """A picture of the user's folder; None where there is none of this name.
+
+    Raises:
+        IdentityUnavailable: it could not be asked.
+    """
+    try:
+        async with _storage(access_token=tokens.access) as storage:
+            return await storage.from_(BUCKET).download(_path(tokens.user_id, name))
+    except IdentityRefused:
+        return None
+
+
+async def remove(tokens: Tokens, *names: str) -> None:
+    """Remove pictures from the user's folder; those that are not there are gone already.
+
+    Raises:
+        IdentityRefused, IdentityUnavailable: they are still there.
+    """
+    async with _storage(access_token=tokens.access) as storage:
+        await storage.from_(BUCKET).remove([_path(tokens.user_id, name) for name in names])
+
+
+async def remove_all(user_id: UUID) -> None:
+    """Remove every picture of somebody who leaves.
+
+    Raises:
+        IdentityRefused, IdentityUnavailable: some are still there.
+    """
+    async with _storage(as_service=True) as storage:
+        bucket = storage.from_(BUCKET)
+        while found := await bucket.list(str(user_id), {"limit": _SHOWN}):
+            await bucket.remove([f"{user_id}/{file['name']}" for file in found])
+
+
+async def _put(tokens: Tokens, name: str, picture: bytes) -> None:
+    async with _storage(access_token=tokens.access) as storage:
+        await storage.from_(BUCKET).upload(_path(tokens.user_id, name), picture, {"content-type": KIND})
+
+
+async def _make_bucket() -> None:
+    """At the first picture: a new project has no bucket, and whoever lists those it has finds none of ours before."""
+    options: Any = {"public": False, "file_size_limit": _LARGEST, "allowed_mime_types": [KIND]}
+    try:
+        async with _storage(as_service=True) as storage:
+            await storage.create_bucket(BUCKET, options=options)
+    except IdentityRefused as refused:
+        if refused.code not in ("Duplicate", "ResourceAlreadyExists", "BucketAlreadyExists"):  # somebody was first
+            raise
+
+
+@asynccontextmanager
+async def _storage(**who: Any) -> AsyncIterator[Any]:
+    """Supabase's storage, whose errors leave the block as those of accounts."""
+    from storage3.exceptions import StorageApiError
+    from storage3.utils import StorageException
+
+    try:
+        async with reaching_supabase(**who) as client:
+            yield client.storage
+    except StorageApiError as error:
+        if str(error.status).startswith("5"):
+            raise IdentityUnavailable from error
+        raise IdentityRefused(error.code) from error
+    except (StorageException, httpx.HTTPError) as error:
+        raise IdentityUnavailable from error
+
+
+def _path(user_id: UUID, name: str) -> str:
+    return f"{user_id}/{name}.webp"
