@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import files, joins, line, pages, queue, rest, signins, starts, static
+from tests.bench import files, joins, line, pages, portal, queue, rest, signins, starts, static
 from tests.bench.machine import facts
 from tests.bench.report import FILE, Report, Unavailable, write
 
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Report]] = {
     "signins": signins.measure,
     "files": files.measure,
     "rest": rest.measure,
+    "portal": portal.measure,
 }
 
 

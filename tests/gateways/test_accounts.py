@@ -25,6 +25,7 @@ from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import IdentityBusy, IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.gateways.identity import keeping_connections
 from tests.conftest import settings_for
+from tests.logged import logged
 from tests.settled import settled
 from tests.sigma import Supabase
 
@@ -113,8 +114,9 @@ def place(request: pytest.FixtureRequest) -> Place:
 def no_password_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.DEBUG)
     yield
-    assert PASSWORD not in caplog.text
-    assert OTHER_PASSWORD not in caplog.text
+    text = logged(caplog)
+    assert PASSWORD not in text
+    assert OTHER_PASSWORD not in text
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from sigma_app.gateways.accounts import Tokens
 from sigma_app.session import store
 from sigma_app.settings import Settings
 from tests.conftest import settings_for
+from tests.logged import logged
 from tests.settled import settled
 
 PASSWORD = "correct horse battery"
@@ -84,9 +85,9 @@ def turn_back(owner: psycopg.Connection) -> Callable[..., None]:
 def nothing_secret_is_logged(caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest) -> Iterator[None]:
     """Whatever is logged, by whomever and however chatty: no cookie and no token of Alice's is in it."""
     caplog.set_level(logging.DEBUG)
-    caplog.handler.setLevel(logging.DEBUG)
     yield
     given = request.node.funcargs
     secrets = [given["cookie"]] if "cookie" in given else []
     secrets += [given["tokens"].access, given["tokens"].refresh] if "tokens" in given else []
-    assert [secret for secret in [*secrets, PASSWORD] if secret in caplog.text] == []
+    text = logged(caplog)
+    assert [secret for secret in [*secrets, PASSWORD] if secret in text] == []

@@ -151,10 +151,14 @@ class TestRenewing:
         assert refresh != tokens.refresh
         assert await accounts.refresh(refresh)  # Supabase takes it
 
-    async def test_all_who_ask_at_once_renew_once(self, owner, cookie: str, tokens: Tokens, turn_back):
+    async def test_all_who_ask_at_once_renew_once(
+        self, owner, cookie: str, tokens: Tokens, turn_back, caplog: pytest.LogCaptureFixture
+    ):
         turn_back(tokens_end_at=NEARLY)
         found = await asyncio.gather(*(store.find(cookie) for _ in range(5)), store.tokens_of(cookie))
         assert all(found)
+        # Supabase gives the same token to all who come within its reuse interval: only its log tells how often
+        assert sum("grant_type=refresh_token" in message for message in caplog.messages) == 1
         assert number(owner, REFRESHED, tokens.user_id) == 2
 
     async def test_the_address_follows_with_the_tokens(self, owner, cookie: str, tokens: Tokens, turn_back):
