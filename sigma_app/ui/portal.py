@@ -44,6 +44,14 @@ def portal(*children: rx.Component, here: str) -> rx.Component:
     )
 
 
+def phase(state: Any) -> rx.Component:
+    """Where portal.js reads whether the session goes on, of a state that extends `SessionState`.
+
+    Not before the page has asked: what a tab's state said last may be of a session before this one.
+    """
+    return rx.el.div(hidden=True, custom_attrs={"data-phase": rx.cond(state.is_hydrated, state.phase, "")})
+
+
 def waiting(trouble: rx.Var[str] | str, again: Any) -> rx.Component:
     """Room for what is to come, or why there is nothing, `trouble`, and a button with the event that asks again."""
     return rx.el.section(

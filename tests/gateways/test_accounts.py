@@ -139,7 +139,7 @@ async def signed_up(email: str) -> Tokens:
 class TestSigningUp:
     @pytest.mark.parametrize("by", ["link", "code"])
     async def test_a_mail_makes_the_address_ones_own_and_signs_in(self, place: Place, email: str, by: str):
-        assert await accounts.sign_up(email, PASSWORD, BACK) == "asked"
+        made = await accounts.sign_up(email, PASSWORD, BACK)
         assert await refused(accounts.sign_in(email, PASSWORD)) == "email_not_confirmed"
         hashed, code = place.mailed(email, "confirmation_token")
         assert await place.leads_back_to(email, hashed) == BACK
@@ -148,7 +148,7 @@ class TestSigningUp:
         else:
             tokens = await accounts.verify_code(email, code, "signup")
         assert tokens
-        assert tokens.email == email
+        assert (tokens.user_id, tokens.email) == (made, email)
         assert timedelta(minutes=55) < tokens.end_at - datetime.now(UTC) <= timedelta(hours=1)
         assert await refused(accounts.verify_link(hashed, "signup")) == "otp_expired"
         assert (await accounts.sign_in(email, PASSWORD)).user_id == tokens.user_id

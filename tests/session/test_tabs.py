@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -27,7 +28,7 @@ async def until(condition: Callable[[], object]) -> None:
 class Emptied(list[str]):
     """Which tabs were emptied, in turn; one called "broken" cannot be."""
 
-    async def empty(self, tab: str) -> None:
+    async def empty(self, tab: str, _: UUID) -> None:
         if tab == "broken":
             raise ZeroDivisionError(tab.upper())
         self.append(tab)

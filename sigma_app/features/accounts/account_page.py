@@ -10,7 +10,7 @@ from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import section
 from sigma_app.ui.link import link
 from sigma_app.ui.parts import ALARM, QUIET, door_form, email_field, fine, password_field
-from sigma_app.ui.portal import portal, waiting
+from sigma_app.ui.portal import phase, portal, waiting
 from sigma_app.ui.script import inline_script
 
 
@@ -19,7 +19,7 @@ def account() -> rx.Component:
     return portal(
         inline_script(SCRIPTS / "forms.js"),
         inline_script(SCRIPTS / "portal.js"),
-        rx.el.div(custom_attrs={"data-phase": AccountState.phase}),
+        phase(AccountState),
         rx.cond(
             (AccountState.phase == "in") & (AccountState.trouble == ""),
             rx.el.div(_heading(), _address(), _password(), _devices(), _data(), _leaving()),

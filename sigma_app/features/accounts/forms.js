@@ -20,9 +20,12 @@
     if (on) form.setAttribute("aria-busy", "true");
   };
 
+  const tell = (what) => dispatchEvent(new CustomEvent(`door:${what}`)); // portal.js listens
+
   const post = async (form) => {
     busy(form, true);
     say(form, "");
+    tell("posting");
     try {
       const answer = await fetch(form.action, {
         method: "POST",
@@ -31,15 +34,15 @@
       });
       const told = await answer.json().catch(() => ({ message: AWAY }));
       if (told.location) {
-        form.dispatchEvent(new CustomEvent("door:left", { bubbles: true }));
+        tell("left");
         return location.assign(told.location); // and stays busy until the next page is there
       }
       say(form, told.message ?? "", told.field, answer.ok ? "done" : "wrong");
-      form.dispatchEvent(new CustomEvent("door:answered", { bubbles: true, detail: { ok: answer.ok, ...told } }));
     } catch {
       say(form, AWAY);
     }
     busy(form, false);
+    tell("answered");
   };
 
   addEventListener("submit", (event) => {

@@ -9,7 +9,7 @@ from sigma_app.ui import head
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import section
 from sigma_app.ui.parts import PRIMARY, QUIET
-from sigma_app.ui.portal import portal, waiting
+from sigma_app.ui.portal import phase, portal, waiting
 from sigma_app.ui.script import inline_script
 
 SCRIPTS = Path(__file__).parent
@@ -21,7 +21,7 @@ def profile() -> rx.Component:
         inline_script(SCRIPTS / "forms.js"),
         inline_script(SCRIPTS / "portal.js"),
         inline_script(SCRIPTS / "picture.js"),
-        rx.el.div(custom_attrs={"data-phase": ProfileState.phase}),
+        phase(ProfileState),
         rx.cond(
             (ProfileState.phase == "in") & (ProfileState.trouble == ""),
             rx.el.div(_heading(), _name(), _picture(), _plan()),

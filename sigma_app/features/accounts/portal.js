@@ -16,6 +16,7 @@
   let waiting = null; // the try that is under way
   let restored = false;
   let leaving = false;
+  let posting = false; // a form whose answer may be what ended the session, and knows where to go on to
 
   const attempt = () => crypto.getRandomValues(new Uint32Array(2)).join("-");
   const field = (form) => form.elements.name;
@@ -35,7 +36,7 @@
   };
 
   const leave = () => {
-    if (leaving) return;
+    if (leaving || posting) return;
     leaving = true;
     if (typed !== null) sessionStorage.setItem(DRAFT, JSON.stringify({ owner, before, name: typed }));
     const query = new URLSearchParams({ said: typed === null ? "over" : "kept", next: location.pathname });
@@ -130,7 +131,12 @@
     field(form).focus();
   });
 
+  addEventListener("door:posting", () => (posting = true));
   addEventListener("door:left", () => (leaving = true));
+  addEventListener("door:answered", () => {
+    posting = false;
+    look();
+  });
 
   addEventListener("beforeunload", (event) => {
     if (typed !== null && !leaving) event.preventDefault();

@@ -1,4 +1,4 @@
-"""The bucket of people's pictures, as the migration lays it: through the API, with their own tokens."""
+"""The policies of people's pictures, through the API, with their own tokens."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ pytestmark = pytest.mark.anyio
 
 WEBP = b"RIFF\x1a\x00\x00\x00WEBPVP8L\r\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"
 AS_WEBP = {"content-type": "image/webp"}
+
+
+@pytest.fixture(autouse=True)
+async def bucket(service) -> None:
+    """As gateways/pictures.py makes it at the first picture."""
+    made = {"id": "pictures", "public": False, "file_size_limit": 1024 * 1024, "allowed_mime_types": ["image/webp"]}
+    assert (await service.post("/storage/v1/bucket", json=made)).status_code == 200
 
 
 async def test_everybody_keeps_their_own(as_person, alice):
