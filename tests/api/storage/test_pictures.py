@@ -15,7 +15,7 @@ AS_WEBP = {"content-type": "image/webp"}
 @pytest.fixture(autouse=True)
 async def bucket(service) -> None:
     """As gateways/pictures.py makes it at the first picture."""
-    made = {"id": "pictures", "public": False, "file_size_limit": 1024 * 1024, "allowed_mime_types": ["image/webp"]}
+    made = {"name": "pictures", "public": False, "file_size_limit": 1024 * 1024, "allowed_mime_types": ["image/webp"]}
     assert (await service.post("/storage/v1/bucket", json=made)).status_code == 200
 
 
