@@ -13,6 +13,8 @@ BACKEND_PATHS = (
     *("/founders.json", "/dev/mailbox", "/dev/mailbox.json"),
     *("/confirm", "/confirm/{token}", "/place/{token}", "/unsubscribe/{token}", "/erase/{token}"),
     "/invitation/{token}",
+    *("/sign-up", "/sign-in", "/sign-in/link", "/forgot", "/check-inbox", "/verify", "/reset", "/goodbye"),
+    *("/profile/picture", "/account/data.zip"),
     *("/auth/v1/{path:path}", "/rest/v1/{path:path}", "/storage/v1/{path:path}"),
 )
 """What a GET asks the backend for, as routes; anything but a GET goes there whatever its path."""

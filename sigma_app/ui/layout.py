@@ -28,7 +28,7 @@ def shell(*children: rx.Component, call_to_action: bool = True) -> rx.Component:
 
 
 def header(call_to_action: bool = True) -> rx.Component:
-    """Wordmark, the sections of the landing page, and the way onto the list."""
+    """Wordmark, the sections of the landing page, and the ways in: for those with an account, and onto the list."""
     return rx.el.header(
         wordmark(),
         rx.el.nav(
@@ -36,7 +36,12 @@ def header(call_to_action: bool = True) -> rx.Component:
             aria_label="Sections",
             class_name="site-nav",
         ),
-        link("Join the list", href="/join", class_name="button button-quiet") if call_to_action else rx.fragment(),
+        rx.fragment(
+            link("Sign in", href="/sign-in", class_name="sign-in"),
+            link("Join the list", href="/join", class_name="button button-quiet"),
+        )
+        if call_to_action
+        else rx.fragment(),
         class_name="site-header frame",
     )
 
@@ -51,6 +56,7 @@ def footer() -> rx.Component:
         ),
         rx.el.nav(
             link("Waitlist", href="/join"),
+            link("Sign in", href="/sign-in"),
             link("Privacy", href="/privacy"),
             link("Terms", href="/terms"),
             aria_label="Footer",

@@ -39,7 +39,7 @@ PLACE = {
 }
 UNSUBSCRIBE = {"email": EMAIL, "action": "/unsubscribe/TOKEN"}
 ERASE = {"email": EMAIL, "action": "/erase/TOKEN"}
-INVITATION = {"email": EMAIL, "expires": "22 December 2026"}
+INVITATION = {"email": EMAIL, "expires": "22 December 2026", "token": "TOKEN"}
 NOBODY = {"state": "unknown", "email": ""}
 WRONG_CODE = "That code does not fit this address, or its time is over. Five tries, and it is worn out."
 

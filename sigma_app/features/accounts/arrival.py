@@ -1,4 +1,4 @@
-"""What a page says to whoever comes by a link from one of auth's mails, until accounts have pages of their own.
+"""What a page says to whoever comes by a link from one of auth's mails that the portal did not ask for.
 
 The address of such an arrival carries a session, or what is wrong. arrival.js takes that away before any other script
 runs, and marks <html> with `data-arrived`; every page has every sentence, and the style shows the one that is meant. So
@@ -11,12 +11,13 @@ from typing import Any
 
 import reflex as rx
 
+from sigma_app.ui.link import link
 from sigma_app.ui.script import inline_script
 
 OUTCOMES = {
-    "confirmed": "Your address is confirmed. Accounts get their pages soon.",
-    "worked": "Your link works. Accounts get their pages soon, and you sign in there.",
-    "recovery": "Your link works, but the page for a new password is still to come. Your password stays what it is.",
+    "confirmed": "Your address is confirmed. Sign in, and go on.",
+    "worked": "Your link works. Sign in, and go on.",
+    "recovery": "Your link works, but not here. Ask for a new password where you sign in.",
     "half": "One half is done. The other address has a mail, too: confirm it there.",
     "over": "This link was used, or its time is over. Ask for a new one.",
     "failed": "This link did not work. Ask for a new one.",
@@ -39,6 +40,7 @@ def _note() -> rx.Component:
     return rx.el.div(
         rx.el.div(
             *(rx.el.p(words, custom_attrs={"data-outcome": outcome}) for outcome, words in OUTCOMES.items()),
+            link("Sign in", href="/sign-in"),
             rx.el.button("Close", type="button"),
             class_name="frame",
         ),

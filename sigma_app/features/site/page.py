@@ -8,7 +8,7 @@ from sigma_app.ui.layout import lone, shell
 from sigma_app.ui.link import link
 from sigma_app.ui.prose import Clause, document
 
-REVIEWED = "22 November 2026"
+REVIEWED = "26 November 2026"
 
 PRIVACY: list[Clause] = [
     (
@@ -41,6 +41,15 @@ PRIVACY: list[Clause] = [
         ],
     ),
     (
+        "What we keep of an account",
+        [
+            "Once you are in: your address, your password as a hash that nobody can turn back, the name and the "
+            "picture if you give us any, and what you paid for. Of a picture we keep the pixels and nothing of where it was "
+            "taken. For each browser you sign in with, what it calls itself, and when you signed in and were last "
+            "there. Your account page shows it, hands it to you as a file, and deletes it.",
+        ],
+    ),
+    (
         "What we use for a moment",
         [
             "To keep machines off the list, we look at how fast the form was filled in and how often one "
@@ -59,7 +68,9 @@ PRIVACY: list[Clause] = [
     (
         "Cookies",
         [
-            "None for visitors. For as long as a tab is open, your browser keeps in its session storage where you "
+            "None for visitors. Signing up and signing in set one each, which no script can read: that you made the "
+            "account in this browser, for a day, and that it is you, until you sign out.",
+            "For as long as a tab is open, your browser keeps in its session storage where you "
             "came in from, how far you had scrolled, and, once a page talks to our server, a random token, so that "
             "the answer reaches the right tab. Once you have joined, it remembers that somebody did, until you press "
             "\u201cUse another address\u201d or clear it. It may also keep the word \u201csystem\u201d, for the "

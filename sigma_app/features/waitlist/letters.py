@@ -55,7 +55,7 @@ def invite(link: str, expires: str, unsubscribe: str, *, reminder: bool) -> Lett
         paragraphs=[
             "A week ago your turn came, and the invitation still waits for you. We will not ask a third time."
             if reminder
-            else "You waited in line for Sigma, and your turn has come. This is your way in, as soon as accounts open.",
+            else "You waited in line for Sigma, and your turn has come. This is your way in.",
         ],
         action=("See my invitation", link),
         notes=[f"The invitation works once, for this address only, until {expires}."],

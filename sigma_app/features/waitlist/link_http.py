@@ -229,6 +229,7 @@ async def show_invitation(request: Request, session: AsyncSession) -> Response:
         state=state,
         email=opened.lead.email if opened else "",
         expires=day(opened.link) if opened else "",
+        token=quote(_token(request), safe=""),
     )
 
 

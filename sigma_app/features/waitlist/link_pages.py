@@ -208,16 +208,14 @@ def invitation() -> rx.Component:
             "state == 'valid'",
             lone(
                 title("It is your turn."),
-                lede(
-                    "The invitation is good. Accounts open here soon, and this link is the key: keep the mail it "
-                    "came in."
-                ),
+                lede("The invitation is good. It makes you an account, and this address is proved by it."),
                 slip(
                     ("Admits", "one founder"),
                     ("Address", slot("email")),
                     ("Good until", slot("expires")),
-                    ("Doors", "open soon"),
+                    ("Doors", "open"),
                 ),
+                rx.el.p(link("Make my account", href=slot("'/sign-up?invitation=' ~ token"), class_name=PRIMARY)),
                 fine("It works once, and for this address only. Nobody else gets in with it, however early they rise."),
                 time="06:58",
             ),
