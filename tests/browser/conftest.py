@@ -57,7 +57,7 @@ def page(new_context: Callable[..., BrowserContext]) -> Page:
 @pytest.fixture
 def email(request: pytest.FixtureRequest) -> str:
     """An address that no other test uses."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:60]
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50]
     return f"{name}@example.com"
 
 

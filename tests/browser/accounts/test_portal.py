@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Dialog, Page, expect
 
 from tests.browser.accounts.conftest import PASSWORD, Mailbox, Portal, Somebody
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.browser
 SignedIn = Callable[..., Page]
 SignIn = Callable[[Page, Somebody], Page]
 SECONDS = 1000
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 def saved(page: Page, words: str = "Saved.") -> None:
@@ -75,7 +76,12 @@ def test_a_stale_tab_overwrites_nothing_unseen(
 def test_leaving_with_unsaved_changes_is_asked_about_and_without_is_not(alice: Somebody, signed_in: SignedIn):
     page = signed_in(alice)
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def go_on(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", go_on)
     page.locator("#name").press_sequentially("Unsaved")
     page.goto("/account")
     assert asked == ["beforeunload"]
