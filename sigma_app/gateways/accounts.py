@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LinkKind = Literal["signup", "recovery", "magiclink", "invite", "email_change"]
 LINK_KINDS: tuple[LinkKind, ...] = ("signup", "recovery", "magiclink", "invite", "email_change")
 
+MAIL_PACE = "over_email_send_rate_limit"
+"""The code of a mail that was asked for too soon after another to the same address."""
 _TOO_MANY = 429
 _AT_ONCE = timedelta(seconds=5)  # between making an account and mailing it
 _OUR_FAULT = 500
@@ -57,6 +59,11 @@ class IdentityBusy(SigmaError):
     """That was a lot of tries. Please wait a minute and try again."""
 
     status = 429
+
+    def __init__(self, code: str = "") -> None:
+        """Take Supabase's own error code, such as `MAIL_PACE`."""
+        super().__init__()
+        self.code = code
 
 
 class IdentityUnavailable(SigmaError):
@@ -236,7 +243,7 @@ async def _asking(*, as_service: bool = False, visitor: str = "") -> AsyncIterat
     except AuthError as error:
         status = getattr(error, "status", 400)
         if status == _TOO_MANY:
-            raise IdentityBusy from error
+            raise IdentityBusy(error.code or "") from error
         if isinstance(status, int) and status >= _OUR_FAULT:
             raise IdentityUnavailable from error
         raise IdentityRefused(error.code or str(status)) from error

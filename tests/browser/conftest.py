@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,8 +58,8 @@ def page(new_context: Callable[..., BrowserContext]) -> Page:
 @pytest.fixture
 def email(request: pytest.FixtureRequest) -> str:
     """An address that no other test uses."""
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50]
-    return f"{name}@example.com"
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40]
+    return f"{name}-{secrets.token_hex(4)}@example.com"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.features.accounts.jobs import this_hour
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways import accounts
-from sigma_app.gateways.accounts import IdentityBusy, IdentityRefused, LinkKind, Tokens
+from sigma_app.gateways.accounts import MAIL_PACE, IdentityBusy, IdentityRefused, LinkKind, Tokens
 from sigma_app.gateways.keys import seal
 from sigma_app.settings import get_settings
 
@@ -67,6 +67,10 @@ async def sign_up(email: str, password: str, back_to: str, visitor: str) -> UUID
         outcome = await accounts.sign_up(email, password, back_to, visitor)
     except IdentityRefused as refused:
         raise explained(refused) from refused
+    except IdentityBusy as busy:
+        if busy.code != MAIL_PACE:
+            raise
+        return None  # the mail before is a moment old, and does as well; only a known address has no such pace
     if outcome == "known":
         async with get_database().transaction(SERVICE) as session:
             await queue_job(session, "accounts:send_known_address", sealed=seal(email), hour=this_hour())
@@ -91,7 +95,10 @@ async def sign_up_invited(email: str, password: str, invitation: str, visitor: s
         raise NotLikeThat(UNINVITED) from error
     except IdentityRefused as refused:
         raise explained(refused) from refused
-    return await accounts.sign_in(email, password, visitor)
+    try:
+        return await accounts.sign_in(email, password, visitor)
+    except SigmaError as error:
+        raise NotLikeThat(HAS_ACCOUNT) from error  # made a moment ago
 
 
 async def sign_in(email: str, password: str, visitor: str) -> Tokens:
@@ -186,7 +193,7 @@ def explained(refused: IdentityRefused) -> NotLikeThat:
     if refused.code == "same_password":
         return NotLikeThat("That is the password you have. Please choose another, or keep it.", "password")
     if refused.code in ("email_exists", "user_already_exists"):
-        return NotLikeThat(HAS_ACCOUNT, "email")
+        return NotLikeThat(HAS_ACCOUNT)
     if refused.code in _CLOSED:
         return NotLikeThat("Nobody can sign up right now. Please come back later.")
     if refused.code in _NO_ADDRESS:

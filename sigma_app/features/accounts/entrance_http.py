@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -18,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.destination import safe_next, with_next
+from sigma_app.core.destination import HOME, safe_next, with_next
 from sigma_app.core.errors import DatabaseUnavailable, SigmaError
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
@@ -104,7 +105,9 @@ async def sign_up(request: Request, form: Mapping[str, str]) -> Answer:
         raise NotLikeThat("An account takes an invitation for now. The waitlist is the way to one.")
     made = await entrance.sign_up(email, password, back_to(form.get("next")), visitor(request))
     inbox = with_next(CHECK_INBOX, form.get("next"), email=email, type="signup")
-    return Answer(inbox, also_cookies={_proof_name(): _proof_of(made)} if made else {})
+    # Every answer sets one, so that none tells whether the address was known.
+    proof = _proof_of(made) if made else request.cookies.get(_proof_name(), "") or secrets.token_hex(32)
+    return Answer(inbox, also_cookies={_proof_name(): proof})
 
 
 async def sign_in_values(asked: Mapping[str, str]) -> dict[str, Any]:
@@ -177,11 +180,14 @@ async def verify(request: Request, form: Mapping[str, str]) -> Answer:
     kind = form.get("type", "")
     if kind not in LINK_KINDS:
         raise NotLikeThat(entrance.OVER)
-    tokens = await _verified(request, form, cast("LinkKind", kind))
+    if not form.get("token_hash") and (wait := count_try(request, form.get("email", "").strip())):
+        return too_many(wait)
+    kind, tokens = await _verified(request, form, cast("LinkKind", kind))
     if tokens is None:
         return Answer(f"{VERIFY}?done=half")
     # Whoever made the account may not be who reads this mailbox: only where the password was chosen does it count.
-    chosen_here = hmac.compare_digest(request.cookies.get(_proof_name(), ""), _proof_of(tokens.user_id))
+    shown = request.cookies.get(_proof_name(), "").encode("utf-8", "replace")
+    chosen_here = hmac.compare_digest(shown, _proof_of(tokens.user_id).encode())
     recovered = kind in ("recovery", "invite") or (kind == "signup" and not chosen_here)
     cookie = await _open(request, tokens, recovered=recovered)
     if recovered:
@@ -218,7 +224,8 @@ async def reset(request: Request, form: Mapping[str, str]) -> Answer:
     except IdentityRefused:
         return Answer("/forgot", cookie="")
     await store.end_all(session.user_id)
-    return Answer(safe_next(form.get("next"), "/profile?said=password"), cookie=await _open(request, tokens))
+    onward = safe_next(form.get("next"))
+    return Answer(f"{HOME}?said=password" if onward == HOME else onward, cookie=await _open(request, tokens))
 
 
 async def sign_out(request: Request, _: Mapping[str, str]) -> Answer:
@@ -287,18 +294,23 @@ def back_to(wished: str | None = None) -> str:
     return f"{get_settings().base_url}{with_next(VERIFY, onward, via='mail')}"
 
 
-async def _verified(request: Request, form: Mapping[str, str], kind: LinkKind) -> Tokens | None:
+async def _verified(request: Request, form: Mapping[str, str], kind: LinkKind) -> tuple[LinkKind, Tokens | None]:
+    """What a link or a code gave, and what it was for."""
     if token_hash := form.get("token_hash", ""):
         if not _TOKEN_HASH.fullmatch(token_hash):
             raise NotLikeThat(entrance.OVER)
-        return await entrance.verify_link(token_hash, kind, visitor(request))
+        return kind, await entrance.verify_link(token_hash, kind, visitor(request))
     email = entrance.read_address(form.get("email", ""))
-    if wait := count_try(request, email):
-        raise NotLikeThat(too_many(wait).message)
     code = re.sub(r"\s", "", form.get("code", ""))
     if not _CODE.fullmatch(code):
         raise NotLikeThat("The code is six digits. They are in the mail, below its button.", "code")
-    return await entrance.verify_code(email, code, kind, visitor(request))
+    try:
+        return kind, await entrance.verify_code(email, code, kind, visitor(request))
+    except NotLikeThat:
+        if kind != "magiclink":
+            raise
+        # Who asks for a way in before the address is confirmed is mailed the question to confirm it.
+        return "signup", await entrance.verify_code(email, code, "signup", visitor(request))
 
 
 async def _open(request: Request, tokens: Tokens, *, recovered: bool = False) -> str:

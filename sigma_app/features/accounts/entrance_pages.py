@@ -163,7 +163,12 @@ def check_inbox() -> rx.Component:
                 action="/verify/again",
                 class_name="link-form mail-again",
             ),
-            _ways(("Another address", "('/sign-up' if type == 'signup' else '/forgot') ~ onward")),
+            _ways(
+                (
+                    "Another address",
+                    "{'signup': '/sign-up', 'recovery': '/forgot', 'magiclink': '/sign-in/link'}[type] ~ onward",
+                )
+            ),
             time="07:05",
         ),
     )

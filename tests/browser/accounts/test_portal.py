@@ -221,7 +221,7 @@ def test_a_picture_is_shown_before_it_is_sent_and_replaced_and_removed(
     for color in ("red", "blue"):
         page.set_input_files("#picture", picture(tmp_path / f"{color}.png", color))
         expect(page.locator("[data-preview]")).to_be_visible()
-        page.get_by_role("button", name="Use this one").click()
+        page.get_by_role("button", name="Use this picture").click()
         expect(page.locator("[data-picture] [data-message]")).to_have_text("That is you from now on.")
         expect(page.locator("[data-preview]")).to_have_count(0)
         shown = page.get_by_role("img", name="Your picture")
@@ -245,7 +245,7 @@ def test_what_is_no_picture_is_refused_with_a_reason(alice: Somebody, signed_in:
     page = signed_in(alice)
     (tmp_path / "drawn.png").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
     page.set_input_files("#picture", tmp_path / "drawn.png")
-    page.get_by_role("button", name="Use this one").click()
+    page.get_by_role("button", name="Use this picture").click()
     expect(page.locator("[data-picture] [data-message]")).to_contain_text("That is no picture we can read.")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("[data-preview]")).to_have_count(0)
@@ -268,7 +268,7 @@ def test_an_account_is_deleted_with_everything(
 ):
     page, other = signed_in(alice), signed_in(alice)
     page.set_input_files("#picture", picture(tmp_path / "me.png", "green"))
-    page.get_by_role("button", name="Use this one").click()
+    page.get_by_role("button", name="Use this picture").click()
     expect(page.get_by_role("img", name="Your picture")).to_be_visible()
     page.goto("/account")
     page.get_by_text("Delete my account").click()
