@@ -46,6 +46,7 @@ def email_field(
     autocomplete: str = "email",
     invalid: str = "false",
     label: str = "Your e-mail address",
+    name: str = "email",
 ) -> rx.Component:
     """The e-mail address, labelled.
 
@@ -55,11 +56,12 @@ def email_field(
         autocomplete: "username" where it names an account.
         invalid: "true" where it was refused, or a slot for it.
         label: what it asks for.
+        name: by which it is posted.
     """
     return rx.el.div(
         rx.el.label(label, html_for=identity, class_name="join-label"),
         rx.el.input(
-            name="email",
+            name=name,
             type="email",
             default_value=value,
             auto_complete=autocomplete,

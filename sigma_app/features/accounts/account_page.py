@@ -162,7 +162,9 @@ def _leaving() -> rx.Component:
             ),
             door_form(
                 "Delete it for good",
-                email_field("confirmation", "", autocomplete="off", label="Type your address to confirm"),
+                email_field(
+                    "confirmation", "", autocomplete="off", label="Type your address to confirm", name="confirmation"
+                ),
                 action="/account/delete",
                 busy="Deleting it …",
                 message="",

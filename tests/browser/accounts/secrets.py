@@ -33,7 +33,7 @@ class Watcher:
         self._responses: list[Response] = []
         context.on("page", self._watch)
         context.on("request", self._note_request)
-        context.on("response", self._responses.append)
+        context.on("response", self._note_response)
         context.on("console", lambda message: self._seen.append(("the console", message.text)))
 
     def _watch(self, page: Page) -> None:
@@ -46,6 +46,9 @@ class Watcher:
 
     def _note_request(self, request: Request) -> None:
         self._seen.append(("an address", request.url))
+
+    def _note_response(self, response: Response) -> None:
+        self._responses.append(response)
 
     def look(self, page: Page) -> None:
         """Note what the page shows and keeps right now."""

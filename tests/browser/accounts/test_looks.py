@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.accounts.conftest import Somebody
+from tests.browser.test_pages import assert_accessible
 
 pytestmark = pytest.mark.browser
 
@@ -23,8 +23,7 @@ WIDER = "document.documentElement.scrollWidth - innerWidth"
 
 
 def look(page: Page) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
+    assert_accessible(page)
     assert page.evaluate(WIDER) <= 0
 
 
@@ -33,7 +32,7 @@ def look(page: Page) -> None:
 def test_an_entrance_is_fit_for_everybody(
     new_context: Callable[..., BrowserContext], screenshot: Callable[[Page, str], Path], path: str, scheme: str
 ):
-    context = new_context(viewport={"width": 320, "height": 640}, color_scheme=scheme)
+    context = new_context(viewport={"width": 320, "height": 640}, color_scheme=scheme, reduced_motion="reduce")
     page = context.new_page()
     page.goto(path)
     look(page)
@@ -49,7 +48,7 @@ def test_the_portal_is_fit_for_everybody(
     scheme: str,
     width: int,
 ):
-    page = signed_in(alice, viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page = signed_in(alice, viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce")
     page.fill("#name", LONG_NAME)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(LONG_NAME)

@@ -18,7 +18,7 @@ def test_a_browser_holds_nothing_but_its_cookie(
     sigma: Portal, new_context: Callable[..., BrowserContext], charlie: Somebody, mailbox: Mailbox
 ):
     context = new_context()
-    watcher, page = Watcher(context), None
+    watcher = Watcher(context)
     page = context.new_page()
     secrets: set[str] = set()
 
