@@ -11,7 +11,6 @@ from typing import Any
 
 import reflex as rx
 
-from sigma_app.ui.link import link
 from sigma_app.ui.script import inline_script
 
 OUTCOMES = {
@@ -40,7 +39,6 @@ def _note() -> rx.Component:
     return rx.el.div(
         rx.el.div(
             *(rx.el.p(words, custom_attrs={"data-outcome": outcome}) for outcome, words in OUTCOMES.items()),
-            link("Sign in", href="/sign-in"),
             rx.el.button("Close", type="button"),
             class_name="frame",
         ),
