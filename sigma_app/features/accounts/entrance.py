@@ -6,6 +6,8 @@ have an account: what is mailed to an address, and the time that takes, says it 
 
 from __future__ import annotations
 
+from contextlib import suppress
+from secrets import token_urlsafe
 from typing import Literal
 from uuid import UUID
 
@@ -161,6 +163,16 @@ async def send(kind: Literal["signup", "recovery", "magiclink"], email: str, bac
             await accounts.send_confirmation_again(email, back_to, "signup", visitor)
     except (IdentityRefused, IdentityBusy):
         return
+
+
+async def lock(tokens: Tokens) -> Tokens:
+    """Replace the password of an account, which may be a stranger's, by one that nobody knows.
+
+    Where Supabase cannot be asked it stays; the page for choosing one is still the only one that opens.
+    """
+    with suppress(SigmaError):
+        return await accounts.change_password(tokens, token_urlsafe(32))
+    return tokens
 
 
 async def choose_password(tokens: Tokens, password: str) -> Tokens:

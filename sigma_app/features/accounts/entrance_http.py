@@ -189,6 +189,8 @@ async def verify(request: Request, form: Mapping[str, str]) -> Answer:
     shown = request.cookies.get(_proof_name(), "").encode("utf-8", "replace")
     chosen_here = hmac.compare_digest(shown, _proof_of(tokens.user_id).encode())
     recovered = kind in ("recovery", "invite") or (kind == "signup" and not chosen_here)
+    if kind == "signup" and recovered:
+        tokens = await entrance.lock(tokens)
     cookie = await _open(request, tokens, recovered=recovered)
     if recovered:
         return Answer(with_next(RESET, form.get("next"), type=kind), cookie=cookie)

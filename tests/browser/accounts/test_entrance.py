@@ -68,6 +68,8 @@ def test_who_confirms_elsewhere_chooses_the_password_that_counts(
     elsewhere.goto(mailbox.next(charlie.email).link)
     submit(elsewhere)
     expect(elsewhere).to_have_url(re.compile(r"/reset\?type=signup"))
+    ask(page, "/sign-in", charlie.email, PASSWORD)
+    expect(page.get_by_role("alert")).to_contain_text("do not go together")
     elsewhere.goto("/profile")
     expect(elsewhere).to_have_url(re.compile("/reset"))
     elsewhere.fill("input[name=password]", NEW_PASSWORD)
