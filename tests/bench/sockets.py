@@ -43,7 +43,7 @@ class SocketVisitor:
             address, origin=Origin(origin), subprotocols=[Subprotocol(Reflex.VERSION)], compression=None
         )
         await self._expect(_OPEN)
-        boot = {"event": _event(_HYDRATE, {}), "state_schema": self._job.schema}
+        boot = {"event": _event(_HYDRATE, {}), "state_schema": self._job.schema or None}
         await self._socket.send(f"{_CONNECT}{_NAMESPACE}{json.dumps(boot)}")
         await self._expect(_CONNECTED + _NAMESPACE)
         while not (await self._changes(_ROOT)).get("is_hydrated"):

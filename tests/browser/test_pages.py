@@ -63,7 +63,9 @@ def test_axe_finds_no_violation_in_the_forms_answers(
     screenshot(page, f"join-invalid-{scheme}")
     field.fill(f"{scheme}-{email}")
     field.press("Enter")
-    expect(page.locator("[data-joined=page]")).to_be_visible()
+    # In place, or, where the machine is too busy for the websocket, on the page of the plain form.
+    on_its_own_page = page.get_by_role("heading", level=1, name="You're on the list.")
+    expect(page.locator("[data-joined=page]").or_(on_its_own_page)).to_be_visible(timeout=15_000)
     assert_accessible(page)
     screenshot(page, f"join-joined-{scheme}")
 
