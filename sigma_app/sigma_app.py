@@ -19,7 +19,8 @@ from sigma_app.features.waitlist import link_http, link_pages
 from sigma_app.features.waitlist import page as waitlist
 from sigma_app.gateways import identity, mail
 from sigma_app.gateways.database import serving_requests
-from sigma_app.session.state import emptying
+from sigma_app.session.handshake import sealing_cookies
+from sigma_app.session.state import OwnersOnly, emptying
 from sigma_app.session.tabs import TABS
 from sigma_app.settings import get_settings
 from sigma_app.ui.head import STYLESHEETS
@@ -61,10 +62,12 @@ app = rx.App(
     reset_style=False,  # Tailwind brings the same reset
     toaster=None,
     backend_exception_handler=log_without_message,
-    api_transformer=Starlette(routes=ROUTES),  # for `make dev`; in production serve.py asks the routes first
+    # The routes are for `make dev`; in production serve.py asks them first.
+    api_transformer=[Starlette(routes=ROUTES), sealing_cookies],
 )
 # Reflex's own badge for a lost websocket: the waitlist's pages open none until somebody acts, and answer without one.
 app.app_wraps.pop((5, "Overlay"))
 for page in PAGES:
     app.add_page(**with_arrival(page))
+app.add_middleware(OwnersOnly(), 0)
 app.register_lifespan_task(serving)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 import reflex as rx
+from reflex.middleware.middleware import Middleware
+from reflex.state import BaseState, StateUpdate
+from reflex_base.event import Event
 
+from sigma_app.core.links import digest
 from sigma_app.session import store
-from sigma_app.session.cookie import read_cookie
+from sigma_app.session.handshake import sealed_cookie
 from sigma_app.session.store import Session
 from sigma_app.session.tabs import TABS
 
@@ -24,8 +28,9 @@ class SessionState(rx.State):
     email: str = ""
 
     _session_id: str = ""
+    _owner: bytes = b""  # the digest of the cookie whose session this shows
 
-    async def signed_in(self) -> Session | None:
+    async def _signed_in(self) -> Session | None:
         """Who is signed in; None for nobody any more, and then nothing of theirs is left in this tab.
 
         Every event handler that shows or changes something of a person's asks first. The cookie is that of the
@@ -34,27 +39,43 @@ class SessionState(rx.State):
         Raises:
             DatabaseUnavailable: it could not be looked up.
         """
-        session = await store.find(self._cookie)
+        cookie = self._cookie
+        session = await store.find(cookie)
         shared = await self.get_state(SessionState)
-        if session and shared._session_id != str(session.id):
+        if session and cookie and shared._session_id != str(session.id):
             shared.reset()
-            shared._session_id = str(session.id)
+            shared._session_id, shared._owner = str(session.id), digest(cookie)
             TABS.add(session.id, self.router.session.client_token)
-            session = await store.find(self._cookie)  # it may have ended before this tab was known to be its
+            session = await store.find(cookie)  # it may have ended before this tab was known to be its
         if session is None:
-            shared.close()
+            shared._close()
             return None
         shared.phase, shared.email = "in", session.email
         return session
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Forget whose page this was, and what it showed."""
         self.reset()
         self.phase = "out"
 
     @property
     def _cookie(self) -> str | None:
-        return read_cookie(self.router.headers.cookie)
+        return sealed_cookie(self.router.headers.cookie)
+
+
+class OwnersOnly(Middleware):
+    """Empties a tab's state before an event of a browser that is not the one whose session it shows.
+
+    A tab is named by a token that scripts can read, and whoever names it is answered with what its state holds, before
+    any handler of ours is asked.
+    """
+
+    async def preprocess(self, app: rx.App, state: BaseState, event: Event) -> StateUpdate | None:
+        """Compare the handshake's cookie with that of the session; never answers an event itself."""
+        shared = await state.get_state(SessionState)
+        if shared._owner and shared._owner != digest(shared._cookie or ""):
+            shared.reset()
+        return None
 
 
 def emptying(app: rx.App):
@@ -64,6 +85,6 @@ def emptying(app: rx.App):
         async with app.modify_state(rx.BaseStateToken(ident=tab, cls=SessionState)) as root:
             shared = await root.get_state(SessionState)
             if shared._session_id == str(session_id):  # somebody else may be signed in there by now
-                shared.close()
+                shared._close()
 
     return empty

@@ -11,6 +11,7 @@ from reflex_base.utils.format import json_dumps
 
 from sigma_app.gateways.accounts import Tokens
 from sigma_app.session import store
+from sigma_app.session.handshake import seal_cookie
 from sigma_app.session.state import SessionState
 from sigma_app.session.tabs import TABS
 from tests.session.conftest import SignIn
@@ -31,8 +32,13 @@ class Tab:
 
     def __init__(self, cookie: str | None, name: str = "tab-1") -> None:
         self.root = rx.State(_reflex_internal_init=True)  # pyright: ignore[reportCallIssue]
-        headers = {"cookie": f"sigma_session={cookie}"} if cookie else {}
-        self.root.router = RouterData.from_router_data({"headers": headers, "token": name})
+        self.name = name
+        self.come_with(cookie)
+
+    def come_with(self, cookie: str | None) -> None:
+        """The handshake of the websocket that its next events come by."""
+        headers = {"cookie": seal_cookie(cookie).decode()} if cookie else {}
+        self.root.router = RouterData.from_router_data({"headers": headers, "token": self.name})
 
     async def drawer(self) -> Drawer:
         return await self.root.get_state(Drawer)
@@ -46,7 +52,7 @@ async def test_it_knows_who_it_is_and_the_page_is_told_no_cookie_and_no_token(co
     tab = Tab(cookie)
     drawer = await tab.drawer()
     assert drawer.phase == ""
-    session = await drawer.signed_in()
+    session = await drawer._signed_in()
     assert session
     assert (drawer.phase, drawer.email, session.user_id) == ("in", tokens.email, tokens.user_id)
     sent = tab.sent()
@@ -59,27 +65,27 @@ async def test_it_knows_who_it_is_and_the_page_is_told_no_cookie_and_no_token(co
 @pytest.mark.parametrize("given", [None, "A" * 43, "junk"])
 async def test_without_a_session_there_is_nobody(serving, given: str | None):
     drawer = await Tab(given).drawer()
-    assert await drawer.signed_in() is None
+    assert await drawer._signed_in() is None
     assert (drawer.phase, drawer.email) == ("out", "")
 
 
 async def test_what_a_tab_showed_is_gone_when_the_session_is(cookie: str):
     drawer = await Tab(cookie).drawer()
-    assert await drawer.signed_in()
+    assert await drawer._signed_in()
     drawer.words, drawer._thoughts = "Alice's", "hers"
     await store.end(cookie)
-    assert await drawer.signed_in() is None
+    assert await drawer._signed_in() is None
     assert (drawer.phase, drawer.email, drawer.words, drawer._thoughts) == ("out", "", "", "")
 
 
 async def test_whoever_signs_in_next_in_the_same_tab_finds_nothing_of_the_last(cookie: str, sign_in: SignIn):
     tab = Tab(cookie)
     drawer = await tab.drawer()
-    await drawer.signed_in()
+    await drawer._signed_in()
     drawer.words, drawer._thoughts = "Alice's", "hers"
     theirs = await store.open_session(await sign_in("bob"), replacing=cookie)
-    tab.root.router = RouterData.from_router_data({"headers": {"cookie": f"sigma_session={theirs}"}, "token": "tab-1"})
-    session = await drawer.signed_in()
+    tab.come_with(theirs)
+    session = await drawer._signed_in()
     assert session
     assert session.email == "bob@example.com"
     assert (drawer.phase, drawer.email, drawer.words, drawer._thoughts) == ("in", "bob@example.com", "", "")
@@ -87,15 +93,15 @@ async def test_whoever_signs_in_next_in_the_same_tab_finds_nothing_of_the_last(c
 
 async def test_the_same_session_again_keeps_what_the_tab_shows(cookie: str):
     drawer = await Tab(cookie).drawer()
-    await drawer.signed_in()
+    await drawer._signed_in()
     drawer.words = "Alice's"
-    assert await drawer.signed_in()
+    assert await drawer._signed_in()
     assert drawer.words == "Alice's"
 
 
 async def test_its_tab_is_known_from_the_first_moment(cookie: str):
     drawer = await Tab(cookie, "tab-7").drawer()
-    session = await drawer.signed_in()
+    session = await drawer._signed_in()
     assert session
     assert "tab-7" in TABS._tabs.pop(session.id)
 
@@ -114,5 +120,5 @@ async def test_a_session_that_ends_while_a_tab_is_noted_does_not_stay_open_there
         return found
 
     monkeypatch.setattr(store, "find", find_and_end)
-    assert await drawer.signed_in() is None
+    assert await drawer._signed_in() is None
     assert (drawer.phase, drawer.email) == ("out", "")

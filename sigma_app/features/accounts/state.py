@@ -44,7 +44,7 @@ class ProfileState(SessionState):
     async def load(self):
         """Show what is stored."""
         try:
-            if session := await self.signed_in():
+            if session := await self._signed_in():
                 self._show(await service.read_profile(session))
                 self.owner = hashlib.sha256(session.user_id.bytes).hexdigest()[:16]
                 self.trouble = ""
@@ -57,7 +57,7 @@ class ProfileState(SessionState):
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
         outcome, message = "saved", "Saved."
         try:
-            session = await self.signed_in()
+            session = await self._signed_in()
             if session is None:
                 return
             renamed = await service.rename(session, _text(fields, "before"), _text(fields, "name"))
@@ -101,7 +101,7 @@ class AccountState(SessionState):
     async def _with(self, leaving: str | None) -> None:
         """The devices, once the one that leaves has left."""
         try:
-            if session := await self.signed_in():
+            if session := await self._signed_in():
                 if isinstance(leaving, str) and (other := _uuid(leaving)) and other != session.id:
                     await store.end_one(session, other)
                 self.devices = devices(await store.sessions_of(session), session)
