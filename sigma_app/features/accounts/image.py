@@ -2,24 +2,26 @@
 
 Whatever else a file is or carries, a page, a script, a place where it was taken, stays behind, since nothing of the
 file itself is kept. Pillow reads the few formats that cameras and browsers write, by content, and none that needs a
-program to be drawn.
+program to be drawn; in a process of its own, which ends with the picture (image_worker.py).
 """
 
 from __future__ import annotations
 
-from io import BytesIO
+import logging
+import sys
+from pathlib import Path
 
-from anyio import CapacityLimiter, to_thread
-from PIL import Image, ImageOps
+from anyio import CapacityLimiter, fail_after, run_process
 
 from sigma_app.core.errors import SigmaError
+from sigma_app.features.accounts import image_worker
+from sigma_app.features.accounts.image_worker import TOO_MANY_PIXELS
 
-SIDE = 512  # pixels
-MOST_PIXELS = 40_000_000  # of the picture as it comes: some 160 MB while it is worked on
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-_QUALITY = 85
+_SECONDS = 20  # for one picture, of which it may work ten
 
-_one_at_a_time = CapacityLimiter(1)  # a process' memory bears one large picture; the others wait
+_one_at_a_time = CapacityLimiter(1)  # a machine's memory bears one large picture; the others wait
+
+logger = logging.getLogger(__name__)
 
 
 class NoPicture(SigmaError):
@@ -29,7 +31,7 @@ class NoPicture(SigmaError):
 
 
 class TooManyPixels(NoPicture):
-    """That picture has too many pixels: 40 million at most. Please choose a smaller one."""
+    """That picture has too many pixels: 24 million at most. Please choose a smaller one."""
 
 
 async def square_webp(data: bytes) -> bytes:
@@ -39,37 +41,19 @@ async def square_webp(data: bytes) -> bytes:
         data: a JPEG, PNG, WebP or GIF; of an animation the first frame counts.
 
     Raises:
-        NoPicture: it is none of these, or breaks off.
-        TooManyPixels: it is larger than we can work on; found out before a pixel is decoded.
+        NoPicture: it is none of these, breaks off, or takes too long.
+        TooManyPixels: it is larger than we can work on.
     """
-    return await to_thread.run_sync(_square_webp, data, limiter=_one_at_a_time)
-
-
-def _square_webp(data: bytes) -> bytes:
-    try:
-        with Image.open(BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise TooManyPixels
-            image.draft("RGB", (SIDE, SIDE))  # a JPEG need not be decoded in full
-            upright = ImageOps.exif_transpose(image)
-            side = min(upright.width, upright.height, SIDE)
-            square = ImageOps.fit(_in_srgb(upright), (side, side), Image.Resampling.LANCZOS)
-    except NoPicture:
-        raise
-    except Image.DecompressionBombError:
-        raise TooManyPixels from None
-    except (
-        Exception
-    ) as error:  # Pillow's decoders raise what they like: OSError, SyntaxError, ValueError, struct.error …
-        raise NoPicture from error
-    made = BytesIO()
-    square.save(made, "WEBP", quality=_QUALITY, exif=b"", xmp=b"", icc_profile=None)
-    return made.getvalue()
-
-
-def _in_srgb(image: Image.Image) -> Image.Image:
-    """The picture in the colours of the web, with its transparency if it has any."""
-    has_alpha = "A" in image.getbands() or "transparency" in image.info
-    if image.mode.startswith("I;16") or image.mode == "I":  # 16 bits of grey: converting would cut, not scale
-        image = image.point(lambda value: value / 256).convert("L")
-    return image.convert("RGBA" if has_alpha else "RGB")
+    command = [sys.executable, "-I", str(Path(image_worker.__file__))]
+    async with _one_at_a_time:
+        try:
+            with fail_after(_SECONDS):
+                done = await run_process(command, input=data, check=False, env={})
+        except TimeoutError:
+            logger.warning("A picture of %d bytes took longer than %d seconds.", len(data), _SECONDS)
+            raise NoPicture from None
+    if done.returncode == TOO_MANY_PIXELS:
+        raise TooManyPixels
+    if done.returncode != 0:
+        raise NoPicture
+    return done.stdout
