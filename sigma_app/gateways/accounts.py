@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from secrets import token_hex
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
@@ -28,7 +29,7 @@ LINK_KINDS: tuple[LinkKind, ...] = ("signup", "recovery", "magiclink", "invite",
 MAIL_PACE = "over_email_send_rate_limit"
 """The code of a mail that was asked for too soon after another to the same address."""
 _TOO_MANY = 429
-_AT_ONCE = timedelta(seconds=5)  # between making an account and mailing it
+_SIGN_UP = "sigma_sign_up"  # in a user's metadata: by which call of ours they were made
 _OUR_FAULT = 500
 
 
@@ -42,6 +43,8 @@ class Tokens:
     refresh: str = field(repr=False)
     end_at: datetime
     """When the access token ends, by Supabase's clock."""
+    newly_confirmed: bool = False
+    """Whether the link or the code that gave them confirmed the address, too."""
 
 
 class IdentityRefused(SigmaError):
@@ -83,15 +86,15 @@ async def sign_up(email: str, password: str, back_to: str, visitor: str = "") ->
         IdentityRefused: such as `weak_password`, `signup_disabled`, `email_address_invalid`.
         IdentityBusy, IdentityUnavailable: it could not be asked.
     """
+    call = token_hex(16)
+    options = {"email_redirect_to": back_to, "data": {_SIGN_UP: call}}
     async with _asking(visitor=visitor) as client:
-        answer = await client.auth.sign_up(
-            {"email": email, "password": password, "options": {"email_redirect_to": back_to}}
-        )
+        answer = await client.auth.sign_up({"email": email, "password": password, "options": options})
     user = answer.user
     if user is None or not user.identities:  # what Supabase invents for an address that is taken (reference of signUp)
         return "known"
-    sent_at = user.confirmation_sent_at or user.created_at
-    return UUID(user.id) if sent_at - user.created_at < _AT_ONCE else "asked"
+    # An account that was there keeps the metadata of whoever made it, and their password with it.
+    return UUID(user.id) if user.user_metadata.get(_SIGN_UP) == call else "asked"
 
 
 async def create_confirmed(email: str, password: str) -> None:
@@ -128,14 +131,14 @@ async def verify_link(token_hash: str, kind: LinkKind, visitor: str = "") -> Tok
     """
     async with _asking(visitor=visitor) as client:
         answer = await client.auth.verify_otp({"token_hash": token_hash, "type": kind})  # pyright: ignore[reportArgumentType]
-        return _tokens(answer) if answer.session else None
+    return _verified(answer, kind)
 
 
 async def verify_code(email: str, code: str, kind: LinkKind, visitor: str = "") -> Tokens | None:
     """Use up the code of a mail; as `verify_link`."""
     async with _asking(visitor=visitor) as client:
         answer = await client.auth.verify_otp({"email": email, "token": code, "type": kind})  # pyright: ignore[reportArgumentType]
-        return _tokens(answer) if answer.session else None
+    return _verified(answer, kind)
 
 
 async def send_recovery(email: str, back_to: str, visitor: str = "") -> None:
@@ -247,6 +250,16 @@ async def _asking(*, as_service: bool = False, visitor: str = "") -> AsyncIterat
         if isinstance(status, int) and status >= _OUR_FAULT:
             raise IdentityUnavailable from error
         raise IdentityRefused(error.code or str(status)) from error
+
+
+def _verified(answer: AuthResponse, kind: LinkKind) -> Tokens | None:
+    """What a link or a code of a kind gave."""
+    if answer.session is None:
+        return None
+    user = answer.session.user
+    confirmed_at, asked_at = user.email_confirmed_at, user.recovery_sent_at
+    by_recovery = kind == "recovery" and confirmed_at and asked_at and confirmed_at >= asked_at
+    return replace(_tokens_of(answer.session), newly_confirmed=kind == "signup" or bool(by_recovery))
 
 
 def _tokens(answer: AuthResponse) -> Tokens:

@@ -28,7 +28,7 @@ async def refusal(scope: Scope) -> Response | None:
     if scope["path"] not in PROTECTED:
         return None
     try:
-        session = await store.find(cookie_of(scope["headers"]))
+        session = await store.find(cookie_of(scope["headers"]), even_recovered=True)
     except DatabaseUnavailable:
         return None
     if session and not session.recovered:

@@ -75,11 +75,16 @@ async def open_session(
     return cookie
 
 
-async def find(cookie: str | None) -> Session | None:
+async def find(cookie: str | None, *, even_recovered: bool = False) -> Session | None:
     """Who the browser with this cookie is; None for nobody, and for one whose time is over.
 
     Notes the visit, and renews the tokens at Supabase before they end. A session that Supabase has ended ends here; one
     that it cannot be asked about goes on.
+
+    Args:
+        cookie: the session's.
+        even_recovered: somebody counts, too, who came by a link for a forgotten password and has chosen none yet. All
+            they may do is that, and leave.
 
     Raises:
         DatabaseUnavailable: it could not be looked up.
@@ -88,6 +93,8 @@ async def find(cookie: str | None) -> Session | None:
     if row is None or cookie is None:
         return None
     session, _, tokens_end_at = row
+    if session.recovered and not even_recovered:
+        return None
     now = datetime.now(UTC)
     if tokens_end_at - now < RENEW_BEFORE and not await _renew(cookie, session.id):
         return None

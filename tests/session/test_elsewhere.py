@@ -13,7 +13,7 @@ from sigma_app.gateways import accounts
 from sigma_app.gateways.identity import keeping_connections
 from sigma_app.session import store
 from tests.conftest import settings_for
-from tests.session.conftest import PASSWORD
+from tests.portal import PASSWORD
 from tests.settled import settled
 from tests.sigma import Supabase
 

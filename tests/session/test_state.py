@@ -14,7 +14,7 @@ from sigma_app.session import store
 from sigma_app.session.handshake import seal_cookie
 from sigma_app.session.state import SessionState
 from sigma_app.session.tabs import TABS
-from tests.session.conftest import SignIn
+from tests.portal import SignIn
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from sigma_app.session import store
 from sigma_app.session.cookie import new_cookie
 from sigma_app.session.sealing import unseal
 from tests.conftest import settings_for
-from tests.session.conftest import PASSWORD, SignIn
+from tests.portal import PASSWORD, SignIn
 from tests.settled import settled
 
 pytestmark = pytest.mark.anyio

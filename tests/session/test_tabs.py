@@ -12,7 +12,7 @@ import pytest
 from sigma_app.core.database import Database
 from sigma_app.session import store
 from sigma_app.session.tabs import CHANNEL, Tabs
-from tests.session.conftest import SignIn
+from tests.portal import SignIn
 
 pytestmark = pytest.mark.anyio
 

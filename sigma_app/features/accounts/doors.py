@@ -187,7 +187,16 @@ def too_many(wait: int) -> Answer:
 
 def count_try(request: Request, email: str) -> int:
     """Count a try for an address from where this request comes; the seconds to wait if it is one too many, else 0."""
-    return _address_limiter().wait(f"{email.lower()} {network_of(visitor(request))}")
+    return _address_limiter().wait(_tries_key(request, email))
+
+
+def forget_tries(request: Request, email: str) -> None:
+    """Take the tries for an address back, since whoever made them knew its password."""
+    _address_limiter().forget(_tries_key(request, email))
+
+
+def _tries_key(request: Request, email: str) -> str:
+    return f"{email.lower()} {network_of(visitor(request))}"
 
 
 async def _answered(handled: Awaitable[Answer]) -> Answer:

@@ -6,7 +6,6 @@ have an account: what is mailed to an address, and the time that takes, says it 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from secrets import token_urlsafe
 from typing import Literal
 from uuid import UUID
@@ -21,6 +20,7 @@ from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import MAIL_PACE, IdentityBusy, IdentityRefused, LinkKind, Tokens
 from sigma_app.gateways.keys import seal
+from sigma_app.session import store
 from sigma_app.settings import get_settings
 
 WRONG = "That address and password do not go together. Check both, or choose a new password."
@@ -38,6 +38,12 @@ class Unconfirmed(SigmaError):
     """The address of this account is not confirmed yet."""
 
     status = 422
+
+
+class NotLocked(SigmaError):
+    """Your address is confirmed. To go on, ask for a new password on the sign-in page: that did not work just now."""
+
+    status = 503
 
 
 def read_address(text: str) -> str:
@@ -74,9 +80,18 @@ async def sign_up(email: str, password: str, back_to: str, visitor: str) -> UUID
             raise
         return None  # the mail before is a moment old, and does as well; only a known address has no such pace
     if outcome == "known":
-        async with get_database().transaction(SERVICE) as session:
-            await queue_job(session, "accounts:send_known_address", sealed=seal(email), hour=this_hour())
+        await tell_owner(email)
     return outcome if isinstance(outcome, UUID) else None
+
+
+async def tell_owner(email: str) -> None:
+    """Mail somebody that their address was typed for another account; once an hour.
+
+    Raises:
+        DatabaseUnavailable: nobody was told.
+    """
+    async with get_database().transaction(SERVICE) as session:
+        await queue_job(session, "accounts:send_known_address", sealed=seal(email), hour=this_hour())
 
 
 async def sign_up_invited(email: str, password: str, invitation: str, visitor: str) -> Tokens:
@@ -166,13 +181,18 @@ async def send(kind: Literal["signup", "recovery", "magiclink"], email: str, bac
 
 
 async def lock(tokens: Tokens) -> Tokens:
-    """Replace the password of an account, which may be a stranger's, by one that nobody knows.
+    """Replace the password of an account, which may be a stranger's, by one that nobody knows, and end all it opened.
 
-    Where Supabase cannot be asked it stays; the page for choosing one is still the only one that opens.
+    Raises:
+        NotLocked: the password is still the one before.
+        DatabaseUnavailable: it is replaced, and what it opened may be open still.
     """
-    with suppress(SigmaError):
-        return await accounts.change_password(tokens, token_urlsafe(32))
-    return tokens
+    try:
+        locked = await accounts.change_password(tokens, _unknown_password())
+    except SigmaError as error:
+        raise NotLocked from error
+    await store.end_all(tokens.user_id)
+    return locked
 
 
 async def choose_password(tokens: Tokens, password: str) -> Tokens:
@@ -194,6 +214,10 @@ async def choose_password(tokens: Tokens, password: str) -> Tokens:
 async def _require_strength(password: str, email: str) -> None:
     if problem := await passwords.problem_with(password, email):
         raise NotLikeThat(problem, "password")
+
+
+def _unknown_password() -> str:
+    return f"{token_urlsafe(32)}aA1!"  # of every kind of sign that a project may ask for
 
 
 def explained(refused: IdentityRefused) -> NotLikeThat:

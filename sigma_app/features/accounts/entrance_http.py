@@ -32,6 +32,7 @@ from sigma_app.features.accounts.doors import (
     Handler,
     Values,
     count_try,
+    forget_tries,
     form_door,
     nothing,
     show,
@@ -70,8 +71,7 @@ def page_door(page: str, values: Values = nothing) -> Callable[[Request], Awaita
 
     async def endpoint(request: Request) -> Response:
         with suppress(DatabaseUnavailable):
-            session = await store.find(cookie_of(request.scope["headers"]))
-            if session and not session.recovered:
+            if await store.find(cookie_of(request.scope["headers"])):
                 return RedirectResponse(safe_next(request.query_params.get("next")), 303, PRIVATE)
         return show(request, page, await values(request.query_params))
 
@@ -124,6 +124,7 @@ async def sign_in(request: Request, form: Mapping[str, str]) -> Answer:
         tokens = await entrance.sign_in(email, form.get("password", ""), visitor(request))
     except Unconfirmed:
         return Answer(with_next(CHECK_INBOX, form.get("next"), email=email, type="signup", said="unconfirmed"))
+    forget_tries(request, email)
     return Answer(safe_next(form.get("next")), cookie=await _open(request, tokens))
 
 
@@ -188,9 +189,10 @@ async def verify(request: Request, form: Mapping[str, str]) -> Answer:
     # Whoever made the account may not be who reads this mailbox: only where the password was chosen does it count.
     shown = request.cookies.get(_proof_name(), "").encode("utf-8", "replace")
     chosen_here = hmac.compare_digest(shown, _proof_of(tokens.user_id).encode())
-    recovered = kind in ("recovery", "invite") or (kind == "signup" and not chosen_here)
-    if kind == "signup" and recovered:
+    may_be_a_strangers = tokens.newly_confirmed and not chosen_here
+    if may_be_a_strangers:
         tokens = await entrance.lock(tokens)
+    recovered = may_be_a_strangers or kind in ("recovery", "invite")
     cookie = await _open(request, tokens, recovered=recovered)
     if recovered:
         return Answer(with_next(RESET, form.get("next"), type=kind), cookie=cookie)
@@ -201,7 +203,7 @@ async def verify(request: Request, form: Mapping[str, str]) -> Answer:
 async def show_reset(request: Request) -> Response:
     """The page for a new password, for whoever came by a link that allows it."""
     with suppress(DatabaseUnavailable):
-        session = await store.find(cookie_of(request.scope["headers"]))
+        session = await store.find(cookie_of(request.scope["headers"]), even_recovered=True)
         if session is None:
             return RedirectResponse(with_next("/forgot", request.query_params.get("next")), 303, PRIVATE)
         if not session.recovered:
@@ -218,7 +220,7 @@ async def reset_values(asked: Mapping[str, str]) -> dict[str, Any]:
 async def reset(request: Request, form: Mapping[str, str]) -> Answer:
     """The new password: every other session of the account ends, and this one gets another cookie."""
     cookie = cookie_of(request.scope["headers"])
-    session = await store.find(cookie)
+    session = await store.find(cookie, even_recovered=True)
     if session is None or cookie is None or not session.recovered:
         return Answer(with_next("/forgot", form.get("next")))
     try:
@@ -242,7 +244,7 @@ async def sign_out(request: Request, _: Mapping[str, str]) -> Answer:
 async def sign_out_everywhere(request: Request, _: Mapping[str, str]) -> Answer:
     """Sign out of every browser, and of everything else that is signed in at Supabase."""
     cookie = cookie_of(request.scope["headers"])
-    session = await store.find(cookie)
+    session = await store.find(cookie, even_recovered=True)
     if session is None:
         return Answer("/sign-in?said=signed-out", cookie="")
     tokens = await _tokens(cookie)
@@ -261,7 +263,10 @@ async def password_strength(request: Request) -> Response:
         return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
     if wait := _strength_limiter().wait(network_of(visitor(request))):
         return PlainTextResponse("", 429, PRIVATE | {"retry-after": str(wait)})
-    judged = await passwords.strength(form.get("password", ""), form.get("email", "")[:320])
+    try:
+        judged = await passwords.strength(form.get("password", ""), form.get("email", "")[:320])
+    except passwords.TooBusy as busy:
+        return PlainTextResponse("", busy.status, PRIVATE | {"retry-after": "5"})
     return JSONResponse({"score": judged.score, "words": judged.words}, headers=PRIVATE)
 
 
@@ -351,4 +356,4 @@ def _proof_of(user_id: Any) -> str:
 
 @cache
 def _strength_limiter() -> Limiter:
-    return Limiter("password-strength", "120/minute")
+    return Limiter("password-strength", "60/minute")

@@ -30,13 +30,13 @@ def letter(mail: AuthMail, seconds: int) -> Letter:
 
 
 def known_address(base_url: str) -> Letter:
-    """To somebody with an account, whose address was typed to sign up."""
+    """To somebody with an account, whose address was typed for another one."""
     return Letter(
         subject="You have an account already",
-        preheader="Somebody, probably you, wanted to sign up with this address.",
+        preheader="Somebody, probably you, wanted to use this address for another one.",
         heading="You have been here before.",
         paragraphs=[
-            "Somebody, probably you, just wanted to make a Sigma account with this address. There is one already.",
+            "Somebody, probably you, just wanted to use this address for a Sigma account. It has one already.",
             f"Forgot the password? Choose a new one: {base_url}/forgot",
         ],
         action=("Sign in", f"{base_url}/sign-in"),

@@ -8,14 +8,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from zxcvbn import zxcvbn
+
+from sigma_app.core.errors import SigmaError
 
 SHORTEST = 8  # characters
 LONGEST = 72  # bytes: bcrypt reads no further, and Supabase refuses more
 ENOUGH = 2  # of zxcvbn's 0 to 4: withstands an attack over the network that nobody slows down
 
+_JUDGED = 32  # characters: for a long one full of signs that stand for letters zxcvbn takes seconds
+_OWN = 8  # words
+_WAITING = 20
+
+_one_at_a_time = CapacityLimiter(1)  # it is work for the processor alone; the others wait
+
 _WORDS = ("Would be guessed at once.", "Would be guessed soon.", "Will do.", "Good.", "Very good.")
+
+
+class TooBusy(SigmaError):
+    """Too many people are choosing a password at this moment. Please try again in a few seconds."""
+
+    status = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +46,25 @@ async def strength(password: str, email: str = "") -> Strength:
     """Judge a password.
 
     Args:
-        password: its first 72 characters count.
+        password: its first 32 characters count.
         email: of whose account it is; what is in it makes a poor password.
+
+    Raises:
+        TooBusy: 20 others wait for a judgement already.
     """
     if len(password) < SHORTEST:
         return Strength(0, f"{SHORTEST} characters at least.")
-    return await to_thread.run_sync(_judge, password[:LONGEST], email)
+    if _one_at_a_time.statistics().tasks_waiting >= _WAITING:
+        raise TooBusy
+    return await to_thread.run_sync(_judge, password[:_JUDGED], email, limiter=_one_at_a_time)
 
 
 async def problem_with(password: str, email: str) -> str:
-    """Why a new password will not do, in a sentence or two; "" if it does."""
+    """Why a new password will not do, in a sentence or two; "" if it does.
+
+    Raises:
+        TooBusy: it could not be judged now.
+    """
     if not password:
         return "Please choose a password."
     if len(password) < SHORTEST:
@@ -55,8 +78,9 @@ async def problem_with(password: str, email: str) -> str:
 
 
 def _judge(password: str, email: str) -> Strength:
-    own = [part for part in [*email.replace("@", ".").split("."), email, "sigma"] if len(part) > 2]
-    found = zxcvbn(password, user_inputs=own, max_length=LONGEST)
+    name, _, domain = email.partition("@")
+    own = [part for part in ["sigma", email, name, *name.split("."), *domain.split(".")] if len(part) > 2]
+    found = zxcvbn(password, user_inputs=own[:_OWN])
     score = found["score"]
     warning, *suggestions = [found["feedback"]["warning"], *found["feedback"]["suggestions"]]
     advice = (warning or next(iter(suggestions), "")) if score <= ENOUGH else ""

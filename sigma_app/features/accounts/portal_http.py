@@ -54,9 +54,9 @@ async def change_address(request: Request, session: Session) -> Answer:
     try:
         await accounts.change_email(await store.tokens_of(cookie), email, back_to("/account"))
     except IdentityRefused as refused:
-        if refused.code == "email_exists":
-            raise NotLikeThat("That address belongs to another account.", "email") from refused
-        raise entrance.explained(refused) from refused
+        if refused.code != "email_exists":
+            raise entrance.explained(refused) from refused
+        await entrance.tell_owner(email)  # and nobody else whose it is
     both = f"one to {session.email}, one to {email}"
     return Answer(message=f"Two mails are on their way: {both}. Your account moves once both agree.")
 

@@ -233,3 +233,32 @@ async def test_a_sign_in_in_hand_does_not_outlive_a_change_of_password_or_a_ban(
     monkeypatch.setattr(Passwords, "matches", slowly)
     answer = await here.sign_in(alice.email)
     assert (answer.status_code, answer.json()["error_code"]) == (400, code)
+
+
+async def test_guessing_a_password_soon_ends_where_it_comes_from_and_nowhere_else(here: Here):
+    alice = await here.member()
+    proxied = here.under(GOTRUE_RATE_LIMIT_HEADER="X-Real-IP")
+
+    async def tried(password: str, address: str) -> int:
+        body = {"email": alice.email, "password": password}
+        return (await proxied.ask("POST", "/token?grant_type=password", body, x_real_ip=address)).status_code
+
+    assert {await tried("wrong", "192.0.2.7") for _ in range(30)} == {400}
+    assert await tried(PASSWORD, "192.0.2.7") == 429
+    assert await tried(PASSWORD, "198.51.100.7") == 200
+
+
+async def test_without_a_proxy_guesses_are_counted_by_the_connection(here: Here):
+    alice = await here.member()
+    alone = here.under()
+    body = {"email": alice.email, "password": "wrong"}
+    answers = [await alone.ask("POST", "/token?grant_type=password", body) for _ in range(31)]
+    assert [answer.status_code for answer in answers] == [400] * 30 + [429]
+
+
+async def test_who_knew_the_password_begins_anew(here: Here):
+    alice = await here.member()
+    for _ in range(3):
+        for _ in range(15):
+            await here.sign_in(alice.email, "wrong")
+        assert (await here.sign_in(alice.email)).status_code == 200

@@ -17,6 +17,7 @@ Kind = Literal["token", "verify", "mail"]
 _WINDOW = 300  # seconds in which so many requests may come as a setting says
 _BURST = 30  # the most that GoTrue lets through at once
 _MAILS_PER_HOUR = 30  # of a hosted project
+_PASSWORDS = "30/15 minutes"  # tries for one address from one network
 _CODES = "20/hour"  # tries for one address: a code of six digits that lasts a day is then guessed once in 2,000 days
 
 
@@ -55,6 +56,7 @@ class Limits:
         if mails is None and settings.is_hosted("mail"):
             mails = _MAILS_PER_HOUR
         self._codes = Limiter("auth codes", _CODES)
+        self._passwords = Limiter("auth passwords", _PASSWORDS)
         self._mails = None if mails is None else Limiter("auth mails", f"{mails}/hour")
 
     def check(self, kind: Kind, request: Request) -> None:
@@ -84,6 +86,21 @@ class Limits:
         """Take the tries back: the last one was right."""
         self._codes.forget(email.lower())
 
+    def count_password(self, email: str, request: Request) -> None:
+        """Count a try of a password for an address from one network; from others its owner still signs in.
+
+        GoTrue counts all requests of a network, where a header names it; without a proxy nobody would be counted.
+
+        Raises:
+            TooMany: within a quarter of an hour.
+        """
+        if wait := self._passwords.wait(self._tries_key(email, request)):
+            raise TooMany(wait)
+
+    def forget_passwords(self, email: str, request: Request) -> None:
+        """Take the tries back: the last one was right."""
+        self._passwords.forget(self._tries_key(email, request))
+
     def count_mail(self) -> None:
         """Count a mail of the whole project.
 
@@ -92,6 +109,10 @@ class Limits:
         """
         if self._mails and self._mails.wait(""):
             raise TooManyMails
+
+    def _tries_key(self, email: str, request: Request) -> str:
+        address = self._address(request) or client_address(request.scope, self._proxies)
+        return f"{email.lower()} {network_of(address)}"
 
     def _address(self, request: Request) -> str:
         """Who asks: what the header says first, as GoTrue reads it.
