@@ -20,7 +20,8 @@ def is_same_site(headers: Headers, base_url: str) -> bool:
     """Whether a state-changing request or a websocket was started by a page of ours.
 
     Browsers send `Origin` with every POST and every websocket handshake (Fetch, 3.2); other clients need not, and
-    cannot be tricked into sending a visitor's cookies either, so a request without it passes.
+    cannot be tricked into sending a visitor's cookies either, so a request without it passes. Behind https a page that
+    came by plain http is not ours: whoever sits in between may have written it.
 
     Args:
         headers: the request's headers as ASGI gives them.
@@ -31,8 +32,10 @@ def is_same_site(headers: Headers, base_url: str) -> bool:
     if origin is None:
         return True
     try:
-        host = urlsplit(origin).netloc
+        scheme, host = urlsplit(origin)[:2]
     except ValueError:  # such as a bracket that is not closed
+        return False
+    if scheme == "http" and base_url.startswith("https:"):
         return False
     return origin == base_url or (host != "" and host == found.get(b"host"))
 

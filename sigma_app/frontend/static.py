@@ -33,6 +33,9 @@ ADDRESSED = {".html", ".xml", ".txt", ".webmanifest"}  # may name the public add
 _COMPRESSIBLE = ADDRESSED | {".js", ".css", ".svg", ".json", ".ico"}
 _NEVER_SERVED = {INLINE_SCRIPTS, "__spa-fallback.html"}
 
+UNFRAMED = {"content-security-policy": "frame-ancestors 'none'", "x-content-type-options": "nosniff"}
+"""The headers of every page: no other site shows it in a frame to lead somebody's clicks, and it is what it says."""
+
 _BROTLI_QUALITY = 5  # the best quality saves a tenth more and costs each start a quarter of a second
 
 
@@ -142,6 +145,8 @@ def _variant(content: bytes, encoding: str, media_type: bytes, caching: bytes) -
         (b"x-content-type-options", b"nosniff"),
     ]
     headers = [(b"content-type", media_type), (b"content-length", str(len(content)).encode()), *common]
+    if media_type.startswith(b"text/html"):
+        headers.append((b"content-security-policy", UNFRAMED["content-security-policy"].encode()))
     if encoding:
         headers.append((b"content-encoding", encoding.encode()))
     return Variant(content, etag, headers, common)

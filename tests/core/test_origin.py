@@ -10,9 +10,9 @@ from sigma_app.core.origin import client_address, is_same_site, network_of
     [
         ({}, True),
         ({"host": "localhost:3000"}, True),
-        ({"host": "localhost:3000", "origin": "http://localhost:3000"}, True),
-        ({"host": "127.0.0.1:3000", "origin": "http://127.0.0.1:3000"}, True),
+        ({"host": "www.sigma.example", "origin": "https://www.sigma.example"}, True),
         ({"host": "backend:8000", "origin": "https://sigma.example"}, True),
+        ({"host": "sigma.example", "origin": "http://sigma.example"}, False),
         ({"host": "localhost:3000", "origin": "http://localhost:4000"}, False),
         ({"host": "localhost:3000", "origin": "https://evil.example"}, False),
         ({"host": "localhost:3000", "origin": "null"}, False),
@@ -25,6 +25,12 @@ from sigma_app.core.origin import client_address, is_same_site, network_of
 def test_only_our_own_pages_are_the_same_site(headers: dict[str, str], same: bool):
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     assert is_same_site(raw, "https://sigma.example") is same
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:3000", "https://a.tunnel.example"])
+def test_without_https_whatever_name_the_browser_came_by_will_do(origin: str):
+    host = origin.partition("://")[2]
+    assert is_same_site([(b"host", host.encode()), (b"origin", origin.encode())], "http://localhost:3000")
 
 
 @pytest.mark.parametrize(

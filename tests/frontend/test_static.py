@@ -94,6 +94,12 @@ async def test_hashed_assets_are_kept_for_a_year_and_pages_are_asked_for_again(c
 
 
 @pytest.mark.anyio
+async def test_no_other_site_shows_a_page_in_a_frame(client: httpx.AsyncClient):
+    assert (await client.get("/")).headers["content-security-policy"] == "frame-ancestors 'none'"
+    assert "content-security-policy" not in (await client.get("/assets/app-1a2b.js")).headers
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("wrap", ["{}", "W/{}", '"other", {}', "*"])
 async def test_an_unchanged_page_is_not_sent_again(client: httpx.AsyncClient, wrap: str):
     etag = (await client.get("/")).headers["etag"]

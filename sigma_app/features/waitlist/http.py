@@ -15,6 +15,7 @@ from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.origin import client_address, is_same_site
 from sigma_app.features.waitlist import intake
 from sigma_app.frontend.finish import without_hydration
+from sigma_app.frontend.static import UNFRAMED
 from sigma_app.settings import get_settings
 
 _JOINED = RedirectResponse("/joined", status_code=303)
@@ -35,7 +36,7 @@ async def join(request: Request) -> Response:
     answer = await intake.accept(form, client_address(request.scope, get_settings().trusted_proxies))
     if answer.outcome == "joined":
         return _JOINED
-    headers = {"cache-control": "no-store"}
+    headers = UNFRAMED | {"cache-control": "no-store"}
     if answer.retry_after:
         headers["retry-after"] = str(answer.retry_after)
     return HTMLResponse(_form_again(request, form, answer.message), answer.status, headers)

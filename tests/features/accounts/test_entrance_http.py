@@ -380,3 +380,12 @@ async def test_no_other_site_posts_here(hers: httpx.AsyncClient, cookie: str, pa
     answer = await hers.post(path, data={"confirmation": ALICE}, headers={"origin": origin})
     assert answer.status_code == 403
     assert await store.find(cookie)
+
+
+@pytest.mark.parametrize("path", [route.path for route in DOORS if route.methods != {"POST"}])
+async def test_no_other_site_shows_a_page_in_a_frame_and_no_browser_keeps_it(hers: httpx.AsyncClient, path: str):
+    headers = (await hers.get(path)).headers
+    policy = headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy or "sandbox" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
