@@ -121,6 +121,7 @@ class TestRenaming:
         ("Alice \u00a0  B.\u3000C.", "Alice B. C."),
         ("e\u0301ve", "éve"),
         ("e\u0301" * 100, "é" * 100),
+        ("Ⅳ ﬁ ½", "Ⅳ ﬁ ½"),
         ("x" * 100, "x" * 100),
         (f"{'x' * 50}{' ' * 100}{'x' * 49}", f"{'x' * 50} {'x' * 49}"),
         ('O’Brien <b>& "Sons"</b>; drop table profiles; --', 'O’Brien <b>& "Sons"</b>; drop table profiles; --'),
