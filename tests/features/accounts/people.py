@@ -26,9 +26,18 @@ async def signed_in(sign_in: SignIn, name: str) -> tuple[Session, Tokens]:
 
 
 def png(colour: str = "red") -> bytes:
-    """A small picture."""
+    """A small picture, as it is uploaded."""
+    return _saved(colour, "PNG")
+
+
+def webp() -> bytes:
+    """A small picture, as it is kept."""
+    return _saved("blue", "WEBP")
+
+
+def _saved(colour: str, kind: str) -> bytes:
     file = BytesIO()
-    Image.new("RGB", (8, 4), colour).save(file, "PNG")
+    Image.new("RGB", (8, 4), colour).save(file, kind)
     return file.getvalue()
 
 
