@@ -1,0 +1,186 @@
+"""Leaving: everything goes, nobody else's does, and what failed half-way can be done again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from sigma_app.core.database import Database
+from sigma_app.core.jobs import work
+from sigma_app.features.accounts import jobs, leaving, pictures
+from sigma_app.features.accounts.leaving import delete_account
+from sigma_app.gateways import accounts
+from sigma_app.gateways import mail as gateway
+from sigma_app.gateways import pictures as storage
+from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
+from sigma_app.gateways.keys import unseal
+from sigma_app.session import store
+from sigma_app.session.store import Session
+from sigma_app.session.tabs import CHANNEL
+from sigma_app.settings import Settings
+from tests.features.accounts.people import folder_of, join_waitlist, png, signed_in, webp
+from tests.portal import PASSWORD, SignIn
+
+pytestmark = pytest.mark.anyio
+
+FAREWELLS = "select args from procrastinate.procrastinate_jobs where task_name = 'accounts:send_farewell'"
+
+
+@dataclass
+class People:
+    """Alice and Bob, each with an account, a picture and a place on the list."""
+
+    alice: Session
+    tokens: Tokens
+    bob: Session
+    bobs_tokens: Tokens
+
+
+@pytest.fixture
+async def people(session: Session, tokens: Tokens, sign_in: SignIn) -> People:
+    bob, bobs_tokens = await signed_in(sign_in, "bob")
+    for who, opened, colour in ((session, tokens, "red"), (bob, bobs_tokens, "green")):
+        await pictures.change(who, opened, png(colour))
+        await join_waitlist(who.email)
+    return People(session, tokens, bob, bobs_tokens)
+
+
+@pytest.fixture
+async def mailing(serving: Settings) -> AsyncIterator[None]:
+    """Mails go to the mailbox."""
+    async with gateway.sending_mail():
+        yield
+
+
+def places_of(owner: psycopg.Connection, *words: str) -> list[str]:
+    """The tables, of any schema, in which a row has one of these words in it."""
+    tables = owner.execute(
+        "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
+    ).fetchall()
+    found = []
+    for schema, table in tables:
+        asked = sql.SQL("select 1 from {} as t where lower(t::text) like any(%s) limit 1")
+        likes = [f"%{word.lower()}%" for word in words]
+        if owner.execute(asked.format(sql.Identifier(schema, table)), [likes]).fetchone():
+            found.append(f"{schema}.{table}")
+    return sorted(found)
+
+
+async def test_everything_goes_and_only_ones_own(people: People, owner: psycopg.Connection, serving: Settings):
+    kept = serving.data_dir / "storage"
+    before = files_in(kept)
+    await delete_account(people.alice)
+    assert places_of(owner, "alice@example.com") == []
+    assert places_of(owner, str(people.alice.user_id)) == ["procrastinate.procrastinate_jobs"]  # the farewell
+    assert await folder_of(people.alice) == []
+    assert len(before - files_in(kept)) == len(before) // 2 > 0
+    for table in ("auth.users", "public.profiles", "public.leads"):
+        assert owner.execute(f"select email from {table}".encode()).fetchall() == [("bob@example.com",)]
+    assert owner.execute("select user_id from sigma.sessions").fetchall() == [(people.bob.user_id,)]
+    assert await pictures.read(people.bob, people.bobs_tokens)
+    with pytest.raises(IdentityRefused):
+        await accounts.sign_in("alice@example.com", PASSWORD)
+    assert await accounts.sign_in("bob@example.com", PASSWORD)
+
+
+def files_in(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_who_has_neither_picture_nor_place_may_leave_too(session: Session, owner: psycopg.Connection):
+    await delete_account(session)
+    assert places_of(owner, "alice@example.com") == []
+
+
+async def test_more_files_than_are_listed_at_once_go(people: People, monkeypatch: pytest.MonkeyPatch):
+    for number in range(4):
+        await storage.put(people.tokens, str(number), webp())
+    monkeypatch.setattr(storage, "_SHOWN", 2)
+    await delete_account(people.alice)
+    assert await folder_of(people.alice) == []
+
+
+async def test_a_place_is_given_up_whatever_the_case_of_its_address(session: Session, owner: psycopg.Connection):
+    await join_waitlist("Alice@Example.com")
+    await delete_account(session)
+    assert owner.execute("select email from leads").fetchall() == []
+
+
+async def test_all_of_ones_tabs_are_told(people: People, login_url: str):
+    other = await store.find(await store.open_session(people.tokens, "Alice's telephone"))
+    assert other
+    heard: list[str] = []
+    async with Database(login_url, pool_size=1) as elsewhere:
+        elsewhere.listen(CHANNEL, heard.append)
+        await until(lambda: heard == [""])
+        await delete_account(people.alice)
+        await store.end_all(people.bob.user_id)  # which is heard after whatever was said before
+        await until(lambda: str(people.bob.id) in heard)
+    assert set(heard[1:-1]) == {str(people.alice.id), str(other.id)}
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
+
+
+async def test_a_farewell_is_queued_with_the_address_sealed(people: People, owner: psycopg.Connection):
+    await delete_account(people.alice)
+    ((arguments,),) = owner.execute(FAREWELLS).fetchall()
+    assert arguments["user"] == str(people.alice.user_id)
+    assert "alice" not in str(arguments)
+    assert unseal(arguments["sealed"]) == "alice@example.com"
+
+
+async def test_one_farewell_is_mailed_however_often_the_job_runs(
+    people: People, mailing: None, login_url: str, owner: psycopg.Connection
+):
+    await delete_account(people.alice)
+    ((arguments,),) = owner.execute(FAREWELLS).fetchall()
+    await jobs.send_farewell(**arguments)
+    await work(login_url, until_idle=True)
+    sent = owner.execute("select subject from sigma.mailbox where 'alice@example.com' = any(recipients)").fetchall()
+    assert [subject for (subject,) in sent if "gone" in subject] == ["Your Sigma account is gone"]
+    assert owner.execute(FAREWELLS).fetchall() == []
+
+
+async def test_an_account_that_stays_can_be_signed_in_to_and_deleted_again(
+    people: People, cookie: str, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(_: object) -> None:
+        raise IdentityUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(leaving.accounts, "delete_user", fail)
+        with pytest.raises(IdentityUnavailable):
+            await delete_account(people.alice)
+    assert await store.find(cookie)
+    again = await store.find(await store.open_session(await accounts.sign_in("alice@example.com", PASSWORD)))
+    assert again
+    assert owner.execute(FAREWELLS).fetchall() == []
+    await delete_account(again)
+    assert await store.find(cookie) is None
+    assert places_of(owner, "alice@example.com") == []
+    assert len(owner.execute(FAREWELLS).fetchall()) == 1
+
+
+async def test_files_that_cannot_be_removed_keep_everything_else(
+    people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(_: object) -> None:
+        raise IdentityUnavailable
+
+    before = places_of(owner, "alice@example.com")
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "remove_all", fail)
+        with pytest.raises(IdentityUnavailable):
+            await delete_account(people.alice)
+    assert places_of(owner, "alice@example.com") == before
+    assert await pictures.read(people.alice, people.tokens)
