@@ -1,0 +1,176 @@
+"""The doors inside: another password, another address, the picture, what one takes along, and the way out."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import httpx
+import psycopg
+import pytest
+
+from sigma_app.features.accounts import files_http, portal_http
+from sigma_app.gateways import accounts
+from sigma_app.gateways.accounts import IdentityRefused, Tokens
+from sigma_app.session import store
+from sigma_app.session.store import Session
+from tests.features.accounts.conftest import Mailed, NewBrowser
+from tests.features.accounts.people import folder_of, png
+from tests.portal import PASSWORD, SignIn
+
+pytestmark = pytest.mark.anyio
+
+NEW = "a brand new secret, 77"
+ALICE, NEXT_ALICE = "alice@example.com", "alice.next@example.com"
+COOKIE = "sigma_session"
+JSON = {"accept": "application/json"}
+
+
+@pytest.fixture
+def variables() -> dict[str, str]:
+    return {"GOTRUE_SMTP_MAX_FREQUENCY": "0"}
+
+
+class TestPassword:
+    async def test_it_is_changed_by_the_current_one_and_every_other_session_ends(
+        self, hers: httpx.AsyncClient, cookie: str, sign_in: SignIn
+    ):
+        other = await store.open_session(await sign_in("alice"))
+        answer = await hers.post("/account/password", data={"current": PASSWORD, "password": NEW})
+        assert answer.headers["location"] == "/account?said=password"
+        assert await store.find(cookie) is None
+        assert await store.find(other) is None
+        assert await store.find(hers.cookies[COOKIE])
+        assert await accounts.sign_in(ALICE, NEW)
+
+    @pytest.mark.parametrize(
+        ("current", "password", "field"),
+        [
+            ("not hers at all", NEW, "current"),
+            ("", NEW, "current"),
+            (PASSWORD, "", "password"),
+            (PASSWORD, "password123", "password"),
+            (PASSWORD, PASSWORD, None),  # then nothing has to change
+        ],
+    )
+    async def test_without_it_nothing_changes(
+        self, hers: httpx.AsyncClient, cookie: str, current: str, password: str, field: str | None
+    ):
+        form = {"current": current, "password": password}
+        answer = await hers.post("/account/password", data=form, headers=JSON)
+        assert answer.json().get("field") == field
+        assert await accounts.sign_in(ALICE, PASSWORD)
+        assert bool(await store.find(cookie)) is (field is not None)
+
+    async def test_guesses_of_the_current_one_are_counted(self, hers: httpx.AsyncClient):
+        form = {"current": "not hers at all", "password": NEW}
+        statuses = {(await hers.post("/account/password", data=form)).status_code for _ in range(40)}
+        assert statuses == {422, 429}
+
+
+class TestAddress:
+    async def test_it_moves_once_both_have_agreed(
+        self, hers: httpx.AsyncClient, cookie: str, tokens: Tokens, mailed: Mailed
+    ):
+        answer = await hers.post("/account/address", data={"email": NEXT_ALICE}, headers=JSON)
+        assert ALICE in answer.json()["message"]
+        assert NEXT_ALICE in answer.json()["message"]
+        form = {"token_hash": mailed(ALICE, "email_change_token_current"), "type": "email_change"}
+        assert (await hers.post("/verify", data=form)).headers["location"] == "/verify?done=half"
+        form["token_hash"] = mailed(NEXT_ALICE, "email_change_token_new")
+        assert (await hers.post("/verify", data=form)).headers["location"] == "/account?said=address"
+        session = await store.find(hers.cookies[COOKIE])
+        assert session
+        assert (session.user_id, session.email) == (tokens.user_id, NEXT_ALICE)
+
+    async def test_nobody_learns_here_whose_an_address_is(
+        self, hers: httpx.AsyncClient, sign_in: SignIn, owner: psycopg.Connection
+    ):
+        bob = await sign_in("bob")
+        told = set()
+        for email in (bob.email, NEXT_ALICE):
+            answer = await hers.post("/account/address", data={"email": email}, headers=JSON)
+            told.add((answer.status_code, answer.text.replace(email, "…")))
+        assert len(told) == 1
+        queued = "select count(*) from procrastinate.procrastinate_jobs where task_name = 'accounts:send_known_address'"
+        assert owner.execute(queued).fetchone() == (1,)
+
+    @pytest.mark.parametrize("email", ["", "alice", "Alice@Example.com"])
+    async def test_what_is_none_or_hers_is_refused(self, hers: httpx.AsyncClient, email: str):
+        answer = await hers.post("/account/address", data={"email": email}, headers=JSON)
+        assert (answer.status_code, answer.json()["field"]) == (422, "email")
+
+    async def test_it_is_asked_so_often(self, hers: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(portal_http._address_limiter(), "wait", lambda _: 61)
+        answer = await hers.post("/account/address", data={"email": NEXT_ALICE}, headers=JSON)
+        assert answer.status_code == 429
+        assert "2 minutes" in answer.json()["message"]
+
+
+class TestPicture:
+    async def test_it_is_shown_to_its_owner_alone(
+        self, hers: httpx.AsyncClient, new_browser: NewBrowser, sign_in: SignIn, session: Session
+    ):
+        assert (await hers.get("/profile/picture")).status_code == 404
+        assert (await hers.post("/profile/picture", content=png())).status_code == 200
+        [name] = await folder_of(session)
+        shown = await hers.get("/profile/picture", params={"v": name.removesuffix(".webp")})
+        assert (shown.status_code, shown.headers["content-type"]) == (200, "image/webp")
+        assert shown.headers["cache-control"].startswith("private")
+        assert (await hers.get("/profile/picture")).headers["cache-control"] == "no-store"
+        bobs = new_browser(await store.open_session(await sign_in("bob")))
+        for stranger in (bobs, new_browser()):
+            assert (await stranger.get("/profile/picture", params={"v": name})).status_code == 404
+
+    async def test_it_is_taken_back(self, hers: httpx.AsyncClient, session: Session):
+        await hers.post("/profile/picture", content=png())
+        assert (await hers.post("/profile/picture/remove")).status_code == 200
+        assert (await hers.get("/profile/picture")).status_code == 404
+        assert await folder_of(session) == []
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [(b"", 422), (b"<svg/>", 422), (b"x" * (files_http.LARGEST + 1), 413)],
+        ids=["nothing", "no picture", "too large"],
+    )
+    async def test_what_will_not_do_leaves_the_one_before(
+        self, hers: httpx.AsyncClient, session: Session, body: bytes, status: int
+    ):
+        await hers.post("/profile/picture", content=png())
+        before = await folder_of(session)
+        assert (await hers.post("/profile/picture", content=body)).status_code == status
+        assert await folder_of(session) == before
+
+
+class TestLeaving:
+    async def test_what_one_takes_along_is_a_file_for_oneself(self, hers: httpx.AsyncClient):
+        answer = await hers.get("/account/data.zip")
+        assert answer.headers["content-disposition"] == 'attachment; filename="sigma-data.zip"'
+        assert answer.headers["cache-control"] == "no-store"
+        assert zipfile.ZipFile(io.BytesIO(answer.content)).namelist() == ["data.json"]
+
+    async def test_it_is_packed_so_often_an_hour(self, hers: httpx.AsyncClient):
+        statuses = [(await hers.get("/account/data.zip")).status_code for _ in range(12)]
+        assert statuses[0] == 200
+        assert statuses[-1] == 429
+
+    @pytest.mark.parametrize("typed", ["", "bob@example.com", "yes"])
+    async def test_without_ones_address_nothing_goes(self, hers: httpx.AsyncClient, cookie: str, typed: str):
+        answer = await hers.post("/account/delete", data={"confirmation": typed}, headers=JSON)
+        assert (answer.status_code, answer.json()["field"]) == (422, "confirmation")
+        assert await store.find(cookie)
+
+    async def test_with_it_the_account_is_gone(self, hers: httpx.AsyncClient, cookie: str):
+        answer = await hers.post("/account/delete", data={"confirmation": " ALICE@example.com "})
+        assert answer.headers["location"] == "/goodbye"
+        assert COOKIE not in hers.cookies
+        assert await store.find(cookie) is None
+        with pytest.raises(IdentityRefused):
+            await accounts.sign_in(ALICE, PASSWORD)
+
+
+@pytest.mark.parametrize("path", ["/account/password", "/account/address", "/profile/picture", "/account/delete"])
+async def test_who_is_signed_out_is_led_to_sign_in(browser: httpx.AsyncClient, path: str):
+    answer = await browser.post(path, data={"confirmation": ALICE}, headers=JSON)
+    assert answer.status_code == 401
+    assert answer.json()["location"].startswith("/sign-in")
