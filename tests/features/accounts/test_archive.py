@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,8 +50,9 @@ def times_in(value: Any) -> Iterator[str]:
 
 
 async def test_there_is_the_account_the_profile_and_the_devices(
-    session: Session, tokens: Tokens, owner: psycopg.Connection
+    session: Session, tokens: Tokens, owner: psycopg.Connection, turn_back: Callable[..., None]
 ):
+    turn_back(created_at="2 hours")
     owner.execute(
         "update profiles set name = 'Alice Ångström', customer_id = 'cus_1', price_id = 'price_1', has_access = true"
         " where id = %s",
@@ -79,7 +80,7 @@ async def test_there_is_the_account_the_profile_and_the_devices(
         == data["profile"]
     )
     assert [one["browser"] for one in data["devices"]] == ["Alice's telephone", "Alice's browser"]
-    assert datetime.fromisoformat(data["devices"][1]["signed_in_at"]) == session.created_at
+    assert datetime.fromisoformat(data["devices"][1]["signed_in_at"]) == session.created_at - timedelta(hours=2)
     assert datetime.fromisoformat(data["devices"][1]["last_seen_at"]) == session.seen_at
 
 
