@@ -112,6 +112,19 @@ async def test_a_place_is_given_up_whatever_the_case_of_its_address(session: Ses
     assert owner.execute("select email from leads").fetchall() == []
 
 
+async def test_where_the_account_was_elsewhere_its_name_here_goes_too(
+    people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    async def elsewhere(_: object) -> None:
+        """Deletes nothing in this database."""
+
+    owner.execute("update auth.users set raw_app_meta_data = jsonb_build_object('lives_elsewhere', true)")
+    monkeypatch.setattr(leaving.accounts, "delete_user", elsewhere)
+    await delete_account(people.alice)
+    assert places_of(owner, "alice@example.com") == []
+    assert owner.execute("select email from auth.users").fetchall() == [("bob@example.com",)]
+
+
 async def test_all_of_ones_tabs_are_told(people: People, login_url: str):
     other = await store.find(await store.open_session(people.tokens, "Alice's telephone"))
     assert other
