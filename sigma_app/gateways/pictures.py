@@ -68,14 +68,31 @@ async def remove_all(user_id: UUID) -> None:
         IdentityRefused, IdentityUnavailable: some are still there.
     """
     async with _storage(as_service=True) as storage:
-        bucket = storage.from_(BUCKET)
-        while found := await bucket.list(str(user_id), {"limit": _SHOWN}):
-            await bucket.remove([f"{user_id}/{file['name']}" for file in found])
+        await _empty(storage.from_(BUCKET), str(user_id))
 
 
 async def _put(tokens: Tokens, name: str, picture: bytes) -> None:
     async with _storage(access_token=tokens.access) as storage:
         await storage.from_(BUCKET).upload(_path(tokens.user_id, name), picture, {"content-type": KIND})
+
+
+async def _empty(bucket: Any, folder: str) -> None:
+    """Remove the files of a folder, and those of the folders that its owner made in it with a token of their own.
+
+    Raises:
+        IdentityUnavailable: storage says that it removed them, and still lists them.
+    """
+    seen: set[str] = set()
+    while found := await bucket.list(folder, {"limit": _SHOWN}):
+        paths = {f"{folder}/{entry['name']}": entry["id"] for entry in found}
+        if paths.keys() <= seen:
+            raise IdentityUnavailable
+        seen |= paths.keys()
+        for path, file_id in paths.items():
+            if file_id is None:  # a folder is listed for as long as something is in it
+                await _empty(bucket, path)
+        if files := [path for path, file_id in paths.items() if file_id is not None]:
+            await bucket.remove(files)
 
 
 async def _make_bucket() -> None:

@@ -57,7 +57,8 @@ def describe(user_agent: str) -> str:
 
 
 def ago(past: timedelta, when: datetime) -> str:
-    """How long ago something was, in words; a date from a week on."""
+    """How long ago something was, in words; a date from a week on. The database's clock may be ahead of ours."""
+    past = max(past, timedelta())
     for unit, size, most in (("minute", _MINUTE, _HOUR), ("hour", _HOUR, _DAY), ("day", _DAY, 7 * _DAY)):
         if past < most:
             count = past // size

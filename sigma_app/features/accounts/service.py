@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import col, select
 
 from sigma_app.core.database import get_database
@@ -20,6 +20,8 @@ LONGEST_NAME = 100  # characters
 # What breaks a line, a header or the order of reading: control characters, line and paragraph separators, halves of
 # surrogate pairs, and the marks that turn text around (UAX 9)
 _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,12 @@ async def rename(session: Session, before: str, name: str) -> Renamed:
         ProfileMissing, DatabaseUnavailable: nothing was changed.
     """
     wanted = read_name(name) or None
+    known = "" if _UNSTORABLE.search(before) else before  # no page of ours ever showed such a name
     async with get_database().transaction(session.actor) as transaction:
         changed = await transaction.exec(
             update(Profile)
             .where(col(Profile.id) == session.user_id)
-            .where(col(Profile.name).is_not_distinct_from(before or None))
+            .where(func.coalesce(Profile.name, "") == known)
             .values(name=wanted)
         )
         if changed.rowcount:

@@ -53,6 +53,7 @@ SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ("seconds", "min
     [
         (timedelta(), "a moment ago"),
         (MINUTE - SECOND, "a moment ago"),
+        (-2 * MINUTE, "a moment ago"),
         (MINUTE, "1 minute ago"),
         (2 * MINUTE - SECOND, "1 minute ago"),
         (2 * MINUTE, "2 minutes ago"),

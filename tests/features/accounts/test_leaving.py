@@ -9,7 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from anyio import fail_after
 from psycopg import sql
+from storage3._async.file_api import AsyncBucketActionsMixin
 
 from sigma_app.core.database import Database
 from sigma_app.core.jobs import work
@@ -104,6 +106,25 @@ async def test_more_files_than_are_listed_at_once_go(people: People, monkeypatch
     monkeypatch.setattr(storage, "_SHOWN", 2)
     await delete_account(people.alice)
     assert await folder_of(people.alice) == []
+
+
+async def test_folders_that_their_owner_made_go_with_what_is_in_them(people: People):
+    for name in ("deep/er/one", "deep/two", "three"):
+        await storage.put(people.tokens, name, webp())
+    with fail_after(20):
+        await delete_account(people.alice)
+    assert await folder_of(people.alice) == []
+
+
+async def test_files_that_do_not_go_are_not_waited_for(people: People, monkeypatch: pytest.MonkeyPatch):
+    async def keep(*_: object) -> list[object]:
+        return []
+
+    monkeypatch.setattr(AsyncBucketActionsMixin, "remove", keep)
+    with fail_after(20), pytest.raises(IdentityUnavailable):
+        await delete_account(people.alice)
+    monkeypatch.undo()
+    assert await accounts.sign_in("alice@example.com", PASSWORD)
 
 
 async def test_a_place_is_given_up_whatever_the_case_of_its_address(session: Session, owner: psycopg.Connection):

@@ -102,6 +102,17 @@ class TestRenaming:
             await rename(session, "", "Alice")
         assert stored(owner, session.user_id) == "no profile"
 
+    async def test_an_empty_name_that_somebody_wrote_themselves_is_none(
+        self, session: Session, owner: psycopg.Connection
+    ):
+        owner.execute("update public.profiles set name = ''")
+        assert await rename(session, "", "Alice") == Renamed("Alice", conflict=False)
+
+    @pytest.mark.parametrize("before", ["\x00", "\ud800"])
+    async def test_a_name_that_nothing_stores_was_never_known(self, session: Session, before: str):
+        await rename(session, "", "Alice")
+        assert await rename(session, before, "Alicia") == Renamed("Alice", conflict=True)
+
     async def test_what_cannot_be_a_name_is_refused_before_anything_changes(
         self, session: Session, owner: psycopg.Connection
     ):
