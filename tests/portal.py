@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -25,6 +26,15 @@ from tests.settled import settled
 PASSWORD = "correct horse battery"
 
 SignIn = Callable[[str], Awaitable[Tokens]]
+
+
+def one_time_token(owner: psycopg.Connection, email: str, kind: str) -> tuple[UUID, str]:
+    """The id and the hash of what the latest mail of a kind to an address brings; `kind` as `auth.one_time_tokens`."""
+    found = owner.execute(
+        "select id, token_hash from auth.one_time_tokens where relates_to = %s and token_type::text = %s", [email, kind]
+    ).fetchone()
+    assert found, f"No {kind} for {email}"
+    return found[0], found[1]
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from sigma_app.gateways.accounts import IdentityBusy, IdentityRefused, IdentityU
 from sigma_app.gateways.identity import keeping_connections
 from tests.conftest import settings_for
 from tests.logged import logged
+from tests.portal import one_time_token
 from tests.settled import settled
 from tests.sigma import Supabase
 
@@ -50,12 +51,8 @@ class Place:
 
     def mailed(self, email: str, token_type: str) -> tuple[str, str]:
         """What the latest mail of a kind to `email` brings: the hash in its link, and its code."""
-        row = self.owner.execute(
-            "select id, token_hash from auth.one_time_tokens where relates_to = %s and token_type::text = %s",
-            [email, token_type],
-        ).fetchone()
-        assert row, f"No {token_type} for {email}"
-        return row[1], code_of(self.keys, row[0], 6)
+        token_id, token_hash = one_time_token(self.owner, email, token_type)
+        return token_hash, code_of(self.keys, token_id, 6)
 
     def was_mailed(self, email: str) -> bool:
         """Whether a mail to `email` was asked for whose link is not used up."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import psycopg
@@ -13,16 +12,11 @@ from sigma_app.core.database import Database
 from sigma_app.session import store
 from sigma_app.session.tabs import CHANNEL, Tabs
 from tests.portal import SignIn
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
 LISTENING = f"select pid from pg_stat_activity where datname = current_database() and query like 'listen %{CHANNEL}%'"
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - of another process
-            await asyncio.sleep(0.02)
 
 
 class Emptied(list[str]):

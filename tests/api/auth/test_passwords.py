@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import bcrypt
@@ -13,6 +12,7 @@ import pytest
 from sigma_app.embedded.supabase.auth import passwords
 from sigma_app.embedded.supabase.auth.passwords import Busy, Passwords
 from tests.conftest import settings_for
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -61,12 +61,6 @@ def held(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bcrypt, "checkpw", comparisons)
     yield comparisons
     comparisons.gate.set()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - of other threads
-            await asyncio.sleep(0.001)
 
 
 async def test_a_hash_is_of_its_password_alone_and_in_gotrues_form(subject: Passwords):
@@ -183,7 +177,7 @@ async def test_while_hashes_are_made_the_loop_goes_on_and_the_line_has_an_end(he
     subject = passwords_with()
     room = round(passwords.LONGEST_WAIT / passwords._GUESS) * passwords._cores()
     waiting = [asyncio.create_task(subject.matches("x", OF_GO)) for _ in range(room)]
-    await until(lambda: held.begun == passwords._cores())
+    await until(lambda: held.begun == passwords._cores(), 30)
     with pytest.raises(Busy) as busy:
         await subject.matches("x", OF_GO)
     assert busy.value.retry_after == passwords.LONGEST_WAIT
@@ -199,7 +193,7 @@ async def test_who_gives_up_waiting_leaves_the_line_and_makes_no_work(held: Held
     subject = passwords_with()
     cores = passwords._cores()
     running = [asyncio.create_task(subject.matches("x", OF_GO)) for _ in range(cores)]
-    await until(lambda: held.begun == cores)
+    await until(lambda: held.begun == cores, 30)
     room = round(passwords.LONGEST_WAIT / passwords._GUESS) * cores - cores
     for _ in range(2):
         waiting = [asyncio.create_task(subject.matches("x", OF_GO)) for _ in range(room)]

@@ -14,6 +14,7 @@ from sigma_app.settings import Settings
 from tests.portal import (
     cookie,
     nothing_secret_is_logged,
+    one_time_token,
     serving,
     session,
     settings,
@@ -88,10 +89,6 @@ def mailed(owner: psycopg.Connection) -> Mailed:
     """What the link of the latest mail to an address has in it."""
 
     def token_hash(email: str, kind: str = "confirmation_token") -> str:
-        found = owner.execute(
-            "select token_hash from auth.one_time_tokens where relates_to = %s and token_type::text = %s", [email, kind]
-        ).fetchone()
-        assert found, f"No {kind} for {email}"
-        return found[0]
+        return one_time_token(owner, email, kind)[1]
 
     return token_hash

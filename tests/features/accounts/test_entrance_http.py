@@ -9,12 +9,14 @@ import httpx
 import psycopg
 import pytest
 
+from sigma_app.embedded.supabase.auth.mails import code_of
+from sigma_app.embedded.supabase.keys import keys_in
 from sigma_app.features.accounts import entrance, entrance_http, passwords
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.session import store
 from tests.features.accounts.conftest import DOORS, Mailed, NewBrowser
-from tests.portal import PASSWORD, SignIn
+from tests.portal import PASSWORD, SignIn, one_time_token
 
 pytestmark = pytest.mark.anyio
 
@@ -224,14 +226,10 @@ class TestSigningIn:
     async def test_a_code_asked_for_before_confirming_confirms(
         self, browser: httpx.AsyncClient, new_browser: NewBrowser, owner: psycopg.Connection, serving
     ):
-        from sigma_app.embedded.supabase.auth.mails import code_of
-        from sigma_app.embedded.supabase.keys import keys_in
-
         await sign_up(new_browser(), password=MALLORYS)
         await browser.post("/sign-in/link", data={"email": CHARLIE})
-        found = owner.execute("select id from auth.one_time_tokens where relates_to = %s", [CHARLIE]).fetchone()
-        assert found
-        code = code_of(keys_in(serving.data_dir), found[0], 6)
+        token_id, _ = one_time_token(owner, CHARLIE, "confirmation_token")
+        code = code_of(keys_in(serving.data_dir), token_id, 6)
         typed = {"email": CHARLIE, "code": f"{code[:3]} {code[3:]}", "type": "magiclink"}
         answer = await browser.post("/verify", data=typed)
         assert path_of(answer) == "/reset"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from sigma_app.session.tabs import CHANNEL
 from sigma_app.settings import Settings
 from tests.features.accounts.people import folder_of, join_waitlist, png, signed_in, webp
 from tests.portal import PASSWORD, SignIn
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -157,12 +157,6 @@ async def test_all_of_ones_tabs_are_told(people: People, login_url: str):
         await store.end_all(people.bob.user_id)  # which is heard after whatever was said before
         await until(lambda: str(people.bob.id) in heard)
     assert set(heard[1:-1]) == {str(people.alice.id), str(other.id)}
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - of another process
-            await asyncio.sleep(0.02)
 
 
 async def test_a_farewell_is_queued_with_the_address_sealed(people: People, owner: psycopg.Connection):
