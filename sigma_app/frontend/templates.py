@@ -15,7 +15,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from sigma_app.core.marks import CLOSE, OPEN
 from sigma_app.frontend.finish import without_hydration
-from sigma_app.frontend.static import MemoryFiles
+from sigma_app.frontend.static import UNFRAMED, MemoryFiles
+
+# Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
+PRIVATE = UNFRAMED | {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
+"""The headers of what is said to one person: no cache keeps it, no search engine lists it, no other site shows it."""
 
 _MARK = re.compile(f"{OPEN}.*?{CLOSE}", re.DOTALL)
 _BETWEEN_TEXTS = "<!-- -->"  # React's, to find its texts again

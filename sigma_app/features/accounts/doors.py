@@ -25,7 +25,7 @@ from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import client_address, is_same_site, network_of
 from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.frontend import templates
-from sigma_app.frontend.static import UNFRAMED
+from sigma_app.frontend.templates import PRIVATE
 from sigma_app.gateways.accounts import IdentityRefused
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of, give_cookie, set_cookie, take_cookie
@@ -33,8 +33,6 @@ from sigma_app.session.guard import SIGN_IN
 from sigma_app.session.store import Session
 from sigma_app.settings import get_settings
 
-# Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
-PRIVATE = UNFRAMED | {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
 SIGNED_OUT = "You are signed out. Sign in again and go on."
 ELSEWHERE = "Please use the form on the page itself."
 

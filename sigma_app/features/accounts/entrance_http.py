@@ -27,7 +27,6 @@ from sigma_app.core.origin import is_same_site, network_of
 from sigma_app.features.accounts import entrance, passwords
 from sigma_app.features.accounts.doors import (
     ELSEWHERE,
-    PRIVATE,
     Answer,
     Handler,
     Values,
@@ -42,6 +41,7 @@ from sigma_app.features.accounts.doors import (
 from sigma_app.features.accounts.entrance import Unconfirmed
 from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.features.waitlist import service as waitlist
+from sigma_app.frontend.templates import PRIVATE
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import LINK_KINDS, IdentityRefused, LinkKind, Tokens
 from sigma_app.gateways.keys import get_links

@@ -14,9 +14,10 @@ from pathlib import Path
 from anyio import CapacityLimiter, fail_after, run_process
 
 from sigma_app.core.errors import SigmaError
-from sigma_app.features.accounts import image_worker
-from sigma_app.features.accounts.image_worker import TOO_MANY_PIXELS
 
+# Not imported: Pillow would be loaded at each start, and is used in the other process alone
+_WORKER = Path(__file__).with_name("image_worker.py")
+_TOO_MANY_PIXELS = 4  # its exit code
 _SECONDS = 20  # for one picture, of which it may work ten
 
 _one_at_a_time = CapacityLimiter(1)  # a machine's memory bears one large picture; the others wait
@@ -44,7 +45,7 @@ async def square_webp(data: bytes) -> bytes:
         NoPicture: it is none of these, breaks off, or takes too long.
         TooManyPixels: it is larger than we can work on.
     """
-    command = [sys.executable, "-I", str(Path(image_worker.__file__))]
+    command = [sys.executable, "-I", str(_WORKER)]
     async with _one_at_a_time:
         try:
             with fail_after(_SECONDS):
@@ -52,7 +53,7 @@ async def square_webp(data: bytes) -> bytes:
         except TimeoutError:
             logger.warning("A picture of %d bytes took longer than %d seconds.", len(data), _SECONDS)
             raise NoPicture from None
-    if done.returncode == TOO_MANY_PIXELS:
+    if done.returncode == _TOO_MANY_PIXELS:
         raise TooManyPixels
     if done.returncode != 0:
         raise NoPicture

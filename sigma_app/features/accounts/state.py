@@ -63,10 +63,7 @@ class ProfileState(SessionState):
             renamed = await service.rename(session, _text(fields, "before"), _text(fields, "name"))
             self.name = renamed.name
             if renamed.conflict:
-                outcome, message = (
-                    "conflict",
-                    "This name was changed in the meantime, in another tab or on another device.",
-                )
+                outcome, message = "conflict", CHANGED_ELSEWHERE
         except NotLikeThat as error:
             outcome, message = "refused", str(error)
         except SigmaError as error:

@@ -33,12 +33,10 @@ from sigma_app.features.waitlist import line
 from sigma_app.features.waitlist.address import InvalidAddress, read_address
 from sigma_app.features.waitlist.jobs import day
 from sigma_app.frontend import templates
-from sigma_app.frontend.static import UNFRAMED
+from sigma_app.frontend.templates import PRIVATE
 from sigma_app.gateways.keys import get_links
 from sigma_app.settings import get_settings
 
-# Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
-PRIVATE = UNFRAMED | {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
 STATUS = {"valid": 200, "done": 200, "used": 410, "expired": 410, "unknown": 404}
 WRONG_CODE = (
     "That code does not fit this address, or its time is over. After five tries it is worn out;"
