@@ -115,8 +115,17 @@ async def tokens_of(cookie: str) -> Tokens:
         row = await _read(cookie)
     if row is None:
         raise IdentityRefused("session_not_found")
-    session, sealed, tokens_end_at = row
-    return Tokens(session.user_id, session.email, *unseal(cookie, sealed), tokens_end_at)
+    return _opened(cookie, row)
+
+
+async def last_tokens_of(cookie: str | None) -> Tokens | None:
+    """What opened Supabase last, over or not: for a way out, which must not wait for Supabase. None without a session.
+
+    Raises:
+        DatabaseUnavailable: it could not be looked up.
+    """
+    row = await _read(cookie)
+    return _opened(cookie, row) if cookie and row else None
 
 
 async def sessions_of(session: Session) -> Sequence[Session]:
@@ -170,6 +179,11 @@ async def _read(cookie: str | None) -> tuple[Session, bytes, datetime] | None:
         return None
     rows = await get_database().run(Step(SERVICE, _FIND, [*_lifetimes(), digest(cookie)]))
     return (Session(*rows[0][:7]), rows[0][7], rows[0][8]) if rows else None
+
+
+def _opened(cookie: str, row: tuple[Session, bytes, datetime]) -> Tokens:
+    session, sealed, tokens_end_at = row
+    return Tokens(session.user_id, session.email, *unseal(cookie, sealed), tokens_end_at)
 
 
 async def _renew(cookie: str, session_id: UUID) -> bool:

@@ -49,7 +49,8 @@ def devices(sessions: Sequence[Session], mine: Session) -> list[Device]:
 def describe(user_agent: str) -> str:
     """The browser and the system that a User-Agent header names, as far as it does."""
     found = parse(user_agent)
-    browser = found.user_agent.family if found.user_agent else ""
+    family = found.user_agent.family if found.user_agent else ""
+    browser = " ".join(word for word in family.split() if word not in {"Mobile", "iOS"})  # the system says as much
     system = found.os.family if found.os else ""
     if browser and system:
         return f"{browser} on {system}"

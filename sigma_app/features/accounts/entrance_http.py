@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
@@ -235,7 +236,7 @@ async def reset(request: Request, form: Mapping[str, str]) -> Answer:
 async def sign_out(request: Request, _: Mapping[str, str]) -> Answer:
     """Sign this browser out, whoever it was."""
     cookie = cookie_of(request.scope["headers"])
-    tokens = await _tokens(cookie)
+    tokens = await store.last_tokens_of(cookie)
     await store.end(cookie)
     leaving = BackgroundTask(_leave, tokens, "local") if tokens else None
     return Answer("/sign-in?said=signed-out", cookie="", afterwards=leaving)
@@ -244,13 +245,11 @@ async def sign_out(request: Request, _: Mapping[str, str]) -> Answer:
 async def sign_out_everywhere(request: Request, _: Mapping[str, str]) -> Answer:
     """Sign out of every browser, and of everything else that is signed in at Supabase."""
     cookie = cookie_of(request.scope["headers"])
-    session = await store.find(cookie, even_recovered=True)
-    if session is None:
+    tokens = await store.last_tokens_of(cookie)
+    if tokens is None:
         return Answer("/sign-in?said=signed-out", cookie="")
-    tokens = await _tokens(cookie)
-    await store.end_all(session.user_id)
-    leaving = BackgroundTask(_leave, tokens, "global") if tokens else None
-    return Answer("/sign-in?said=everywhere", cookie="", afterwards=leaving)
+    await store.end_all(tokens.user_id)
+    return Answer("/sign-in?said=everywhere", cookie="", afterwards=BackgroundTask(_leave, tokens, "global"))
 
 
 async def password_strength(request: Request) -> Response:
@@ -332,16 +331,11 @@ async def _send(kind: str, email: str, back: str, address: str) -> None:
         await entrance.send(kind, email, back, address)  # pyright: ignore[reportArgumentType] - one of MAILED
 
 
-async def _tokens(cookie: str | None) -> Tokens | None:
-    try:
-        return await store.tokens_of(cookie) if cookie else None
-    except IdentityRefused:
-        return None
-
-
 async def _leave(tokens: Tokens, scope: Any) -> None:
     """Tell Supabase once the visitor has been answered; the tokens are nowhere any more either way."""
     with suppress(SigmaError):
+        if tokens.end_at - datetime.now(UTC) < store.RENEW_BEFORE:
+            tokens = await accounts.refresh(tokens.refresh)
         await accounts.sign_out(tokens, scope)
 
 

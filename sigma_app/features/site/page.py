@@ -107,8 +107,8 @@ TERMS: list[Clause] = [
     (
         "What this is",
         [
-            "Sigma is a waitlist for a service that is not open yet. Joining costs nothing, gives you a "
-            "place in line, and obliges you to nothing.",
+            "Sigma is a waitlist for a service that opens to its list, place by place. Joining costs nothing, gives "
+            "you a place in line, and obliges you to nothing.",
         ],
     ),
     (

@@ -28,8 +28,8 @@ EDGE = (
 @pytest.mark.parametrize(
     ("user_agent", "name"),
     [
-        (CHROME, "Chrome Mobile on Android"),
-        (SAFARI, "Mobile Safari on iOS"),
+        (CHROME, "Chrome on Android"),
+        (SAFARI, "Safari on iOS"),
         (FIREFOX, "Firefox on Linux"),
         (EDGE, "Edge on Windows"),
         ("curl/8.5.0", "curl"),
@@ -96,5 +96,5 @@ def test_the_browser_that_asks_comes_first_and_is_here_now():
     assert devices([newest, mine, older], mine) == [
         Device(str(mine.id), "curl", "3 February 2026", "now", is_this=True),
         Device(str(newest.id), "Firefox on Linux", "3 February 2026", "a moment ago", is_this=False),
-        Device(str(older.id), "Mobile Safari on iOS", "3 February 2026", "2 hours ago", is_this=False),
+        Device(str(older.id), "Safari on iOS", "3 February 2026", "2 hours ago", is_this=False),
     ]

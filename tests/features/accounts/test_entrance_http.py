@@ -319,6 +319,29 @@ class TestSigningOut:
         with pytest.raises(IdentityRefused):
             await accounts.refresh(other.refresh)
 
+    @pytest.mark.parametrize("path", ["/sign-out", "/sign-out/everywhere"])
+    async def test_tokens_that_have_ended_end_the_session_at_supabase_too(
+        self, hers: httpx.AsyncClient, turn_back, owner: psycopg.Connection, path: str
+    ):
+        turn_back(tokens_end_at="59 minutes 30 seconds")
+        await hers.post(path, data=NOTHING)
+        assert owner.execute("select count(*) from auth.sessions").fetchone() == (0,)
+
+    @pytest.mark.parametrize("path", ["/sign-out", "/sign-out/everywhere"])
+    async def test_the_way_out_does_not_wait_for_supabase(
+        self, hers: httpx.AsyncClient, turn_back, owner: psycopg.Connection, monkeypatch, path: str
+    ):
+        left: list[object] = []
+
+        async def silent(_: str) -> Tokens:
+            left.append(owner.execute("select count(*) from sigma.sessions").fetchone())
+            raise IdentityUnavailable
+
+        turn_back(tokens_end_at="59 minutes 30 seconds")
+        monkeypatch.setattr(accounts, "refresh", silent)
+        assert path_of(await hers.post(path, data=NOTHING)) == "/sign-in"
+        assert left == [(0,)]
+
     async def test_nobody_may_do_it_as_well(self, browser: httpx.AsyncClient):
         for path in ("/sign-out", "/sign-out/everywhere"):
             assert path_of(await browser.post(path, data=NOTHING)) == "/sign-in"
