@@ -26,6 +26,7 @@ from sigma_app.core.jobs import JobError
 from sigma_app.embedded.mailbox import api, page, store
 from sigma_app.settings import Settings, get_settings
 
+MAILBOX = page.MAILBOX  # where mails are shown that nobody was sent
 TIMEOUT = httpx.Timeout(10, connect=3)  # seconds
 PER_SECOND = 5  # Resend's limit for a team that asked for no other
 LONGEST_KEY = 256  # characters
@@ -138,7 +139,12 @@ async def forget(digest: bytes) -> None:
 
 def routes(settings: Settings) -> Sequence[BaseRoute]:
     """The mailbox's pages, where there is a mailbox and nobody but its developer to look into it."""
-    return [] if settings.is_hosted("mail") or settings.env == "production" else page.ROUTES
+    return page.ROUTES if has_mailbox(settings) else []
+
+
+def has_mailbox(settings: Settings) -> bool:
+    """Whether whoever is asked to look into their inbox may look into the mailbox."""
+    return not settings.is_hosted("mail") and settings.env != "production"
 
 
 class _Client(resend.AsyncHTTPClient):

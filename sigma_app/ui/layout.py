@@ -22,7 +22,7 @@ def shell(*children: rx.Component, call_to_action: bool = True) -> rx.Component:
             *children,
             custom_attrs={"id": "content", "data-socket": "on-demand", "tabIndex": -1},
         ),
-        footer(),
+        footer(link("Waitlist", href="/join"), link("Sign in", href="/sign-in")),
         class_name="page",
     )
 
@@ -46,8 +46,8 @@ def header(call_to_action: bool = True) -> rx.Component:
     )
 
 
-def footer() -> rx.Component:
-    """Wordmark, the legal pages and a last word."""
+def footer(*ways: rx.Component) -> rx.Component:
+    """Wordmark, a last word, the legal pages, and before them `ways` to other places."""
     return rx.el.footer(
         rx.el.div(
             wordmark(),
@@ -55,8 +55,7 @@ def footer() -> rx.Component:
             class_name="flex flex-wrap items-center gap-x-5 gap-y-2",
         ),
         rx.el.nav(
-            link("Waitlist", href="/join"),
-            link("Sign in", href="/sign-in"),
+            *ways,
             link("Privacy", href="/privacy"),
             link("Terms", href="/terms"),
             aria_label="Footer",

@@ -17,6 +17,7 @@ from starlette.routing import Route
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.embedded.mailbox import store
 
+MAILBOX = "/dev/mailbox"
 MOST = 100  # mails on the page
 _MOST_AS_JSON = 1000
 
@@ -74,6 +75,6 @@ def framed(html: str) -> str:
 
 
 ROUTES = [
-    Route("/dev/mailbox", show, methods=["GET"]),
-    Route("/dev/mailbox.json", list_as_json, methods=["GET"]),
+    Route(MAILBOX, show, methods=["GET"]),
+    Route(f"{MAILBOX}.json", list_as_json, methods=["GET"]),
 ]

@@ -46,6 +46,7 @@ from sigma_app.frontend.templates import PRIVATE
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import LINK_KINDS, IdentityRefused, LinkKind, Tokens
 from sigma_app.gateways.keys import get_links
+from sigma_app.gateways.mail import has_mailbox
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of, host_cookie
 from sigma_app.session.guard import RESET, SIGN_IN
@@ -156,9 +157,14 @@ async def check_inbox(request: Request) -> Response:
 
 
 async def inbox_values(asked: Mapping[str, str]) -> dict[str, Any]:
-    """Which mail is on its way, and why."""
+    """Which mail is on its way, and why; and whether `MAILBOX` will show it."""
     kind = asked.get("type", "")
-    return {"type": kind if kind in MAILED else "signup", "said": asked.get("said", "")}
+    settings = get_settings()
+    return {
+        "type": kind if kind in MAILED else "signup",
+        "said": asked.get("said", ""),
+        "mailbox": has_mailbox(settings) and not settings.is_hosted("auth"),  # which sends its own mails
+    }
 
 
 async def show_verify(request: Request) -> Response:

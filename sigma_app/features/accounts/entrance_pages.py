@@ -10,6 +10,7 @@ from typing import Any
 
 import reflex as rx
 
+from sigma_app.gateways.mail import MAILBOX
 from sigma_app.ui import head
 from sigma_app.ui.brand import sigma_mark
 from sigma_app.ui.form import plain_form
@@ -153,7 +154,8 @@ def check_inbox() -> rx.Component:
                 "type == 'magiclink'",
                 lede("If ", _this_address(), " has an account, a button that signs you in is in its inbox."),
             ),
-            _code_form(hidden("email", slot("email"))),
+            when("mailbox", fine("Nothing leaves this machine: mails lie in ", link("its mailbox", href=MAILBOX), ".")),
+            _code_form(hidden("email", slot("email")), "Or the code from the mail"),
             plain_form(
                 hidden("email", slot("email")),
                 hidden("type", slot("type")),
@@ -207,7 +209,7 @@ def verify() -> rx.Component:
             lone(
                 title("Six digits, please."),
                 lede("They are in our mail, below its button."),
-                _code_form(_address("username")),
+                _code_form(_address("username"), "The code from the mail"),
                 _fresh_ones(),
                 time="07:06",
             ),
@@ -317,12 +319,12 @@ def _mail_form(label: str, *, action: str) -> rx.Component:
     )
 
 
-def _code_form(address: rx.Component) -> rx.Component:
+def _code_form(address: rx.Component, label: str) -> rx.Component:
     return door_form(
         "Use the code",
         address,
         rx.el.div(
-            rx.el.label("Or the code from the mail", html_for="code", class_name="join-label"),
+            rx.el.label(label, html_for="code", class_name="join-label"),
             rx.el.input(
                 name="code",
                 type="text",

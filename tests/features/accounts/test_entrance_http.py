@@ -15,6 +15,7 @@ from sigma_app.features.accounts import entrance, entrance_http, passwords
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.session import store
+from sigma_app.settings import get_settings
 from tests.features.accounts.conftest import DOORS, Mailed, NewBrowser
 from tests.portal import PASSWORD, SignIn, one_time_token
 
@@ -293,6 +294,31 @@ class TestForgetting:
             answer = await browser.post("/forgot", data={"email": email})
             told.add((answer.status_code, answer.headers["location"].replace(email.replace("@", "%40"), "…")))
         assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "there"),
+    [
+        ({}, True),
+        ({"RESEND_API_KEY": "re_x", "MAIL_FROM": "hello@sigma.example.com"}, False),
+        ({"SUPABASE_URL": "https://x.supabase.co", "SUPABASE_ANON_KEY": "x", "SUPABASE_SERVICE_ROLE_KEY": "x"}, False),
+        (
+            {
+                "SIGMA_ENV": "production",
+                "SIGMA_ALLOW_LOCAL": "database,auth,payments,mail",
+                "BASE_URL": "https://sigma.example.com",
+            },
+            False,
+        ),
+    ],
+    ids=["here", "mail elsewhere", "auth elsewhere", "in production"],
+)
+async def test_the_mailbox_is_shown_only_where_it_holds_the_mail(monkeypatch, environment: dict[str, str], there: bool):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    assert (await entrance_http.inbox_values({}))["mailbox"] is there
+    get_settings.cache_clear()
 
 
 class TestSigningOut:
