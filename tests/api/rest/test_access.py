@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from datetime import timedelta
 from uuid import uuid4
 
 import jwt
@@ -31,6 +32,14 @@ async def test_the_role_is_that_of_the_bearer_token(visitor, rest, connect, keys
     mixed = connect(apikey=keys.service_role, authorization=f"Bearer {keys.anon}")
     assert (await mixed.get("/rpc/who")).json() == "anon"
     assert (await connect().get(f"/rpc/who?apikey={keys.anon}")).json() == "anon"
+
+
+def of_now(claims: dict[str, object]) -> dict[str, object]:
+    """Claims whose times are given by how far they are from now, which is not when tests are collected."""
+    return {
+        name: time.time() + value.total_seconds() if isinstance(value, timedelta) else value
+        for name, value in claims.items()
+    }
 
 
 def unsigned() -> str:
@@ -71,9 +80,9 @@ async def test_tokens_that_are_not_ours(bearing, keys, token, message, details):
 @pytest.mark.parametrize(
     ("claims", "message"),
     [
-        ({"exp": time.time() - 35}, "JWT expired"),
-        ({"nbf": time.time() + 300}, "JWT not yet valid"),
-        ({"iat": time.time() + 300}, "JWT issued at future"),
+        ({"exp": timedelta(seconds=-35)}, "JWT expired"),
+        ({"nbf": timedelta(seconds=300)}, "JWT not yet valid"),
+        ({"iat": timedelta(seconds=300)}, "JWT issued at future"),
         ({"exp": "soon"}, "The JWT 'exp' claim must be a number"),
         ({"nbf": True}, "The JWT 'nbf' claim must be a number"),
         ({"iat": []}, "The JWT 'iat' claim must be a number"),
@@ -82,7 +91,7 @@ async def test_tokens_that_are_not_ours(bearing, keys, token, message, details):
     ],
 )
 async def test_claims_that_are_not_accepted(bearing, keys, claims, message):
-    token = jwt.api_jws.encode(json.dumps({"role": "anon", **claims}).encode(), keys.secret, "HS256")
+    token = jwt.api_jws.encode(json.dumps({"role": "anon", **of_now(claims)}).encode(), keys.secret, "HS256")
     for _ in range(2):
         answer = await bearing(f"Bearer {token}").get("/things")
         assert (answer.status_code, answer.json()["code"]) == (401, "PGRST303")
@@ -93,12 +102,12 @@ async def test_claims_that_are_not_accepted(bearing, keys, claims, message):
 @pytest.mark.parametrize(
     "claims",
     [
-        {"exp": time.time() + 300}, {"exp": None}, {"aud": "anything"}, {"aud": ["a", "b"]}, {"aud": []},
-        {"nbf": time.time() - 5, "iat": time.time() - 5}, {"nbf": time.time() + 20}, {"iat": 1.5},
+        {"exp": timedelta(seconds=300)}, {"exp": None}, {"aud": "anything"}, {"aud": ["a", "b"]}, {"aud": []},
+        {"nbf": timedelta(seconds=-5), "iat": timedelta(seconds=-5)}, {"nbf": timedelta(seconds=20)}, {"iat": 1.5},
     ],
 )  # fmt: skip
 async def test_claims_that_are_accepted(bearing, keys, claims):
-    token = jwt.api_jws.encode(json.dumps({"role": "anon", **claims}).encode(), keys.secret, "HS256")
+    token = jwt.api_jws.encode(json.dumps({"role": "anon", **of_now(claims)}).encode(), keys.secret, "HS256")
     assert (await bearing(f"Bearer {token}").get("/things")).status_code == 200
 
 
