@@ -6,6 +6,7 @@ completes with `token_hash` and `type` (docs/hosting.md).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,13 @@ LINK_KINDS: tuple[LinkKind, ...] = ("signup", "recovery", "magiclink", "invite",
 
 MAIL_PACE = "over_email_send_rate_limit"
 """The code of a mail that was asked for too soon after another to the same address."""
+logger = logging.getLogger(__name__)
+
+_SESSION_OVER = (
+    *("refresh_token_not_found", "refresh_token_already_used", "session_not_found", "session_expired"),
+    *("user_not_found", "user_banned", "bad_jwt"),
+)
+_NOT_AUTH = (401, 403, 404)  # without an error code: what stands before Auth says so of a wrong key or address
 _TOO_MANY = 429
 _SIGN_UP = "sigma_sign_up"  # in a user's metadata: by which call of ours they were made
 _OUR_FAULT = 500
@@ -56,6 +64,11 @@ class IdentityRefused(SigmaError):
         """Take Supabase's own error code (its documentation, "Error codes"), such as "invalid_credentials"."""
         super().__init__(f"Supabase refused: {code}.")
         self.code = code
+
+    @property
+    def ends_session(self) -> bool:
+        """Whether it says that the session is over, and not that something about the question was wrong."""
+        return self.code in _SESSION_OVER
 
 
 class IdentityBusy(SigmaError):
@@ -249,6 +262,9 @@ async def _asking(*, as_service: bool = False, visitor: str = "") -> AsyncIterat
             raise IdentityBusy(error.code or "") from error
         if isinstance(status, int) and status >= _OUR_FAULT:
             raise IdentityUnavailable from error
+        if not error.code and status in _NOT_AUTH:
+            logger.error("Supabase does not take what Sigma is configured with: status %s", status)
+            raise IdentityUnavailable from error
         raise IdentityRefused(error.code or str(status)) from error
 
 
@@ -258,7 +274,8 @@ def _verified(answer: AuthResponse, kind: LinkKind) -> Tokens | None:
         return None
     user = answer.session.user
     confirmed_at, asked_at = user.email_confirmed_at, user.recovery_sent_at
-    by_recovery = kind == "recovery" and confirmed_at and asked_at and confirmed_at >= asked_at
+    # The links for a forgotten password and those that sign in are one and the same to Supabase, and confirm as well.
+    by_recovery = kind in ("recovery", "magiclink") and confirmed_at and asked_at and confirmed_at >= asked_at
     return replace(_tokens_of(answer.session), newly_confirmed=kind == "signup" or bool(by_recovery))
 
 

@@ -19,6 +19,8 @@ from sigma_app.gateways.identity import reaching_supabase
 BUCKET = "pictures"
 KIND = "image/webp"
 _LARGEST = 1024 * 1024  # bytes
+_NO_BUCKET = ("Bucket not found", "NoSuchBucket")
+_MISSING = ("not_found", "NoSuchKey", *_NO_BUCKET)
 _SHOWN = 100  # files of one folder; more than one is there only while they change
 
 
@@ -32,7 +34,7 @@ async def put(tokens: Tokens, name: str, picture: bytes) -> None:
     try:
         await _put(tokens, name, picture)
     except IdentityRefused as refused:
-        if refused.code not in ("Bucket not found", "NoSuchBucket"):
+        if refused.code not in _NO_BUCKET:
             raise
         await _make_bucket()
         await _put(tokens, name, picture)
@@ -42,12 +44,15 @@ async def read(tokens: Tokens, name: str) -> bytes | None:
     """A picture of the user's folder; None where there is none of this name.
 
     Raises:
+        IdentityRefused: storage does not give it out.
         IdentityUnavailable: it could not be asked.
     """
     try:
         async with _storage(access_token=tokens.access) as storage:
             return await storage.from_(BUCKET).download(_path(tokens.user_id, name))
-    except IdentityRefused:
+    except IdentityRefused as refused:
+        if refused.code not in _MISSING:
+            raise
         return None
 
 

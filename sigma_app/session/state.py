@@ -42,11 +42,13 @@ class SessionState(rx.State):
         cookie = self._cookie
         session = await store.find(cookie)
         shared = await self.get_state(SessionState)
-        if session and cookie and shared._session_id != str(session.id):
-            shared.reset()
-            shared._session_id, shared._owner = str(session.id), digest(cookie)
-            TABS.add(session.id, self.router.session.client_token)
-            session = await store.find(cookie)  # it may have ended before this tab was known to be its
+        if session and cookie:
+            if shared._session_id != str(session.id):
+                shared.reset()
+                shared._session_id, shared._owner = str(session.id), digest(cookie)
+            # A tab that comes back after a restart, or from another process, is new here though its state is not.
+            if TABS.add(session.id, self.router.session.client_token):
+                session = await store.find(cookie)  # it may have ended before this tab was known to be its
         if session is None:
             shared._close()
             return None

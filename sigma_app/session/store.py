@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
-from weakref import WeakValueDictionary
 
 from sigma_app.core.database import SERVICE, Actor, Step, get_database, user_actor
 from sigma_app.core.links import digest
@@ -25,7 +24,7 @@ _LONGEST_USER_AGENT = 400
 
 logger = logging.getLogger(__name__)
 
-_renewing: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
+_renewing: dict[UUID, asyncio.Task[bool]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,24 +187,33 @@ def _opened(cookie: str, row: tuple[Session, bytes, datetime]) -> Tokens:
 
 async def _renew(cookie: str, session_id: UUID) -> bool:
     """Renew the tokens of a session, once for all who ask at this moment; whether it goes on."""
-    lock = _renewing.setdefault(session_id, asyncio.Lock())
-    async with lock:
-        row = await _read(cookie)
-        if row is None:
-            return False
-        if row[2] - datetime.now(UTC) >= RENEW_BEFORE:  # somebody else has just done it
-            return True
-        _, refresh = unseal(cookie, row[1])
-        try:
-            tokens = await accounts.refresh(refresh)
-        except (IdentityUnavailable, IdentityBusy):
-            return True
-        except IdentityRefused as refused:
-            logger.info("A session ended, because Supabase ended it: %s", refused.code)
-            await end(cookie)
-            return False
-        await keep_tokens(cookie, tokens)
+    task = _renewing.get(session_id)
+    if task is None:
+        task = _renewing[session_id] = asyncio.create_task(_renewed(cookie))
+        task.add_done_callback(lambda _: _renewing.pop(session_id, None))
+    return await asyncio.shield(task)  # whoever gives up waiting stops it for nobody
+
+
+async def _renewed(cookie: str) -> bool:
+    row = await _read(cookie)
+    if row is None:
+        return False
+    if row[2] - datetime.now(UTC) >= RENEW_BEFORE:  # somebody else has just done it
         return True
+    _, refresh = unseal(cookie, row[1])
+    try:
+        tokens = await accounts.refresh(refresh)
+    except (IdentityUnavailable, IdentityBusy):
+        return True
+    except IdentityRefused as refused:
+        if not refused.ends_session:
+            logger.error("A session was not renewed, because Supabase refused: %s", refused.code)
+            return True
+        logger.info("A session ended, because Supabase ended it: %s", refused.code)
+        await end(cookie)
+        return False
+    await keep_tokens(cookie, tokens)
+    return True
 
 
 async def keep_tokens(cookie: str, tokens: Tokens) -> None:

@@ -34,9 +34,12 @@ class Tabs:
         self._tabs: defaultdict[UUID, set[str]] = defaultdict(set)
         self._at_work: set[asyncio.Task[None]] = set()
 
-    def add(self, session_id: UUID, tab: str) -> None:
-        """Note that a tab shows what is the session's."""
-        self._tabs[session_id].add(tab)
+    def add(self, session_id: UUID, tab: str) -> bool:
+        """Note that a tab shows what is the session's; whether that is news to this process."""
+        tabs = self._tabs[session_id]
+        known = tab in tabs
+        tabs.add(tab)
+        return not known
 
     @asynccontextmanager
     async def watched(self, empty: Empty) -> AsyncIterator[None]:

@@ -9,14 +9,14 @@ from uuid import uuid4
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from sigma_app.core.database import Database, serve_requests_from
-from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.errors import DatabaseUnavailable, SigmaError
 from sigma_app.core.links import digest
 from sigma_app.gateways import accounts, identity
-from sigma_app.gateways.accounts import IdentityRefused, Tokens
+from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.session import store
 from sigma_app.session.cookie import new_cookie
 from sigma_app.session.sealing import unseal
@@ -197,6 +197,41 @@ class TestRenewing:
         identity.routes.cache_clear()
         assert await store.find(cookie)
         assert number(owner, "select count(*) from sigma.sessions where tokens_end_at < now() + interval '1m'") == 0
+
+    @pytest.mark.parametrize(
+        ("answer", "status"), [({"message": "Invalid API key"}, 401), ({"error_code": "conflict", "msg": "Wait"}, 409)]
+    )
+    async def test_a_refusal_that_is_not_about_the_session_does_not_end_it(
+        self, cookie: str, turn_back, monkeypatch, answer: dict[str, str], status: int
+    ):
+        async def refuse(_: Request) -> Response:
+            return JSONResponse(answer, status)
+
+        refusing = [Mount("/auth/v1", routes=[Route("/{path:path}", refuse, methods=["GET", "POST"])])]
+        turn_back(tokens_end_at=NEARLY)
+        with monkeypatch.context() as patched:
+            patched.setattr(identity.embedded, "routes", lambda _: refusing)
+            identity.routes.cache_clear()
+            assert await store.find(cookie)
+            with pytest.raises(SigmaError) as raised:
+                await accounts.sign_in("alice@example.com", PASSWORD)
+            assert isinstance(raised.value, IdentityUnavailable) is (status == 401)
+        identity.routes.cache_clear()
+
+    async def test_who_ask_at_once_wait_for_one_answer_even_if_it_is_none(self, cookie: str, turn_back, monkeypatch):
+        asked = 0
+
+        async def silent(_: str) -> Tokens:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(0)
+            raise IdentityUnavailable
+
+        turn_back(tokens_end_at=NEARLY)
+        monkeypatch.setattr(accounts, "refresh", silent)
+        found = await asyncio.gather(*(store.find(cookie) for _ in range(5)))
+        assert all(found)
+        assert asked == 1
 
     @pytest.mark.parametrize("variables", [{"SIGMA_SIGNUP": "open"}])
     async def test_while_supabase_cannot_be_reached_it_goes_on_too(self, cookie: str, turn_back, tmp_path: Path):

@@ -23,7 +23,7 @@ async def archive(session: Session, tokens: Tokens) -> bytes:
     The profile is read as its owner. What the waitlist has of the address is theirs, since they proved it to be.
 
     Raises:
-        IdentityUnavailable, DatabaseUnavailable, ProfileMissing: something could not be read.
+        IdentityRefused, IdentityUnavailable, DatabaseUnavailable, ProfileMissing: something could not be read.
     """
     profile = await read_profile(session)
     async with get_database().transaction(SERVICE) as transaction:

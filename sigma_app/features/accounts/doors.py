@@ -34,9 +34,11 @@ from sigma_app.session.store import Session
 from sigma_app.settings import get_settings
 
 SIGNED_OUT = "You are signed out. Sign in again and go on."
+REFUSED = "That did not work, and it is not your doing. If it stays so, please reply to any mail from us."
 ELSEWHERE = "Please use the form on the page itself."
 
 _A_DAY = 86400  # seconds
+_BAD_GATEWAY = 502
 
 logger = logging.getLogger(__name__)
 
@@ -106,10 +108,17 @@ def signed_in_door(handle: SignedInHandler) -> Callable[[Request], Awaitable[Res
             return PlainTextResponse(ELSEWHERE, 403, PRIVATE)
 
         async def handled() -> Answer:
-            session = await store.find(cookie_of(request.scope["headers"]))
+            cookie = cookie_of(request.scope["headers"])
+            session = await store.find(cookie)
             if session is None:
                 return Answer(with_next(SIGN_IN, None, said="over"), SIGNED_OUT, status=401)
-            return await handle(request, session)
+            try:
+                return await handle(request, session)
+            except IdentityRefused as refused:
+                if not refused.ends_session:
+                    raise
+                await store.end(cookie)
+                return Answer(with_next(SIGN_IN, None, said="over"), SIGNED_OUT, status=401, cookie="")
 
         return respond(request, await _answered(handled()))
 
@@ -203,8 +212,9 @@ async def _answered(handled: Awaitable[Answer]) -> Answer:
         return await handled
     except NotLikeThat as error:
         return Answer(message=str(error), field=error.field, status=error.status)
-    except IdentityRefused:  # of a session that Supabase ended: everything else has words of its own
-        return Answer(with_next(SIGN_IN, None, said="over"), SIGNED_OUT, status=401, cookie="")
+    except IdentityRefused as refused:  # what people can help has words of its own
+        logger.error("Supabase refuses what a form of accounts needs: %s", refused.code)
+        return Answer(message=REFUSED, status=_BAD_GATEWAY)
     except SigmaError as error:
         logger.error("A form of accounts could not be answered: %s", without_message(error))  # the page has the words
         return Answer(message=str(error), status=error.status, retry_after=60 if error.status == 429 else 5)

@@ -6,6 +6,7 @@ have an account: what is mailed to an address, and the time that takes, says it 
 
 from __future__ import annotations
 
+import logging
 from secrets import token_urlsafe
 from typing import Literal
 from uuid import UUID
@@ -22,6 +23,8 @@ from sigma_app.gateways.accounts import MAIL_PACE, IdentityBusy, IdentityRefused
 from sigma_app.gateways.keys import seal
 from sigma_app.session import store
 from sigma_app.settings import get_settings
+
+logger = logging.getLogger(__name__)
 
 WRONG = "That address and password do not go together. Check both, or choose a new password."
 OVER = "That link was used, or its time is over."
@@ -78,7 +81,10 @@ async def sign_up(email: str, password: str, back_to: str, visitor: str) -> UUID
     except IdentityBusy as busy:
         if busy.code != MAIL_PACE:
             raise
-        return None  # the mail before is a moment old, and does as well; only a known address has no such pace
+        # The mail before is a moment old, and does as well; or the project has sent its mails of this hour. To say
+        # which would say whether the address is known, which has neither pace nor limit.
+        logger.warning("Supabase sent no mail for a sign-up: %s", busy.code)
+        return None
     if outcome == "known":
         await tell_owner(email)
     return outcome if isinstance(outcome, UUID) else None
@@ -176,8 +182,8 @@ async def send(kind: Literal["signup", "recovery", "magiclink"], email: str, bac
             await accounts.send_magic_link(email, back_to, visitor)
         else:
             await accounts.send_confirmation_again(email, back_to, "signup", visitor)
-    except (IdentityRefused, IdentityBusy):
-        return
+    except (IdentityRefused, IdentityBusy) as refused:
+        logger.info("Supabase sent no mail of kind %s: %s", kind, refused.code)
 
 
 async def lock(tokens: Tokens) -> Tokens:
@@ -196,18 +202,28 @@ async def lock(tokens: Tokens) -> Tokens:
 
 
 async def choose_password(tokens: Tokens, password: str) -> Tokens:
-    """Give an account a new password, on the word of a link for a forgotten one.
+    """Give an account a new password, on the word of a link for a forgotten one; all it opened ends at Supabase.
 
     Raises:
         NotLikeThat: it will not do.
-        IdentityBusy, IdentityUnavailable: it is still the old one.
+        IdentityBusy, IdentityUnavailable: it is still the old one, or what that opened may be open still.
     """
     await _require_strength(password, tokens.email)
     try:
         return await accounts.change_password(tokens, password)
     except IdentityRefused as refused:
-        if refused.code == "same_password":  # then it is known after all
-            return tokens
+        if refused.code != "same_password":
+            raise explained(refused) from refused
+    await accounts.sign_out(tokens, "others")  # it is known after all, and may be to somebody else as well
+    return tokens
+
+
+async def change_password(tokens: Tokens, password: str) -> Tokens:
+    """Give an account another password than the one it has; as `choose_password`."""
+    await _require_strength(password, tokens.email)
+    try:
+        return await accounts.change_password(tokens, password)
+    except IdentityRefused as refused:
         raise explained(refused) from refused
 
 

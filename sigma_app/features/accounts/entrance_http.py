@@ -6,6 +6,7 @@ A GET changes nothing: mail scanners open every link, so a link of a mail leads 
 from __future__ import annotations
 
 import hmac
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,7 +22,7 @@ from starlette.routing import Route
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.destination import HOME, safe_next, with_next
-from sigma_app.core.errors import DatabaseUnavailable, SigmaError
+from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import is_same_site, network_of
@@ -52,6 +53,8 @@ from sigma_app.session.cookie import cookie_of, host_cookie
 from sigma_app.session.guard import RESET, SIGN_IN
 from sigma_app.settings import get_settings
 
+logger = logging.getLogger(__name__)
+
 SAID = {
     "signed-out": "You are signed out. Sleep well.",
     "everywhere": "You are signed out everywhere, on every device.",
@@ -64,6 +67,8 @@ MAILED = ("signup", "recovery", "magiclink")
 CHECK_INBOX = "/check-inbox"
 VERIFY = "/verify"
 
+_MOST_PROOFS = 8  # of one browser
+_PROOF = re.compile(r"\b[0-9a-f]{64}\b", re.ASCII)
 _CODE = re.compile(r"[0-9]{6,10}")
 _TOKEN_HASH = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
@@ -107,9 +112,9 @@ async def sign_up(request: Request, form: Mapping[str, str]) -> Answer:
         raise NotLikeThat("An account takes an invitation for now. The waitlist is the way to one.")
     made = await entrance.sign_up(email, password, back_to(form.get("next")), visitor(request))
     inbox = with_next(CHECK_INBOX, form.get("next"), email=email, type="signup")
-    # Every answer sets one, so that none tells whether the address was known.
-    proof = _proof_of(made) if made else request.cookies.get(_proof_name(), "") or secrets.token_hex(32)
-    return Answer(inbox, also_cookies={_proof_name(): proof})
+    # Every answer adds one, so that none tells whether the address was known.
+    proof = _proof_of(made) if made else secrets.token_hex(32)
+    return Answer(inbox, also_cookies={_proof_name(): ".".join([*_proofs(request), proof][-_MOST_PROOFS:])})
 
 
 async def sign_in_values(asked: Mapping[str, str]) -> dict[str, Any]:
@@ -194,8 +199,8 @@ async def verify(request: Request, form: Mapping[str, str]) -> Answer:
     if tokens is None:
         return Answer(f"{VERIFY}?done=half")
     # Whoever made the account may not be who reads this mailbox: only where the password was chosen does it count.
-    shown = request.cookies.get(_proof_name(), "").encode("utf-8", "replace")
-    chosen_here = hmac.compare_digest(shown, _proof_of(tokens.user_id).encode())
+    proof = _proof_of(tokens.user_id)
+    chosen_here = any(hmac.compare_digest(shown, proof) for shown in _proofs(request))
     may_be_a_strangers = tokens.newly_confirmed and not chosen_here
     if may_be_a_strangers:
         tokens = await entrance.lock(tokens)
@@ -333,8 +338,10 @@ async def _open(request: Request, tokens: Tokens, *, recovered: bool = False) ->
 
 async def _send(kind: str, email: str, back: str, address: str) -> None:
     """Mail it once the visitor has been answered, so that the time says nothing."""
-    with suppress(SigmaError):
+    try:
         await entrance.send(kind, email, back, address)  # pyright: ignore[reportArgumentType] - one of MAILED
+    except SigmaError as error:
+        logger.error("A mail of kind %s was not asked for: %s", kind, without_message(error))
 
 
 async def _leave(tokens: Tokens, scope: Any) -> None:
@@ -347,6 +354,11 @@ async def _leave(tokens: Tokens, scope: Any) -> None:
 
 def _proof_name() -> str:
     return host_cookie("sigma_signed_up")
+
+
+def _proofs(request: Request) -> list[str]:
+    """What this browser has to show for the accounts it made, the latest last, among as much that proves nothing."""
+    return _PROOF.findall(request.cookies.get(_proof_name(), ""))
 
 
 def _proof_of(user_id: Any) -> str:

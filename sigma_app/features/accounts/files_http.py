@@ -14,7 +14,7 @@ from sigma_app.core.errors import SigmaError
 from sigma_app.core.limits import Limiter
 from sigma_app.features.accounts import pictures
 from sigma_app.features.accounts.archive import archive
-from sigma_app.features.accounts.doors import Answer, form_of, show, signed_in_door, too_many
+from sigma_app.features.accounts.doors import REFUSED, Answer, form_of, show, signed_in_door, too_many
 from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.features.accounts.image import NoPicture
 from sigma_app.features.accounts.leaving import delete_account
@@ -83,8 +83,10 @@ async def download(request: Request) -> Response:
         if wait := _download_limiter().wait(str(session.user_id)):
             return PlainTextResponse(too_many(wait).message, 429, PRIVATE | {"retry-after": str(wait)})
         packed = await archive(session, await _tokens(request))
-    except IdentityRefused:
-        return RedirectResponse(with_next(SIGN_IN, "/account"), 303, PRIVATE)
+    except IdentityRefused as refused:
+        if refused.ends_session:
+            return RedirectResponse(with_next(SIGN_IN, "/account"), 303, PRIVATE)
+        return PlainTextResponse(REFUSED, 502, PRIVATE)
     except SigmaError as error:
         return PlainTextResponse(str(error), error.status, PRIVATE | {"retry-after": "5"})
     headers = PRIVATE | INERT | {"content-disposition": 'attachment; filename="sigma-data.zip"'}

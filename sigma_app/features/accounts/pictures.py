@@ -69,7 +69,7 @@ async def read(session: Session, tokens: Tokens) -> tuple[str, bytes] | None:
     """The name and the bytes of the picture of whoever is signed in; None where there is none.
 
     Raises:
-        IdentityUnavailable, DatabaseUnavailable, ProfileMissing: it could not be read.
+        IdentityRefused, IdentityUnavailable, DatabaseUnavailable, ProfileMissing: it could not be read.
     """
     name = name_of((await read_profile(session)).image, session.user_id)
     picture = await pictures.read(tokens, name) if name else None

@@ -3,7 +3,8 @@
 (() => {
   const DRAFT = "sigma.profile.draft"; // in sessionStorage: what was typed when the session ended, and whose it is
   const SLOW = 8000; // ms without an answer until the page says so
-  const AWAY = "We cannot be reached right now. What you typed is still here; it is saved once we are back.";
+  const AWAY = "We cannot be reached right now. What you typed is still here; it is saved once we are back, or at your next press.";
+  const SINCE = "Saved, but for what you typed since.";
   const RESTORED = "Saved, with what you typed before you were signed out.";
   const SAID = {
     password: "Your password is changed. Every other device is signed out.",
@@ -14,6 +15,7 @@
   let before = ""; // the stored name that it was typed over
   let owner = "";
   let waiting = null; // the try that is under way
+  let late = null; // the last one that nothing was heard of for too long
   let restored = false;
   let leaving = false;
   let posting = false; // a form whose answer may be what ended the session, and knows where to go on to
@@ -33,6 +35,13 @@
     clearTimeout(waiting?.timer);
     waiting = null;
     form.removeAttribute("aria-busy");
+  };
+
+  // The answer may come yet, or be lost for good: the next press asks again, which does no harm if it was heard.
+  const giveUp = (form) => {
+    late = waiting;
+    rest(form);
+    say(form, AWAY, "wrong");
   };
 
   const leave = () => {
@@ -56,14 +65,16 @@
     form.requestSubmit();
   };
 
-  const settle = (form) => {
+  const settle = (form, sent) => {
     const { outcome, told, stored } = form.dataset;
     rest(form);
+    late = null;
     form.querySelector("[data-conflict]").hidden = outcome !== "conflict";
     if (outcome === "saved") {
-      field(form).value = before = stored;
-      typed = null;
-      say(form, restored ? RESTORED : told, "done");
+      before = stored;
+      if (typed === sent || typed === stored) typed = null;
+      field(form).value = typed ?? stored;
+      say(form, typed !== null ? SINCE : restored ? RESTORED : told, "done");
       restored = false;
     } else {
       if (outcome === "conflict") before = stored; // it is shown now, so the next press means it
@@ -85,14 +96,15 @@
     } else if (typed !== null && field(form).value !== typed && !waiting) {
       field(form).value = typed; // the form was made anew
     }
-    if (waiting && form.dataset.attempt === waiting.name) settle(form);
+    const asked = waiting ?? late;
+    if (asked && form.dataset.attempt === asked.name) settle(form, asked.sent);
     else if (typed === null && before !== form.dataset.stored) field(form).value = before = form.dataset.stored;
   };
 
   addEventListener("input", (event) => {
     const form = event.target.form;
     if (!form?.matches("[data-profile]") || event.target.name !== "name") return;
-    typed = event.target.value === before ? null : event.target.value;
+    typed = event.target.value === before && !waiting ? null : event.target.value;
     if (!waiting) say(form, "", "");
   });
 
@@ -116,7 +128,7 @@
       form.elements.before.value = before;
       form.setAttribute("aria-busy", "true");
       say(form, "", "");
-      waiting = { name, timer: setTimeout(() => say(form, AWAY, "wrong"), SLOW) };
+      waiting = { name, sent: field(form).value, timer: setTimeout(giveUp, SLOW, form) };
     },
     true,
   );

@@ -35,7 +35,7 @@ async def change_password(request: Request, session: Session) -> Answer:
         raise NotLikeThat(WRONG_PASSWORD, "current") from refused
     if fresh is None:
         raise NotLikeThat("Please type your current password.", "current")
-    tokens = await entrance.choose_password(fresh, password)
+    tokens = await entrance.change_password(fresh, password)
     await store.end_all(session.user_id)
     agent = request.headers.get("user-agent", "")
     cookie = await store.open_session(tokens, agent, replacing=cookie_of(request.scope["headers"]))
@@ -50,10 +50,12 @@ async def change_address(request: Request, session: Session) -> Answer:
         raise NotLikeThat("That is your address already.", "email")
     if wait := _address_limiter().wait(str(session.user_id)):
         return too_many(wait)
-    cookie = cookie_of(request.scope["headers"]) or ""
+    tokens = await store.tokens_of(cookie_of(request.scope["headers"]) or "")
     try:
-        await accounts.change_email(await store.tokens_of(cookie), email, back_to("/account"))
+        await accounts.change_email(tokens, email, back_to("/account"))
     except IdentityRefused as refused:
+        if refused.ends_session:
+            raise
         if refused.code != "email_exists":
             raise entrance.explained(refused) from refused
         await entrance.tell_owner(email)  # and nobody else whose it is

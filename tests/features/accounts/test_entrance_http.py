@@ -15,7 +15,7 @@ from sigma_app.features.accounts import entrance, entrance_http, passwords
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.session import store
-from sigma_app.settings import get_settings
+from sigma_app.settings import Settings, get_settings
 from tests.features.accounts.conftest import DOORS, Mailed, NewBrowser
 from tests.portal import PASSWORD, SignIn, one_time_token
 
@@ -146,6 +146,17 @@ class TestSigningUp:
         assert path_of(await use(browser, mailed(CHARLIE, "recovery_token"), "recovery")) == "/reset"
         assert not await opens(CHARLIE, MALLORYS)
 
+    async def test_so_it_does_where_its_code_is_typed_as_that_of_a_way_in(
+        self, browser: httpx.AsyncClient, new_browser: NewBrowser, owner: psycopg.Connection, serving: Settings
+    ):
+        await sign_up(new_browser(), password=MALLORYS)
+        await browser.post("/forgot", data={"email": CHARLIE})
+        token_id, _ = one_time_token(owner, CHARLIE, "recovery_token")
+        code = code_of(keys_in(serving.data_dir), token_id, 6)
+        answer = await browser.post("/verify", data={"email": CHARLIE, "code": code, "type": "magiclink"})
+        assert path_of(answer) == "/reset"
+        assert not await opens(CHARLIE, MALLORYS)
+
     @pytest.mark.parametrize("variables", [{"GOTRUE_SMTP_MAX_FREQUENCY": seconds} for seconds in ("0", "60")])
     async def test_the_answer_is_the_same_for_every_address(self, sign_in: SignIn, new_browser: NewBrowser):
         await sign_in("alice")
@@ -156,6 +167,28 @@ class TestSigningUp:
             cookies = [re.sub(r"[0-9a-f]{64}", "…", line) for line in answer.headers.get_list("set-cookie")]
             answers.append((answer.status_code, location, cookies))
         assert len({str(answer) for answer in answers}) == 1
+
+    async def test_nor_does_the_cookie_of_somebody_who_signed_up_before_tell(
+        self, sign_in: SignIn, browser: httpx.AsyncClient
+    ):
+        await sign_in("alice")
+        await sign_up(browser, "first@example.com")
+        for email in (CHARLIE, CHARLIE, ALICE):
+            before = browser.cookies[PROOF]
+            await sign_up(browser, email)
+            assert re.fullmatch(rf"{before}\.[0-9a-f]{{64}}", browser.cookies[PROOF])
+
+    async def test_what_a_browser_made_up_as_its_proof_is_not_kept(self, browser: httpx.AsyncClient):
+        browser.cookies.set(PROOF, "0123.;" + "f" * 65, domain="localhost.local")
+        await sign_up(browser)
+        assert re.fullmatch(r"[0-9a-f]{64}", browser.cookies[PROOF])
+
+    async def test_either_of_two_accounts_is_confirmed_where_both_were_made(
+        self, browser: httpx.AsyncClient, mailed: Mailed
+    ):
+        await sign_up(browser, "first@example.com")
+        await sign_up(browser)
+        assert path_of(await use(browser, mailed("first@example.com"))) == "/account"
 
     async def test_the_owner_of_a_known_address_is_told(
         self, browser: httpx.AsyncClient, tokens: Tokens, owner: psycopg.Connection
@@ -273,6 +306,15 @@ class TestForgetting:
         assert await store.find(browser.cookies[COOKIE])
         assert await opens(ALICE, NEW)
         assert not await opens(ALICE, PASSWORD)
+
+    async def test_the_password_one_has_does_as_well_and_ends_the_others_too(
+        self, browser: httpx.AsyncClient, tokens: Tokens, mailed: Mailed
+    ):
+        await browser.post("/forgot", data={"email": ALICE})
+        await use(browser, mailed(ALICE, "recovery_token"), "recovery")
+        assert path_of(await browser.post("/reset", data={"password": PASSWORD})) == "/profile"
+        with pytest.raises(IdentityRefused):
+            await accounts.refresh(tokens.refresh)
 
     async def test_a_weak_password_is_refused_and_the_link_still_counts(
         self, browser: httpx.AsyncClient, tokens: Tokens, mailed: Mailed

@@ -10,7 +10,9 @@ import psycopg
 import pytest
 
 from sigma_app.features.accounts import files_http, portal_http
+from sigma_app.features.accounts.doors import REFUSED, SIGNED_OUT
 from sigma_app.gateways import accounts
+from sigma_app.gateways import pictures as storage
 from sigma_app.gateways.accounts import IdentityRefused, Tokens
 from sigma_app.session import store
 from sigma_app.session.store import Session
@@ -50,17 +52,17 @@ class TestPassword:
             ("", NEW, "current"),
             (PASSWORD, "", "password"),
             (PASSWORD, "password123", "password"),
-            (PASSWORD, PASSWORD, None),  # then nothing has to change
+            (PASSWORD, PASSWORD, "password"),  # or it would say that every other device is signed out
         ],
     )
     async def test_without_it_nothing_changes(
-        self, hers: httpx.AsyncClient, cookie: str, current: str, password: str, field: str | None
+        self, hers: httpx.AsyncClient, cookie: str, current: str, password: str, field: str
     ):
         form = {"current": current, "password": password}
         answer = await hers.post("/account/password", data=form, headers=JSON)
-        assert answer.json().get("field") == field
+        assert answer.json()["field"] == field
         assert await accounts.sign_in(ALICE, PASSWORD)
-        assert bool(await store.find(cookie)) is (field is not None)
+        assert await store.find(cookie)
 
     @pytest.mark.parametrize("variables", [{"ACCOUNT_LIMIT_PER_ADDRESS": "3/hour"}])
     async def test_guesses_of_the_current_one_are_counted(self, hers: httpx.AsyncClient):
@@ -106,6 +108,33 @@ class TestAddress:
         answer = await hers.post("/account/address", data={"email": NEXT_ALICE}, headers=JSON)
         assert answer.status_code == 429
         assert "2 minutes" in answer.json()["message"]
+
+
+class TestRefusals:
+    """What Supabase refuses: only that the session is over signs a browser out."""
+
+    async def test_what_storage_refuses_signs_nobody_out(self, hers: httpx.AsyncClient, cookie: str, monkeypatch):
+        async def refuse(*_: object) -> None:
+            raise IdentityRefused("AccessDenied")
+
+        monkeypatch.setattr(storage, "put", refuse)
+        answer = await hers.post("/profile/picture", content=png("red"), headers=JSON)
+        assert (answer.status_code, answer.json()) == (502, {"message": REFUSED})
+        assert "set-cookie" not in answer.headers
+        assert await store.find(cookie)
+
+    @pytest.mark.parametrize("code", ["session_not_found", "bad_jwt"])
+    async def test_a_session_that_is_over_ends_here_too(
+        self, hers: httpx.AsyncClient, owner: psycopg.Connection, monkeypatch, code: str
+    ):
+        async def over(*_: object) -> None:
+            raise IdentityRefused(code)
+
+        monkeypatch.setattr(accounts, "change_email", over)
+        answer = await hers.post("/account/address", data={"email": "new@example.com"}, headers=JSON)
+        assert (answer.status_code, answer.json()["message"]) == (401, SIGNED_OUT)
+        assert COOKIE not in hers.cookies
+        assert owner.execute("select count(*) from sigma.sessions").fetchone() == (0,)
 
 
 class TestPicture:
