@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from psycopg.errors import ForeignKeyViolation
+
 from sigma_app.core.database import SERVICE, Actor, Step, get_database, user_actor
 from sigma_app.core.links import digest
 from sigma_app.gateways import accounts
@@ -59,6 +61,7 @@ async def open_session(
         recovered: see `Session`.
 
     Raises:
+        IdentityRefused: the account was deleted a moment ago.
         DatabaseUnavailable: nobody was signed in.
     """
     cookie = new_cookie()
@@ -66,11 +69,14 @@ async def open_session(
         *(digest(cookie), tokens.user_id, tokens.email, seal(cookie, tokens.access, tokens.refresh), tokens.end_at),
         *(recovered, user_agent[:_LONGEST_USER_AGENT]),
     ]
-    await get_database().run(
-        Step(SERVICE, "delete from sigma.sessions where digest = %s", [digest(replacing or "")]),
-        Step(SERVICE, "select sigma.note_user(%s, %s)", [tokens.user_id, tokens.email]),
-        Step(SERVICE, _OPEN, values),
-    )
+    try:
+        await get_database().run(
+            Step(SERVICE, "delete from sigma.sessions where digest = %s", [digest(replacing or "")]),
+            *_noting(tokens),
+            Step(SERVICE, _OPEN, values),
+        )
+    except ForeignKeyViolation as error:
+        raise IdentityRefused("user_not_found") from error
     return cookie
 
 
@@ -220,13 +226,20 @@ async def keep_tokens(cookie: str, tokens: Tokens) -> None:
     """Put the tokens that Supabase gave last in the place of those before."""
     sealed = seal(cookie, tokens.access, tokens.refresh)
     await get_database().run(
-        Step(SERVICE, "select sigma.note_user(%s, %s)", [tokens.user_id, tokens.email]),
+        *_noting(tokens),
         Step(
             SERVICE,
             "update sigma.sessions set tokens = %s, tokens_end_at = %s, email = %s where digest = %s",
             [sealed, tokens.end_at, tokens.email, digest(cookie)],
         ),
     )
+
+
+def _noting(tokens: Tokens) -> list[Step]:
+    """Where accounts may live elsewhere: what gives sessions and profiles here somebody to belong to."""
+    if not get_settings().is_hosted("auth"):
+        return []  # and to note somebody who has just left would bring them back
+    return [Step(SERVICE, "select sigma.note_user(%s, %s)", [tokens.user_id, tokens.email])]
 
 
 _OPEN = """

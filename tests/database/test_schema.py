@@ -407,6 +407,29 @@ class TestUsersWhoLiveElsewhere:
         for table in ("auth.users", "public.profiles", "sigma.sessions"):
             assert owner.execute(f"select email from {table}").fetchall() == [("new@example.com",)]
 
+    def test_an_address_goes_to_whoever_shows_up_with_it(self, owner):
+        before, now = uuid4(), uuid4()
+        for account in (before, now):
+            owner.execute(self.NOTE, [account, "alice@example.com"])
+        assert dict(owner.execute("select id, email from auth.users").fetchall()) == {
+            before: None,
+            now: "alice@example.com",
+        }
+        owner.execute(self.NOTE, [before, "alice.before@example.com"])
+        assert dict(owner.execute("select id, email from profiles").fetchall()) == {
+            before: "alice.before@example.com",
+            now: "alice@example.com",
+        }
+
+    def test_an_address_of_somebody_who_is_really_here_stays_theirs(self, owner, alice):
+        elsewhere = uuid4()
+        for _ in range(2):
+            owner.execute(self.NOTE, [elsewhere, alice.email])
+        assert dict(owner.execute("select id, email from auth.users").fetchall()) == {
+            alice.id: alice.email,
+            elsewhere: None,
+        }
+
     def test_a_user_who_is_really_here_never_changes(self, owner, alice):
         before = owner.execute("select u::text from auth.users as u").fetchall()
         owner.execute(self.NOTE, [alice.id, "new@example.com"])

@@ -8,11 +8,18 @@ the account.
 from __future__ import annotations
 
 from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import queue_job
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways import accounts, pictures
 from sigma_app.gateways.keys import seal
 from sigma_app.session.store import Session
+
+
+class NotGoneYet(SigmaError):
+    """Not everything is gone yet, and what is gone stays gone. Please press again in a moment to go on."""
+
+    status = 503
 
 
 async def delete_account(session: Session) -> None:
@@ -21,8 +28,15 @@ async def delete_account(session: Session) -> None:
     Repeating it after an error goes on where it stopped.
 
     Raises:
-        IdentityRefused, IdentityBusy, IdentityUnavailable, DatabaseUnavailable: the account is still there, or may be.
+        NotGoneYet: the account is still there, or may be.
     """
+    try:
+        await _delete(session)
+    except SigmaError as error:
+        raise NotGoneYet from error
+
+
+async def _delete(session: Session) -> None:
     await pictures.remove_all(session.user_id)
     async with get_database().transaction(SERVICE) as transaction:
         await waitlist.erase_address(transaction, session.email)

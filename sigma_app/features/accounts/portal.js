@@ -67,8 +67,14 @@
 
   const settle = (form, sent) => {
     const { outcome, told, stored } = form.dataset;
+    // What stands there "in the meantime" is our own, of a try whose answer was late.
+    const ours = outcome === "conflict" && late?.sent.trim().replace(/\s+/g, " ") === stored;
     rest(form);
     late = null;
+    if (ours) {
+      before = stored;
+      return form.requestSubmit();
+    }
     form.querySelector("[data-conflict]").hidden = outcome !== "conflict";
     if (outcome === "saved") {
       before = stored;

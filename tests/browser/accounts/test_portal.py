@@ -321,3 +321,44 @@ def test_saving_while_the_server_is_away_says_so_and_is_made_good(alice: Somebod
     expect(page.locator("#name")).to_have_value("Ada")
     page.context.set_offline(False)
     saved(page)
+
+
+def test_what_is_typed_while_a_name_is_saved_stays(sigma: Portal, alice: Somebody, signed_in: SignedIn):
+    page = signed_in(alice)
+    expect(page.locator("[data-profile]")).to_be_visible()
+    page.context.set_offline(True)
+    save_name(page, "Ada")
+    page.fill("#name", "Ada Lovelace")
+    page.context.set_offline(False)
+    saved(page, "Saved, but for what you typed since.")
+    expect(page.locator("#name")).to_have_value("Ada Lovelace")
+    assert name_of(sigma, alice) == "Ada"
+    page.get_by_role("button", name="Save").click()
+    saved(page)
+    assert name_of(sigma, alice) == "Ada Lovelace"
+
+
+def test_an_answer_that_is_late_does_not_lock_the_form_nor_contradict_itself(
+    sigma: Portal, alice: Somebody, signed_in: SignedIn
+):
+    page = signed_in(alice)
+    form = page.locator("[data-profile]")
+    expect(form).to_be_visible()
+    page.context.set_offline(True)
+    save_name(page, "Ada")
+    expect(form).to_have_attribute("aria-busy", "true")
+    expect(page.locator("[data-profile] [data-message]")).to_contain_text("cannot be reached", timeout=15 * SECONDS)
+    expect(form).not_to_have_attribute("aria-busy", "true")
+    save_name(page, "Bea")
+    expect(form).to_have_attribute("aria-busy", "true")
+    page.context.set_offline(False)
+    saved(page)
+    expect(page.locator("#name")).to_have_value("Bea")
+    assert name_of(sigma, alice) == "Bea"
+
+
+def name_of(sigma: Portal, who: Somebody) -> str | None:
+    """The name that is stored."""
+    with sigma.database() as connection:
+        (name,) = connection.execute("select name from profiles where id = %s", [who.id]).fetchone() or ("nobody",)
+    return name

@@ -15,7 +15,7 @@ from storage3._async.file_api import AsyncBucketActionsMixin
 from sigma_app.core.database import Database
 from sigma_app.core.jobs import work
 from sigma_app.features.accounts import jobs, leaving, pictures
-from sigma_app.features.accounts.leaving import delete_account
+from sigma_app.features.accounts.leaving import NotGoneYet, delete_account
 from sigma_app.gateways import accounts
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
@@ -121,7 +121,7 @@ async def test_files_that_do_not_go_are_not_waited_for(people: People, monkeypat
         return []
 
     monkeypatch.setattr(AsyncBucketActionsMixin, "remove", keep)
-    with fail_after(20), pytest.raises(IdentityUnavailable):
+    with fail_after(20), pytest.raises(NotGoneYet):
         await delete_account(people.alice)
     monkeypatch.undo()
     assert await accounts.sign_in("alice@example.com", PASSWORD)
@@ -187,7 +187,7 @@ async def test_an_account_that_stays_can_be_signed_in_to_and_deleted_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(leaving.accounts, "delete_user", fail)
-        with pytest.raises(IdentityUnavailable):
+        with pytest.raises(NotGoneYet):
             await delete_account(people.alice)
     assert await store.find(cookie)
     again = await store.find(await store.open_session(await accounts.sign_in("alice@example.com", PASSWORD)))
@@ -199,6 +199,14 @@ async def test_an_account_that_stays_can_be_signed_in_to_and_deleted_again(
     assert len(owner.execute(FAREWELLS).fetchall()) == 1
 
 
+async def test_tokens_of_before_bring_nobody_back(people: People, owner: psycopg.Connection):
+    users = "select count(*) from auth.users where id = %s"
+    await delete_account(people.alice)
+    with pytest.raises(IdentityRefused):
+        await store.open_session(people.tokens)
+    assert owner.execute(users, [people.alice.user_id]).fetchone() == (0,)
+
+
 async def test_files_that_cannot_be_removed_keep_everything_else(
     people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
@@ -208,7 +216,7 @@ async def test_files_that_cannot_be_removed_keep_everything_else(
     before = places_of(owner, "alice@example.com")
     with monkeypatch.context() as patched:
         patched.setattr(storage, "remove_all", fail)
-        with pytest.raises(IdentityUnavailable):
+        with pytest.raises(NotGoneYet):
             await delete_account(people.alice)
     assert places_of(owner, "alice@example.com") == before
     assert await pictures.read(people.alice, people.tokens)
