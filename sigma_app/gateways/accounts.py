@@ -110,7 +110,7 @@ async def sign_up(email: str, password: str, back_to: str, visitor: str = "") ->
     return UUID(user.id) if user.user_metadata.get(_SIGN_UP) == call else "asked"
 
 
-async def create_confirmed(email: str, password: str) -> None:
+async def create_confirmed(email: str, password: str) -> UUID:
     """Make an account whose address somebody has proved to us already.
 
     Raises:
@@ -118,7 +118,8 @@ async def create_confirmed(email: str, password: str) -> None:
         IdentityBusy, IdentityUnavailable: it could not be asked.
     """
     async with _asking(as_service=True) as client:
-        await client.auth.admin.create_user({"email": email, "password": password, "email_confirm": True})
+        made = await client.auth.admin.create_user({"email": email, "password": password, "email_confirm": True})
+    return UUID(made.user.id)
 
 
 async def sign_in(email: str, password: str, visitor: str = "") -> Tokens:

@@ -79,6 +79,15 @@ def test_registering_through_their_service_makes_a_profile(hosted, url):
         connection.execute("delete from auth.users")
 
 
+def test_nobody_who_left_the_project_is_brought_back(hosted, url):
+    migrate(url)
+    with psycopg.connect(hosted.address("project"), autocommit=True) as connection:
+        connection.execute("set role service_role")
+        connection.execute("select sigma.note_user(gen_random_uuid(), 'gone@example.com')")
+        connection.execute("reset role")
+        assert connection.execute("select from auth.users").fetchall() == []
+
+
 @pytest.mark.anyio
 async def test_requests_log_in_with_a_role_of_our_own_that_owns_nothing(hosted, url):
     migrate(url)

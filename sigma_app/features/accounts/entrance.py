@@ -73,7 +73,7 @@ async def sign_up(email: str, password: str, back_to: str, visitor: str) -> UUID
         NotLikeThat: the address or the password will not do, or nobody may sign up.
         IdentityBusy, IdentityUnavailable, DatabaseUnavailable: nothing was made.
     """
-    await _require_strength(password, email)
+    await require_strength(password, email)
     try:
         outcome = await accounts.sign_up(email, password, back_to, visitor)
     except IdentityRefused as refused:
@@ -103,21 +103,29 @@ async def tell_owner(email: str) -> None:
 async def sign_up_invited(email: str, password: str, invitation: str, visitor: str) -> Tokens:
     """Make an account for somebody who comes by an invitation, which has proved the address; signed in at once.
 
-    The invitation is used up if and only if the account is there.
+    The invitation is used up once the account is there. No transaction is open while Supabase is asked, which may need
+    a connection of the same pool itself; so an invitation that ends in that very moment takes the account back.
 
     Raises:
         NotLikeThat: the password will not do, the invitation does not admit, or there is an account.
-        IdentityBusy, IdentityUnavailable, DatabaseUnavailable: nothing was made, and the invitation is still good.
+        IdentityBusy, IdentityUnavailable, DatabaseUnavailable: the invitation is still good. An account that was made
+            none the less can be signed in to with this password.
     """
-    await _require_strength(password, email)
+    await require_strength(password, email)
+    async with get_database().transaction(SERVICE) as session:
+        invited = await waitlist.invited_address(session, invitation)
+    if (invited or "").lower() != email.lower():
+        raise NotLikeThat(UNINVITED)
+    try:
+        made = await accounts.create_confirmed(email, password)
+    except IdentityRefused as refused:
+        raise explained(refused) from refused
     try:
         async with get_database().transaction(SERVICE) as session:
             await waitlist.admit(session, email, invitation)
-            await accounts.create_confirmed(email, password)
     except waitlist.InvitationRequired as error:
+        await accounts.delete_user(made)
         raise NotLikeThat(UNINVITED) from error
-    except IdentityRefused as refused:
-        raise explained(refused) from refused
     try:
         return await accounts.sign_in(email, password, visitor)
     except SigmaError as error:
@@ -208,7 +216,7 @@ async def choose_password(tokens: Tokens, password: str) -> Tokens:
         NotLikeThat: it will not do.
         IdentityBusy, IdentityUnavailable: it is still the old one, or what that opened may be open still.
     """
-    await _require_strength(password, tokens.email)
+    await require_strength(password, tokens.email)
     try:
         return await accounts.change_password(tokens, password)
     except IdentityRefused as refused:
@@ -220,14 +228,20 @@ async def choose_password(tokens: Tokens, password: str) -> Tokens:
 
 async def change_password(tokens: Tokens, password: str) -> Tokens:
     """Give an account another password than the one it has; as `choose_password`."""
-    await _require_strength(password, tokens.email)
+    await require_strength(password, tokens.email)
     try:
         return await accounts.change_password(tokens, password)
     except IdentityRefused as refused:
         raise explained(refused) from refused
 
 
-async def _require_strength(password: str, email: str) -> None:
+async def require_strength(password: str, email: str) -> None:
+    """Refuse a new password that is easy to guess.
+
+    Raises:
+        NotLikeThat: it will not do; the message says why.
+        TooBusy: it could not be judged now.
+    """
     if problem := await passwords.problem_with(password, email):
         raise NotLikeThat(problem, "password")
 

@@ -1,4 +1,4 @@
-"""The jobs of accounts: auth's mails, which it queues with the id of a token.
+"""The jobs of accounts: auth's mails, which it queues with the id of a token, and what is left of those who leave.
 
 Each may run twice: a token always gives the same mail and the same idempotency key, so the second time sends nothing
 new.
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from sigma_app.core.jobs import job, queue
+from sigma_app.features.accounts.leaving import finish
 from sigma_app.features.accounts.letters import farewell, known_address, letter
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways.identity import auth_mail
@@ -55,6 +56,17 @@ async def send_known_address(sealed: str, hour: str) -> None:
     mail.refuse_late(datetime.fromisoformat(f"{hour}:00+00:00"))
     words = known_address(get_settings().base_url)
     await mail.send(Mail(email, *render(words)), f"known/{mail.address_digest(email).hex()}/{hour}", account=True)
+
+
+@job("accounts:finish_leaving")
+async def finish_leaving(sealed: str, user: str) -> None:
+    """Delete what may be left of an account whose owner wanted it gone.
+
+    Args:
+        sealed: their address, sealed.
+        user: the id of the account.
+    """
+    await finish(UUID(user), sealed)
 
 
 @job("accounts:send_farewell")

@@ -1,11 +1,15 @@
 """Deleting an account with everything that belongs to it.
 
-In an order in which a failure half-way leaves an account that can be deleted again: what hangs on it first, itself
-last. Stripe is not told here: checkout keeps no customer yet, and whoever adds one closes it with the others, before
-the account.
+The place in line goes first, in the transaction that queues the rest as a job; then the rest is tried at once. Whatever
+stands in the way of that, the job does it in the end, and it goes by the account's id alone: whoever comes back with
+the same address meanwhile loses nothing. Stripe is not told here: checkout keeps no customer yet, and whoever adds one
+closes it with the others, before the account.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
 
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
@@ -15,36 +19,51 @@ from sigma_app.gateways import accounts, pictures
 from sigma_app.gateways.keys import seal
 from sigma_app.session.store import Session
 
+# By then what was under way in another tab, such as a picture, has ended, and is found as well.
+SECOND_LOOK = timedelta(minutes=1)
+
 
 class NotGoneYet(SigmaError):
-    """Not everything is gone yet, and what is gone stays gone. Please press again in a moment to go on."""
+    """Not everything is gone yet. The rest goes by itself, within hours; a mail tells you once your account has."""
 
     status = 503
 
 
 async def delete_account(session: Session) -> None:
-    """Delete the account of whoever is signed in: files, place in line, profile, devices, and at last itself.
-
-    Repeating it after an error goes on where it stopped.
+    """Delete the account of whoever is signed in: place in line, files, itself, profile, and at last devices.
 
     Raises:
-        NotGoneYet: the account is still there, or may be.
+        NotGoneYet: the account is still there, or may be; the rest follows.
+        DatabaseUnavailable: nothing was deleted.
     """
+    sealed = seal(session.email)
+    async with get_database().transaction(SERVICE) as transaction:
+        await waitlist.erase_address(transaction, session.email)
+        await queue_job(
+            transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(session.user_id)
+        )
     try:
-        await _delete(session)
+        await finish(session.user_id, sealed)
     except SigmaError as error:
         raise NotGoneYet from error
 
 
-async def _delete(session: Session) -> None:
-    await pictures.remove_all(session.user_id)
+async def finish(user_id: UUID, sealed: str) -> None:
+    """Delete what is left of an account whose owner wanted it gone; nothing happens where nothing is.
+
+    Args:
+        user_id: whose.
+        sealed: their address, sealed (gateways/keys.py), for the mail that says so.
+
+    Raises:
+        IdentityRefused, IdentityBusy, IdentityUnavailable, DatabaseUnavailable: something is left.
+    """
+    await pictures.remove_all(user_id)
+    await accounts.delete_user(user_id)
     async with get_database().transaction(SERVICE) as transaction:
-        await waitlist.erase_address(transaction, session.email)
-    await accounts.delete_user(session.user_id)
-    async with get_database().transaction(SERVICE) as transaction:
-        await queue_job(transaction, "accounts:send_farewell", sealed=seal(session.email), user=str(session.user_id))
+        await queue_job(transaction, "accounts:send_farewell", sealed=sealed, user=str(user_id))
     # Where the account was in a project elsewhere, what is here hangs on its name; its own database has let go of it.
     await get_database().run(
-        Step(SERVICE, "select sigma.forget_user(%s)", [session.user_id]),
-        Step(SERVICE, "delete from sigma.sessions where user_id = %s", [session.user_id]),
+        Step(SERVICE, "select sigma.forget_user(%s)", [user_id]),
+        Step(SERVICE, "delete from sigma.sessions where user_id = %s", [user_id]),
     )

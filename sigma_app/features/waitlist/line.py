@@ -218,7 +218,7 @@ async def invited_address(session: AsyncSession, token: str) -> str | None:
 
 
 async def admit(session: AsyncSession, email: str, token: str) -> None:
-    """Let somebody in by an invitation, in the transaction that makes the account; it is used up, its reminder with it.
+    """Let somebody in by an invitation, once they have an account; it is used up, its reminder with it.
 
     Args:
         session: of SERVICE.

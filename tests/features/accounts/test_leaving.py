@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -12,7 +14,8 @@ from anyio import fail_after
 from psycopg import sql
 from storage3._async.file_api import AsyncBucketActionsMixin
 
-from sigma_app.core.database import Database
+from sigma_app.core.database import Database, get_database
+from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.jobs import work
 from sigma_app.features.accounts import jobs, leaving, pictures
 from sigma_app.features.accounts.leaving import NotGoneYet, delete_account
@@ -31,6 +34,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
+FINISHING = "select args from procrastinate.procrastinate_jobs where task_name = 'accounts:finish_leaving'"
 FAREWELLS = "select args from procrastinate.procrastinate_jobs where task_name = 'accounts:send_farewell'"
 
 
@@ -136,9 +140,6 @@ async def test_a_place_is_given_up_whatever_the_case_of_its_address(session: Ses
 async def test_where_the_account_was_elsewhere_its_name_here_goes_too(
     people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
-    async def elsewhere(_: object) -> None:
-        """Deletes nothing in this database."""
-
     owner.execute("update auth.users set raw_app_meta_data = jsonb_build_object('lives_elsewhere', true)")
     monkeypatch.setattr(leaving.accounts, "delete_user", elsewhere)
     await delete_account(people.alice)
@@ -207,16 +208,101 @@ async def test_tokens_of_before_bring_nobody_back(people: People, owner: psycopg
     assert owner.execute(users, [people.alice.user_id]).fetchone() == (0,)
 
 
-async def test_files_that_cannot_be_removed_keep_everything_else(
-    people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+@dataclass
+class Rest:
+    """What is left to the job."""
+
+    login_url: str
+    owner: psycopg.Connection
+
+    def arguments(self) -> dict[str, str]:
+        """What it was queued with."""
+        ((found,),) = self.owner.execute(FINISHING).fetchall()
+        return found
+
+    async def run(self) -> None:
+        """A minute later."""
+        self.owner.execute(
+            "update procrastinate.procrastinate_jobs set scheduled_at = null"
+            " where task_name = 'accounts:finish_leaving'"
+        )
+        for _ in ("the job", "the farewell that it queues"):
+            await work(self.login_url, until_idle=True)
+
+
+@pytest.fixture
+def rest(login_url: str, owner: psycopg.Connection, mailing: None) -> Rest:
+    return Rest(login_url, owner)
+
+
+@pytest.mark.parametrize("step", ["files", "account", "names", "all"])
+async def test_what_failed_half_way_goes_by_itself(
+    step: str, people: People, rest: Rest, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ):
-    async def fail(_: object) -> None:
+    async def fail(*_: object) -> None:
         raise IdentityUnavailable
 
-    before = places_of(owner, "alice@example.com")
+    at, what, how = {
+        "files": (storage, "remove_all", fail),
+        "account": (leaving.accounts, "delete_user", fail),
+        "names": (leaving, "get_database", NoDatabase(after=1)),
+        "all": (leaving, "finish", fail),
+    }[step]
     with monkeypatch.context() as patched:
-        patched.setattr(storage, "remove_all", fail)
+        if step == "names":
+            owner.execute("update auth.users set raw_app_meta_data = jsonb_build_object('lives_elsewhere', true)")
+            patched.setattr(leaving.accounts, "delete_user", elsewhere)
+        patched.setattr(at, what, how)
         with pytest.raises(NotGoneYet):
             await delete_account(people.alice)
-    assert places_of(owner, "alice@example.com") == before
-    assert await pictures.read(people.alice, people.tokens)
+    assert owner.execute("select from auth.users where id = %s", [people.alice.user_id]).fetchone() is not None
+    assert "alice" not in str(rest.arguments())
+    await rest.run()
+    assert places_of(owner, str(people.alice.user_id)) == ["sigma.mailbox"]  # the farewell
+    assert await folder_of(people.alice) == []
+    assert [to for (to,) in owner.execute("select recipients from sigma.mailbox").fetchall()] == [["alice@example.com"]]
+
+
+async def elsewhere(_: object) -> None:
+    """Deletes an account, and nothing in this database."""
+
+
+class NoDatabase:
+    """A database that is there so many times, and then away."""
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def __call__(self) -> Database:
+        self._left -= 1
+        if self._left < 0:
+            raise DatabaseUnavailable
+        return get_database()
+
+
+async def test_whoever_comes_back_with_the_same_address_loses_nothing(
+    people: People, rest: Rest, owner: psycopg.Connection
+):
+    await delete_account(people.alice)
+    await accounts.create_confirmed("alice@example.com", PASSWORD)
+    await join_waitlist("alice@example.com")
+    await rest.run()
+    assert await accounts.sign_in("alice@example.com", PASSWORD)
+    assert owner.execute("select from leads where email = 'alice@example.com'").fetchone() is not None
+
+
+async def test_what_was_uploaded_while_the_account_went_goes_as_well(
+    people: People, rest: Rest, monkeypatch: pytest.MonkeyPatch
+):
+    late = "late"
+
+    async def upload_first(user_id: UUID) -> None:
+        await storage.put(people.tokens, late, webp())
+        await accounts.delete_user(user_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(leaving, "accounts", SimpleNamespace(delete_user=upload_first))
+        await delete_account(people.alice)
+    assert await folder_of(people.alice) == [f"{late}.webp"]
+    await rest.run()
+    assert await folder_of(people.alice) == []
