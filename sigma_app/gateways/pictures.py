@@ -19,8 +19,7 @@ from sigma_app.gateways.identity import reaching_supabase
 BUCKET = "pictures"
 KIND = "image/webp"
 _LARGEST = 1024 * 1024  # bytes
-_NO_BUCKET = ("Bucket not found", "NoSuchBucket")
-_MISSING = ("not_found", "NoSuchKey", *_NO_BUCKET)
+_MISSING = "not_found"  # of the bucket or the file; versions of storage differ in the code, and not in the status
 _SHOWN = 100  # files of one folder; more than one is there only while they change
 
 
@@ -34,7 +33,7 @@ async def put(tokens: Tokens, name: str, picture: bytes) -> None:
     try:
         await _put(tokens, name, picture)
     except IdentityRefused as refused:
-        if refused.code not in _NO_BUCKET:
+        if refused.code != _MISSING:
             raise
         await _make_bucket()
         await _put(tokens, name, picture)
@@ -51,7 +50,7 @@ async def read(tokens: Tokens, name: str) -> bytes | None:
         async with _storage(access_token=tokens.access) as storage:
             return await storage.from_(BUCKET).download(_path(tokens.user_id, name))
     except IdentityRefused as refused:
-        if refused.code not in _MISSING:
+        if refused.code != _MISSING:
             raise
         return None
 
@@ -123,7 +122,7 @@ async def _storage(**who: Any) -> AsyncIterator[Any]:
     except StorageApiError as error:
         if str(error.status).startswith("5"):
             raise IdentityUnavailable from error
-        raise IdentityRefused(error.code) from error
+        raise IdentityRefused(_MISSING if str(error.status) == "404" else error.code) from error
     except (StorageException, httpx.HTTPError) as error:
         raise IdentityUnavailable from error
 

@@ -19,7 +19,7 @@ from sigma_app.session.tabs import TABS
 class SessionState(rx.State):
     """Whose page this is.
 
-    `phase` is "" until the session was looked up, "in" while somebody is signed in, "out" from then on: session.js then
+    `phase` is "" until the session was looked up, "in" while somebody is signed in, "out" from then on: portal.js then
     leads to the sign-in page. `email` is theirs. Nothing of a person's may be in a state that does not extend this one:
     its end resets them all.
     """

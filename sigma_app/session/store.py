@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 from psycopg.errors import ForeignKeyViolation
@@ -22,11 +23,15 @@ from sigma_app.settings import get_settings
 
 TOUCH_AFTER = timedelta(minutes=1)  # a visit is noted no more often
 RENEW_BEFORE = timedelta(minutes=1)  # the access token's end
+PATIENCE = 5.0  # seconds
+ASK_AGAIN_AFTER = 10.0  # seconds
 _LONGEST_USER_AGENT = 400
 
 logger = logging.getLogger(__name__)
 
-_renewing: dict[UUID, asyncio.Task[bool]] = {}
+Renewal = Literal["renewed", "over", "put off"]
+
+_renewing: dict[UUID, asyncio.Task[Renewal]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Session:
 
 
 async def open_session(
-    tokens: Tokens, user_agent: str = "", *, replacing: str | None = None, recovered: bool = False
+    tokens: Tokens, user_agent: str = "", *, replacing: str | None = None, recovered: bool = False, alone: bool = False
 ) -> str:
     """Sign a browser in; the value of its new cookie.
 
@@ -59,6 +64,7 @@ async def open_session(
         replacing: the cookie it came with, if any, whose session ends: nobody's session is taken over, and nobody who
             knew the old cookie knows the new one.
         recovered: see `Session`.
+        alone: whether all others of this user end with it, in the same transaction.
 
     Raises:
         IdentityRefused: the account was deleted a moment ago.
@@ -72,6 +78,7 @@ async def open_session(
     try:
         await get_database().run(
             Step(SERVICE, "delete from sigma.sessions where digest = %s", [digest(replacing or "")]),
+            *([Step(SERVICE, _END_ALL, [tokens.user_id])] if alone else []),
             *_noting(tokens),
             Step(SERVICE, _OPEN, values),
         )
@@ -116,8 +123,8 @@ async def tokens_of(cookie: str) -> Tokens:
         DatabaseUnavailable: it could not be looked up.
     """
     row = await _read(cookie)
-    if row and row[2] - datetime.now(UTC) < RENEW_BEFORE and await _renew(cookie, row[0].id):
-        row = await _read(cookie)
+    if row and row[2] - datetime.now(UTC) < RENEW_BEFORE:
+        row = await _read(cookie) if await _renew(cookie, row[0].id) else None
     if row is None:
         raise IdentityRefused("session_not_found")
     return _opened(cookie, row)
@@ -151,7 +158,7 @@ async def end_one(session: Session, other: UUID) -> None:
 
 async def end_all(user_id: UUID) -> None:
     """Sign a user out everywhere in the portal."""
-    await _delete("delete from sigma.sessions where user_id = %s", [user_id])
+    await _delete(_END_ALL, [user_id])
 
 
 async def end_expired() -> None:
@@ -192,34 +199,46 @@ def _opened(cookie: str, row: tuple[Session, bytes, datetime]) -> Tokens:
 
 
 async def _renew(cookie: str, session_id: UUID) -> bool:
-    """Renew the tokens of a session, once for all who ask at this moment; whether it goes on."""
+    """Renew the tokens of a session, once for all who ask at this moment; whether it goes on.
+
+    Nobody waits longer than `PATIENCE` for a Supabase that does not answer, and nobody at all for a while after that:
+    the session goes on until Supabase can be asked.
+    """
     task = _renewing.get(session_id)
     if task is None:
         task = _renewing[session_id] = asyncio.create_task(_renewed(cookie))
-        task.add_done_callback(lambda _: _renewing.pop(session_id, None))
-    return await asyncio.shield(task)  # whoever gives up waiting stops it for nobody
+        task.add_done_callback(lambda done: _forget_renewal(session_id, done))
+    try:
+        return await asyncio.wait_for(asyncio.shield(task), PATIENCE) != "over"  # who gives up stops it for nobody
+    except TimeoutError:
+        return True
 
 
-async def _renewed(cookie: str) -> bool:
+def _forget_renewal(session_id: UUID, task: asyncio.Task[Renewal]) -> None:
+    failed = not task.cancelled() and task.exception() is None and task.result() == "put off"
+    task.get_loop().call_later(ASK_AGAIN_AFTER if failed else 0, _renewing.pop, session_id, None)
+
+
+async def _renewed(cookie: str) -> Renewal:
     row = await _read(cookie)
     if row is None:
-        return False
+        return "over"
     if row[2] - datetime.now(UTC) >= RENEW_BEFORE:  # somebody else has just done it
-        return True
+        return "renewed"
     _, refresh = unseal(cookie, row[1])
     try:
         tokens = await accounts.refresh(refresh)
     except (IdentityUnavailable, IdentityBusy):
-        return True
+        return "put off"
     except IdentityRefused as refused:
         if not refused.ends_session:
             logger.error("A session was not renewed, because Supabase refused: %s", refused.code)
-            return True
+            return "put off"
         logger.info("A session ended, because Supabase ended it: %s", refused.code)
         await end(cookie)
-        return False
+        return "over"
     await keep_tokens(cookie, tokens)
-    return True
+    return "renewed"
 
 
 async def keep_tokens(cookie: str, tokens: Tokens) -> None:
@@ -242,6 +261,7 @@ def _noting(tokens: Tokens) -> list[Step]:
     return [Step(SERVICE, "select sigma.note_user(%s, %s)", [tokens.user_id, tokens.email])]
 
 
+_END_ALL = "delete from sigma.sessions where user_id = %s"
 _OPEN = """
 insert into sigma.sessions (digest, user_id, email, tokens, tokens_end_at, recovered, user_agent)
 values (%s, %s, %s, %s, %s, %s, %s)

@@ -192,11 +192,50 @@ class TestRenewing:
         with monkeypatch.context() as patched:
             patched.setattr(identity.embedded, "routes", lambda _: failing)
             identity.routes.cache_clear()
+            patched.setattr(store, "ASK_AGAIN_AFTER", 0)
             assert await store.find(cookie)
             assert number(owner, "select count(*) from sigma.sessions where tokens_end_at < now() + interval '1m'") == 1
         identity.routes.cache_clear()
+        await asyncio.sleep(0)  # one turn of the loop, in which the failure is forgotten
         assert await store.find(cookie)
         assert number(owner, "select count(*) from sigma.sessions where tokens_end_at < now() + interval '1m'") == 0
+
+    async def test_after_a_failure_supabase_is_left_alone_for_a_while(self, cookie: str, turn_back, monkeypatch):
+        asked = 0
+
+        async def away(_: str) -> Tokens:
+            nonlocal asked
+            asked += 1
+            raise IdentityUnavailable
+
+        turn_back(tokens_end_at=NEARLY)
+        monkeypatch.setattr(accounts, "refresh", away)
+        for _ in range(3):
+            assert await store.find(cookie)
+            assert await store.tokens_of(cookie)
+        assert asked == 1
+
+    async def test_nobody_waits_long_for_a_supabase_that_is_silent(self, owner, cookie: str, turn_back, monkeypatch):
+        refresh, answers = accounts.refresh, asyncio.Event()
+
+        async def slow(token: str) -> Tokens:
+            await answers.wait()
+            return await refresh(token)
+
+        turn_back(tokens_end_at=NEARLY)
+        monkeypatch.setattr(accounts, "refresh", slow)
+        monkeypatch.setattr(store, "PATIENCE", 0.01)
+        assert await store.find(cookie)
+        answers.set()
+        await list(store._renewing.values())[-1]
+        end_at = owner.execute("select tokens_end_at from sigma.sessions").fetchone()[0]
+        assert end_at > datetime.now(UTC) + timedelta(minutes=50)
+
+    async def test_of_a_session_that_supabase_ended_no_tokens_are_given_out(self, cookie: str, tokens, turn_back):
+        await accounts.sign_out(tokens, "global")
+        turn_back(tokens_end_at=NEARLY)
+        with pytest.raises(IdentityRefused):
+            await store.tokens_of(cookie)
 
     @pytest.mark.parametrize(
         ("answer", "status"), [({"message": "Invalid API key"}, 401), ({"error_code": "conflict", "msg": "Wait"}, 409)]
@@ -266,6 +305,13 @@ class TestEnding:
         assert await store.find(other) is None
         assert await store.find(cookie)
         assert [one.id for one in await store.sessions_of(mine)] == [mine.id]
+
+    async def test_one_that_is_to_be_alone_ends_the_others_of_its_user(self, owner, cookie: str, sign_in: SignIn):
+        bobs = await store.open_session(await sign_in("bob"))
+        alone = await store.open_session(await sign_in("alice"), alone=True)
+        assert await store.find(cookie) is None
+        assert await store.find(alone)
+        assert await store.find(bobs)
 
     async def test_all_of_one_person_and_of_nobody_else(self, cookie: str, tokens: Tokens, sign_in: SignIn):
         other = await store.open_session(await sign_in("alice"))

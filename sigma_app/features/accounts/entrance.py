@@ -7,6 +7,7 @@ have an account: what is mailed to an address, and the time that takes, says it 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from secrets import token_urlsafe
 from typing import Literal
 from uuid import UUID
@@ -22,6 +23,7 @@ from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import MAIL_PACE, IdentityBusy, IdentityRefused, LinkKind, Tokens
 from sigma_app.gateways.keys import seal
 from sigma_app.session import store
+from sigma_app.session.store import Session
 from sigma_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ logger = logging.getLogger(__name__)
 WRONG = "That address and password do not go together. Check both, or choose a new password."
 OVER = "That link was used, or its time is over."
 WRONG_CODE = "That code does not fit this address, or its time is over."
+WRONG_PASSWORD = "That is not your current password."  # noqa: S105 - a sentence
 HAS_ACCOUNT = "There is an account with this address already. Sign in, or choose a new password."
 UNINVITED = "This invitation was used, is over, or was sent to another address."
 
@@ -41,6 +44,12 @@ class Unconfirmed(SigmaError):
     """The address of this account is not confirmed yet."""
 
     status = 422
+
+
+class SignInAnew(SigmaError):
+    """Your new password counts from now on, but something after that did not work. Please sign in with it."""
+
+    status = 503
 
 
 class NotLocked(SigmaError):
@@ -226,13 +235,32 @@ async def choose_password(tokens: Tokens, password: str) -> Tokens:
     return tokens
 
 
-async def change_password(tokens: Tokens, password: str) -> Tokens:
-    """Give an account another password than the one it has; as `choose_password`."""
-    await require_strength(password, tokens.email)
+async def change_password(session: Session, current: str, password: str, visitor: str) -> Tokens:
+    """Give an account another password than the one it has, which `require_strength` has seen; as `choose_password`.
+
+    Returns:
+        A new session at Supabase, the only one left there.
+
+    Raises:
+        NotLikeThat: the current one is not theirs, or the new one will not do.
+        IdentityBusy, IdentityUnavailable: it is still the old one.
+    """
+    if not current:
+        raise NotLikeThat("Please type your current password.", "current")
     try:
-        return await accounts.change_password(tokens, password)
+        fresh = await accounts.sign_in(session.email, current, visitor)
     except IdentityRefused as refused:
-        raise explained(refused) from refused
+        raise NotLikeThat(WRONG_PASSWORD, "current") from refused
+    try:
+        if fresh.user_id != session.user_id:  # the address is somebody else's by now
+            raise NotLikeThat(WRONG_PASSWORD, "current")
+        return await accounts.change_password(fresh, password)
+    except SigmaError as error:
+        with suppress(SigmaError):  # it was opened for nothing, and ends with its time at the latest
+            await accounts.sign_out(fresh, "local")
+        if isinstance(error, IdentityRefused):
+            raise explained(error) from error
+        raise
 
 
 async def require_strength(password: str, email: str) -> None:

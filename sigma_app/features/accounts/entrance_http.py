@@ -40,7 +40,7 @@ from sigma_app.features.accounts.doors import (
     too_many,
     visitor,
 )
-from sigma_app.features.accounts.entrance import Unconfirmed
+from sigma_app.features.accounts.entrance import SignInAnew, Unconfirmed
 from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.frontend.templates import PRIVATE
@@ -239,9 +239,8 @@ async def reset(request: Request, form: Mapping[str, str]) -> Answer:
         tokens = await entrance.choose_password(await store.tokens_of(cookie), form.get("password", ""))
     except IdentityRefused:
         return Answer("/forgot", cookie="")
-    await store.end_all(session.user_id)
     onward = safe_next(form.get("next"))
-    return Answer(f"{HOME}?said=password" if onward == HOME else onward, cookie=await _open(request, tokens))
+    return Answer(f"{HOME}?said=password" if onward == HOME else onward, cookie=await open_alone(request, tokens))
 
 
 async def sign_out(request: Request, _: Mapping[str, str]) -> Answer:
@@ -311,6 +310,18 @@ def back_to(wished: str | None = None) -> str:
     return f"{get_settings().base_url}{with_next(VERIFY, onward, via='mail')}"
 
 
+async def open_alone(request: Request, tokens: Tokens) -> str:
+    """Sign a browser in that has just changed the password, and every other one of the account out.
+
+    Raises:
+        SignInAnew: neither was done, and the password is changed all the same.
+    """
+    try:
+        return await _open(request, tokens, alone=True)
+    except DatabaseUnavailable as error:
+        raise SignInAnew from error
+
+
 async def _verified(request: Request, form: Mapping[str, str], kind: LinkKind) -> tuple[LinkKind, Tokens | None]:
     """What a link or a code gave, and what it was for."""
     if token_hash := form.get("token_hash", ""):
@@ -330,10 +341,10 @@ async def _verified(request: Request, form: Mapping[str, str], kind: LinkKind) -
         return "signup", await entrance.verify_code(email, code, "signup", visitor(request))
 
 
-async def _open(request: Request, tokens: Tokens, *, recovered: bool = False) -> str:
+async def _open(request: Request, tokens: Tokens, *, recovered: bool = False, alone: bool = False) -> str:
     headers = request.scope["headers"]
     agent = request.headers.get("user-agent", "")
-    return await store.open_session(tokens, agent, replacing=cookie_of(headers), recovered=recovered)
+    return await store.open_session(tokens, agent, replacing=cookie_of(headers), recovered=recovered, alone=alone)
 
 
 async def _send(kind: str, email: str, back: str, address: str) -> None:

@@ -17,7 +17,8 @@ from sigma_app.core.errors import SigmaError
 
 # Not imported: Pillow would be loaded at each start, and is used in the other process alone
 _WORKER = Path(__file__).with_name("image_worker.py")
-_TOO_MANY_PIXELS = 4  # its exit code
+_NO_PICTURE, _TOO_MANY_PIXELS = 3, 4  # its exit codes
+_WAITING = 10  # each with an upload of up to 10 MB in memory
 _SECONDS = 20  # for one picture, of which it may work ten
 
 _one_at_a_time = CapacityLimiter(1)  # a machine's memory bears one large picture; the others wait
@@ -35,6 +36,12 @@ class TooManyPixels(NoPicture):
     """That picture has too many pixels: 24 million at most. Please choose a smaller one."""
 
 
+class TooBusy(SigmaError):
+    """Too many people are changing their picture at this moment. Please try again in a few seconds."""
+
+    status = 429
+
+
 async def square_webp(data: bytes) -> bytes:
     """The middle of a picture, square, at most 512 pixels wide, upright, as WebP without any metadata.
 
@@ -44,7 +51,10 @@ async def square_webp(data: bytes) -> bytes:
     Raises:
         NoPicture: it is none of these, breaks off, or takes too long.
         TooManyPixels: it is larger than we can work on.
+        TooBusy: 10 others wait already.
     """
+    if _one_at_a_time.statistics().tasks_waiting >= _WAITING:
+        raise TooBusy
     command = [sys.executable, "-I", str(_WORKER)]
     async with _one_at_a_time:
         try:
@@ -56,5 +66,7 @@ async def square_webp(data: bytes) -> bytes:
     if done.returncode == _TOO_MANY_PIXELS:
         raise TooManyPixels
     if done.returncode != 0:
+        if done.returncode != _NO_PICTURE:  # stopped by a limit, or broken
+            logger.warning("A picture of %d bytes ended its process with code %d.", len(data), done.returncode)
         raise NoPicture
     return done.stdout

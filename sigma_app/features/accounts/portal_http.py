@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from sigma_app.core.limits import Limiter
-from sigma_app.features.accounts import entrance, passwords
+from sigma_app.features.accounts import entrance
 from sigma_app.features.accounts.doors import Answer, count_try, form_of, signed_in_door, too_many, visitor
-from sigma_app.features.accounts.entrance_http import back_to
+from sigma_app.features.accounts.entrance_http import back_to, open_alone
 from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import IdentityRefused
@@ -18,28 +18,16 @@ from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of
 from sigma_app.session.store import Session
 
-WRONG_PASSWORD = "That is not your current password."  # noqa: S105 - a sentence
-
 
 async def change_password(request: Request, session: Session) -> Answer:
     """A new password, by the current one: every other session ends, and this browser gets another cookie."""
     form = await form_of(request)
-    current, password = form.get("current", ""), form.get("password", "")
-    if problem := await passwords.problem_with(password, session.email):
-        raise NotLikeThat(problem, "password")
+    password = form.get("password", "")
+    await entrance.require_strength(password, session.email)
     if wait := count_try(request, session.email):
         return too_many(wait)
-    try:
-        fresh = await accounts.sign_in(session.email, current, visitor(request)) if current else None
-    except IdentityRefused as refused:
-        raise NotLikeThat(WRONG_PASSWORD, "current") from refused
-    if fresh is None:
-        raise NotLikeThat("Please type your current password.", "current")
-    tokens = await entrance.change_password(fresh, password)
-    await store.end_all(session.user_id)
-    agent = request.headers.get("user-agent", "")
-    cookie = await store.open_session(tokens, agent, replacing=cookie_of(request.scope["headers"]))
-    return Answer("/account?said=password", cookie=cookie)
+    tokens = await entrance.change_password(session, form.get("current", ""), password, visitor(request))
+    return Answer("/account?said=password", cookie=await open_alone(request, tokens))
 
 
 async def change_address(request: Request, session: Session) -> Answer:

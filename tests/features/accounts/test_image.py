@@ -5,13 +5,15 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
+from subprocess import CompletedProcess
+from typing import Any
 
 import anyio
 import pytest
 from PIL import Image
 
 from sigma_app.features.accounts import image
-from sigma_app.features.accounts.image import NoPicture, TooManyPixels, square_webp
+from sigma_app.features.accounts.image import NoPicture, TooBusy, TooManyPixels, square_webp
 
 pytestmark = pytest.mark.anyio
 
@@ -167,15 +169,38 @@ async def test_one_that_takes_too_long_is_given_up_and_the_next_is_read(monkeypa
     assert await square_webp(data)
 
 
-async def test_several_at_once_wait_for_each_other():
+async def test_several_at_once_wait_for_each_other(monkeypatch: pytest.MonkeyPatch):
+    at_work: list[int] = []
+    now = 0
+
+    async def counted(command: list[str], **options: Any) -> CompletedProcess[bytes]:
+        nonlocal now
+        now += 1
+        at_work.append(now)
+        try:
+            return await anyio.run_process(command, **options)
+        finally:
+            now -= 1
+
+    monkeypatch.setattr(image, "run_process", counted)
     data = saved(stripes(60, 60), "PNG")
-    made: list[bytes] = []
-
-    async def make() -> None:
-        made.append(await square_webp(data))
-
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(make)
-    assert len(made) == 3
-    assert len(set(made)) == 1
+            tasks.start_soon(square_webp, data)
+    assert at_work == [1, 1, 1]
+
+
+async def test_one_too_many_is_asked_to_come_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(image, "_WAITING", 0)
+    with pytest.raises(TooBusy):
+        await square_webp(saved(stripes(60, 60), "PNG"))
+
+
+async def test_a_worker_that_is_killed_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    async def killed(command: list[str], **_: object) -> CompletedProcess[bytes]:
+        return CompletedProcess(command, -9, b"", b"")
+
+    monkeypatch.setattr(image, "run_process", killed)
+    with pytest.raises(NoPicture):
+        await square_webp(b"12345")
+    assert caplog.messages == ["A picture of 5 bytes ended its process with code -9."]

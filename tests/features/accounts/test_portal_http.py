@@ -9,7 +9,8 @@ import httpx
 import psycopg
 import pytest
 
-from sigma_app.features.accounts import files_http, portal_http
+from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.features.accounts import entrance, files_http, portal_http
 from sigma_app.features.accounts.doors import REFUSED, SIGNED_OUT
 from sigma_app.gateways import accounts
 from sigma_app.gateways import pictures as storage
@@ -63,6 +64,34 @@ class TestPassword:
         assert answer.json()["field"] == field
         assert await accounts.sign_in(ALICE, PASSWORD)
         assert await store.find(cookie)
+
+    async def test_a_try_for_nothing_leaves_no_session_at_supabase(
+        self, hers: httpx.AsyncClient, owner: psycopg.Connection
+    ):
+        before = owner.execute("select id from auth.sessions").fetchall()
+        answer = await hers.post("/account/password", data={"current": PASSWORD, "password": PASSWORD})
+        assert answer.status_code == 422
+        assert owner.execute("select id from auth.sessions").fetchall() == before
+
+    async def test_whoever_has_the_address_by_now_keeps_their_password(
+        self, hers: httpx.AsyncClient, sign_in: SignIn, owner: psycopg.Connection
+    ):
+        bob = await sign_in("bob")
+        owner.execute("update sigma.sessions set email = 'bob@example.com'")  # Alice's old address is now Bob's
+        answer = await hers.post("/account/password", data={"current": PASSWORD, "password": NEW}, headers=JSON)
+        assert answer.json() == {"message": entrance.WRONG_PASSWORD, "field": "current"}
+        assert (await accounts.sign_in("bob@example.com", PASSWORD)).user_id == bob.user_id
+
+    async def test_what_fails_once_it_is_changed_does_not_say_that_it_is_not(
+        self, hers: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ):
+        async def away(*_: object, **__: object) -> str:
+            raise DatabaseUnavailable
+
+        monkeypatch.setattr(store, "open_session", away)
+        answer = await hers.post("/account/password", data={"current": PASSWORD, "password": NEW}, headers=JSON)
+        assert (answer.status_code, answer.json()["message"]) == (503, str(entrance.SignInAnew()))
+        assert await accounts.sign_in(ALICE, NEW)
 
     @pytest.mark.parametrize("variables", [{"ACCOUNT_LIMIT_PER_ADDRESS": "3/hour"}])
     async def test_guesses_of_the_current_one_are_counted(self, hers: httpx.AsyncClient):
