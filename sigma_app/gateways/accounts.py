@@ -222,6 +222,18 @@ async def change_email(tokens: Tokens, email: str, back_to: str) -> None:
         await client.auth.update_user({"email": email}, {"email_redirect_to": back_to})
 
 
+async def pending_address(tokens: Tokens) -> str:
+    """The address that the user of a session asked to move to, and that has not agreed yet; "" for none.
+
+    Raises:
+        IdentityRefused: the session is over.
+        IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking() as client:
+        found = await client.auth.get_user(tokens.access)
+    return (found.user.new_email or "") if found else ""
+
+
 async def sign_out(tokens: Tokens, scope: Literal["local", "global", "others"]) -> None:
     """End this session at Supabase, or all of the user's, or all others.
 

@@ -135,7 +135,9 @@ def password_field(
             ),
             class_name="password-row",
         ),
-        rx.el.p(aria_live="polite", class_name="strength", custom_attrs={"id": told}) if strength else rx.fragment(),
+        rx.el.p("8 characters at least.", aria_live="polite", class_name="strength", custom_attrs={"id": told})
+        if strength
+        else rx.fragment(),
     )
 
 

@@ -46,6 +46,15 @@ def _address() -> rx.Component:
     return section(
         rx.el.div(
             rx.el.p("It is ", rx.el.span(AccountState.email, class_name="address"), ".", class_name="lede"),
+            rx.cond(
+                AccountState.moving_to != "",
+                rx.el.p(
+                    "On its way to ",
+                    rx.el.span(AccountState.moving_to, class_name="address"),
+                    ", once both addresses have said yes. Another change takes its place.",
+                    class_name="fine-print moving-to",
+                ),
+            ),
             door_form(
                 "Change it",
                 email_field("email", "", label="Your new address"),
@@ -85,10 +94,12 @@ def _password() -> rx.Component:
                 message="",
                 look=QUIET,
             ),
-            fine(
-                "You never had one, or forgot it? Sign out, and ",
-                link("choose one by mail", href="/forgot"),
-                ".",
+            plain_form(
+                rx.el.input(type="hidden", name="email", value=AccountState.email, read_only=True),
+                fine("You never had one, or forgot it?"),
+                rx.el.button("Choose one by mail", type="submit", class_name=f"{QUIET} link-button"),
+                action="/forgot",
+                class_name="link-form",
             ),
         ),
         anchor="password",

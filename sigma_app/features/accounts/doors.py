@@ -173,7 +173,7 @@ def show(
     """The template `page`, filled in with `values`, and with `email`, `next` and `onward`, a query, as asked for."""
     pages = request.scope.get("sigma.pages")
     if pages is None:  # `make dev`, where the frontend has a server of its own
-        return PlainTextResponse(f"{page}: {dict(values)}", status, dict(headers))
+        return PlainTextResponse(f"{page}; see this page with make run.\n\n{dict(values)}", status, dict(headers))
     asked = form if form is not None else request.query_params
     onward = with_next("", asked.get("next"))
     given = {"email": asked.get("email", "").strip(), "next": safe_next(asked.get("next")), "onward": onward}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Literal
 from uuid import UUID
@@ -107,6 +108,16 @@ async def tell_owner(email: str) -> None:
     """
     async with get_database().transaction(SERVICE) as session:
         await queue_job(session, "accounts:send_known_address", sealed=seal(email), hour=this_hour())
+
+
+async def tell_changed(email: str) -> None:
+    """Mail somebody that the password of their account is another one from now on.
+
+    Raises:
+        DatabaseUnavailable: nobody was told.
+    """
+    async with get_database().transaction(SERVICE) as session:
+        await queue_job(session, "accounts:send_password_changed", sealed=seal(email), at=datetime.now(UTC).isoformat())
 
 
 async def sign_up_invited(email: str, password: str, invitation: str, visitor: str) -> Tokens:

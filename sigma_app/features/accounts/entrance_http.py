@@ -57,7 +57,7 @@ logger = logging.getLogger(__name__)
 
 SAID = {
     "signed-out": "You are signed out. Sleep well.",
-    "everywhere": "You are signed out everywhere, on every device.",
+    "everywhere": "You are signed out of Sigma, on every device.",
     "kept": "You were signed out. What you typed is kept, and saved once you sign in.",
     "over": "You were signed out. Sign in and go on.",
 }
@@ -74,12 +74,15 @@ _TOKEN_HASH = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
 def page_door(page: str, values: Values = nothing) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint that shows a page of the entrance; whoever is signed in goes on to where they wanted."""
+    """The endpoint that shows a page of the entrance; whoever is signed in goes on to where they wanted.
+
+    But for whom a page of the portal has just sent here: it saw nobody, and would send them back for ever.
+    """
 
     async def endpoint(request: Request) -> Response:
-        with suppress(DatabaseUnavailable):
-            if await store.find(cookie_of(request.scope["headers"])):
-                return RedirectResponse(safe_next(request.query_params.get("next")), 303, PRIVATE)
+        sent_by_us = request.query_params.get("said") in ("over", "kept")
+        if not sent_by_us and await _is_signed_in(request):
+            return RedirectResponse(safe_next(request.query_params.get("next")), 303, PRIVATE)
         return show(request, page, await values(request.query_params))
 
     return endpoint
@@ -155,9 +158,12 @@ def mailing(kind: str = "") -> Callable[[Request, Mapping[str, str]], Awaitable[
 
 
 async def check_inbox(request: Request) -> Response:
-    """What to look for in one's inbox, and where to type the code."""
-    if request.query_params.get("type", "") not in MAILED:
+    """What to look for in one's inbox, and where to type the code; on to the portal for whoever got in meanwhile."""
+    kind = request.query_params.get("type", "")
+    if kind not in MAILED:
         return RedirectResponse(SIGN_IN, 303, PRIVATE)
+    if kind != "recovery" and await _is_signed_in(request):  # a new password may be wished for from inside
+        return RedirectResponse(safe_next(request.query_params.get("next")), 303, PRIVATE)
     return show(request, "check_inbox", await inbox_values(request.query_params))
 
 
@@ -182,7 +188,7 @@ async def verify_values(asked: Mapping[str, str]) -> dict[str, Any]:
     kind, token_hash = asked.get("type", ""), asked.get("token_hash", "")
     works = kind in LINK_KINDS and _TOKEN_HASH.fullmatch(token_hash)
     return {
-        "state": "half" if asked.get("done") == "half" else "button" if works else "code",
+        "state": asked.get("done") if asked.get("done") in ("half", "over") else "button" if works else "code",
         "token_hash": token_hash if works else "",
         "type": kind if kind in LINK_KINDS else "signup",
     }
@@ -195,7 +201,14 @@ async def verify(request: Request, form: Mapping[str, str]) -> Answer:
         raise NotLikeThat(entrance.OVER)
     if not form.get("token_hash") and (wait := count_try(request, form.get("email", "").strip())):
         return too_many(wait)
-    kind, tokens = await _verified(request, form, cast("LinkKind", kind))
+    try:
+        kind, tokens = await _verified(request, form, cast("LinkKind", kind))
+    except NotLikeThat:
+        if not form.get("token_hash"):
+            raise
+        if kind in ("signup", "magiclink") and await _is_signed_in(request):
+            return Answer(safe_next(form.get("next")))  # by this link, as a rule, at the first press
+        return Answer(with_next(VERIFY, form.get("next"), done="over", type=kind))
     if tokens is None:
         return Answer(f"{VERIFY}?done=half")
     # Whoever made the account may not be who reads this mailbox: only where the password was chosen does it count.
@@ -311,12 +324,13 @@ def back_to(wished: str | None = None) -> str:
 
 
 async def open_alone(request: Request, tokens: Tokens) -> str:
-    """Sign a browser in that has just changed the password, and every other one of the account out.
+    """Sign a browser in that has just changed the password, and every other one of the account out; a mail says so.
 
     Raises:
-        SignInAnew: neither was done, and the password is changed all the same.
+        SignInAnew: none of it was done, and the password is changed all the same.
     """
     try:
+        await entrance.tell_changed(tokens.email)
         return await _open(request, tokens, alone=True)
     except DatabaseUnavailable as error:
         raise SignInAnew from error
@@ -345,6 +359,12 @@ async def _open(request: Request, tokens: Tokens, *, recovered: bool = False, al
     headers = request.scope["headers"]
     agent = request.headers.get("user-agent", "")
     return await store.open_session(tokens, agent, replacing=cookie_of(headers), recovered=recovered, alone=alone)
+
+
+async def _is_signed_in(request: Request) -> bool:
+    with suppress(DatabaseUnavailable):
+        return await store.find(cookie_of(request.scope["headers"])) is not None
+    return False
 
 
 async def _send(kind: str, email: str, back: str, address: str) -> None:

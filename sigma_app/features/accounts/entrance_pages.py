@@ -96,6 +96,7 @@ def sign_in() -> rx.Component:
                 ("Forgot it? Choose a new password", "'/forgot' ~ onward"),
                 ("Sign in by mail, without a password", "'/sign-in/link' ~ onward"),
                 ("Make an account", "'/sign-up' ~ onward"),
+                carries=True,
             ),
             time="07:02",
         ),
@@ -210,6 +211,15 @@ def verify() -> rx.Component:
                 title("Six digits, please."),
                 lede("They are in our mail, below its button."),
                 _code_form(_address("username"), "The code from the mail"),
+                _fresh_ones(),
+                time="07:06",
+            ),
+        ),
+        when(
+            "state == 'over'",
+            lone(
+                title("This link has had its day."),
+                lede("It was used, or its time is over. If you pressed it before, it has done its work."),
                 _fresh_ones(),
                 time="07:06",
             ),
@@ -360,11 +370,12 @@ def _fresh_ones() -> rx.Component:
     )
 
 
-def _ways(*ways: tuple[str, str]) -> rx.Component:
-    """Where else to go: words, and the expression of an address."""
+def _ways(*ways: tuple[str, str], carries: bool = False) -> rx.Component:
+    """Where else to go: words, and the expression of an address; with `carries`, along with the e-mail typed."""
     return rx.el.ul(
         *(rx.el.li(link(words, href=slot(address))) for words, address in ways),
         class_name="other-ways",
+        custom_attrs={"data-carries": "email"} if carries else {},
     )
 
 

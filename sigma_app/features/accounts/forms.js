@@ -11,6 +11,8 @@
     for (const input of form.elements) if (input.name) input.removeAttribute("aria-invalid");
     const input = field && form.elements[field];
     if (!input) return;
+    const judged = input.dataset.strength && document.getElementById(input.dataset.strength);
+    if (judged) judged.textContent = ""; // the message says it, too
     input.setAttribute("aria-invalid", "true");
     input.focus();
   };
@@ -63,6 +65,16 @@
     const shown = input.type === "password";
     input.type = shown ? "text" : "password";
     button.setAttribute("aria-pressed", String(shown));
+  });
+
+  // An address that was typed need not be typed again on the page that helps with it.
+  addEventListener("click", (event) => {
+    const link = event.target.closest("[data-carries] a");
+    const typed = link && document.querySelector("[data-door] [name=email]")?.value.trim();
+    if (!typed) return;
+    const onward = new URL(link.href);
+    onward.searchParams.set("email", typed);
+    link.href = onward;
   });
 
   // How strong a new password is, in words, while it is typed.

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sigma_app.core.jobs import job, queue
 from sigma_app.features.accounts.leaving import finish
-from sigma_app.features.accounts.letters import farewell, known_address, letter
+from sigma_app.features.accounts.letters import farewell, known_address, letter, password_changed
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways.identity import auth_mail
 from sigma_app.gateways.keys import unseal
@@ -56,6 +56,23 @@ async def send_known_address(sealed: str, hour: str) -> None:
     mail.refuse_late(datetime.fromisoformat(f"{hour}:00+00:00"))
     words = known_address(get_settings().base_url)
     await mail.send(Mail(email, *render(words)), f"known/{mail.address_digest(email).hex()}/{hour}", account=True)
+
+
+@job("accounts:send_password_changed")
+async def send_password_changed(sealed: str, at: str) -> None:
+    """Tell somebody that the password of their account was changed.
+
+    Args:
+        sealed: their address, sealed.
+        at: when, by ISO 8601.
+
+    Raises:
+        TooLate: almost a day ago.
+    """
+    email = unseal(sealed)
+    mail.refuse_late(datetime.fromisoformat(at))
+    words = password_changed(get_settings().base_url)
+    await mail.send(Mail(email, *render(words)), f"password/{mail.address_digest(email).hex()}/{at}", account=True)
 
 
 @job("accounts:finish_leaving")

@@ -44,6 +44,20 @@ def known_address(base_url: str) -> Letter:
     )
 
 
+def password_changed(base_url: str) -> Letter:
+    """To somebody whose account has another password from now on."""
+    return Letter(
+        subject="Your password was changed",
+        preheader="Every other device is signed out. Was it you?",
+        heading="The lock is new.",
+        paragraphs=[
+            "The password of your Sigma account was changed just now, and every other device signed out.",
+            f"It was not you? Choose a new one at once: {base_url}/forgot",
+        ],
+        notes=["It was you? Then there is nothing to do."],
+    )
+
+
 def farewell() -> Letter:
     """To somebody whose account is gone."""
     return Letter(

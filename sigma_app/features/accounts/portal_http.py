@@ -48,7 +48,10 @@ async def change_address(request: Request, session: Session) -> Answer:
             raise entrance.explained(refused) from refused
         await entrance.tell_owner(email)  # and nobody else whose it is
     both = f"one to {session.email}, one to {email}"
-    return Answer(message=f"Two mails are on their way: {both}. Your account moves once both agree.")
+    return Answer(
+        message=f"Two mails are on their way: {both}. Your account moves once both agree. If the new address has an"
+        " account already, only its owner is told."
+    )
 
 
 ROUTES = [

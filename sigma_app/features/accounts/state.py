@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from sigma_app.features.accounts import service
 from sigma_app.features.accounts.devices import Device, devices
 from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.features.accounts.pictures import address_of
+from sigma_app.gateways import accounts
 from sigma_app.models import Profile
 from sigma_app.session import store
 from sigma_app.session.state import SessionState
@@ -80,15 +82,19 @@ class ProfileState(SessionState):
 
 
 class AccountState(SessionState):
-    """The devices of the account, and why there is nothing to show."""
+    """The devices of the account, the address it is to move to, if any, and why there is nothing to show."""
 
     devices: list[Device] = []  # noqa: RUF012 - a Var, copied for each state
+    moving_to: str = ""
     trouble: str = ""
 
     @rx.event
     async def load(self):
-        """Show what is so."""
+        """Show what is so; what Supabase has to be asked for comes last."""
         await self._with(None)
+        yield
+        with suppress(SigmaError):  # the rest of the page does without
+            self.moving_to = await accounts.pending_address(await store.tokens_of(self._cookie or ""))
 
     @rx.event
     async def sign_out_device(self, device: str):

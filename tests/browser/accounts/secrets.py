@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import psycopg
 from playwright.sync_api import BrowserContext, Page, Request, Response, WebSocket
+from playwright.sync_api import Error as PlaywrightError
 
 from sigma_app.core.links import digest
 from sigma_app.session.sealing import unseal
 
 JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}")
 _TEXT = ("text/", "application/json", "application/javascript")
-_WITHOUT_BODY = (204, 301, 302, 303, 304, 307, 308)
+_NO_BODY = (204, 301, 302, 303, 304, 307, 308)
 _STORED = """() => [document.cookie, JSON.stringify({...localStorage}), JSON.stringify({...sessionStorage}),
                     location.href, document.documentElement.outerHTML].join('\\n')"""
 
@@ -51,24 +53,24 @@ class Watcher:
         self._responses.append(response)
 
     def look(self, page: Page) -> None:
-        """Note what the page shows and keeps right now."""
+        """Note what the page shows, keeps and was answered right now."""
+        self._read_bodies()
         self._seen.append((f"the page {urlsplit(page.url).path}", page.evaluate(_STORED)))
 
     def everything(self) -> Iterator[tuple[str, str]]:
         """Where, and what was there; the bodies of all answers included."""
+        self._read_bodies()
         yield from self._seen
-        for response in self._responses:
-            kind = response.headers.get("content-type", "")
-            if (
-                response.status in (204, 304)
-                or response.status in (301, 302, 303, 307, 308)
-                or not kind.startswith(_TEXT)
-            ):
+
+    def _read_bodies(self) -> None:
+        """A browser keeps the body of an answer as long as the page that asked; `look` comes before that."""
+        answers, self._responses = self._responses, []
+        for response in answers:
+            if response.status in _NO_BODY or not response.headers.get("content-type", "").startswith(_TEXT):
                 continue
-            try:
-                yield f"the body of {urlsplit(response.url).path}", response.text()
-            except Exception:  # noqa: S112 - the browser keeps no body of a page it has left
-                continue
+            where = f"the body of {urlsplit(response.url).path}"
+            with suppress(PlaywrightError):  # of a page that was left at once; the test says which it must have read
+                self._seen.append((where, response.text()))
 
     def find(self, *secrets: str) -> list[str]:
         """Where a secret was, in words; empty is right."""

@@ -157,7 +157,7 @@ def test_signing_out_everywhere_closes_every_tab_within_seconds(
         expect(tab.locator("[data-profile]")).to_be_visible()
     expect(second.locator(".devices")).to_be_visible()
     second.get_by_role("button", name="Sign out everywhere").click()
-    expect(second.get_by_role("status").first).to_contain_text("everywhere")
+    expect(second.get_by_role("status").first).to_contain_text("on every device")
     for tab in tabs:
         expect(tab).to_have_url(re.compile("/sign-in"), timeout=5 * SECONDS)
         expect(tab.locator("body")).not_to_contain_text(alice.email)
@@ -269,7 +269,9 @@ def test_an_account_is_deleted_with_everything(
     page, other = signed_in(alice), signed_in(alice)
     page.set_input_files("#picture", picture(tmp_path / "me.png", "green"))
     page.get_by_role("button", name="Use this picture").click()
-    expect(page.get_by_role("img", name="Your picture")).to_be_visible()
+    expect(page.locator("[data-picture] [data-message]")).to_have_text("That is you from now on.")
+    with sigma.database() as connection:
+        assert connection.execute("select from storage.objects where name like %s", [f"{alice.id}/%"]).rowcount == 1
     page.goto("/account")
     page.get_by_text("Delete my account").click()
     page.fill("[name=confirmation]", "somebody@example.com")

@@ -30,6 +30,7 @@ def test_a_browser_holds_nothing_but_its_cookie(
                 secrets.update([watcher.cookie, *tokens_of(database, watcher.cookie)])
 
     def press() -> None:
+        watcher.look(page)
         page.locator("main .door-button").first.click()
 
     page.goto("/sign-up")
@@ -71,6 +72,10 @@ def test_a_browser_holds_nothing_but_its_cookie(
     note()
     assert len(secrets) >= 3 * 3  # after the mail, the new password, and the recovery
     assert watcher.find(*secrets) == []
+    bodies = {where for where, _ in watcher.everything() if where.startswith("the body of")}
+    assert bodies >= {
+        f"the body of {path}" for path in ("/sign-up", "/check-inbox", "/verify", "/profile", "/account", "/reset")
+    }
     frames = [what for where, what in watcher.everything() if "frame" in where]
     assert any("Charlie" in frame for frame in frames)  # it does look where things are
     assert not any(PASSWORD in frame for frame in frames)

@@ -10,13 +10,15 @@ import psycopg
 import pytest
 
 from sigma_app.core.errors import DatabaseUnavailable
-from sigma_app.features.accounts import entrance, files_http, portal_http
+from sigma_app.features.accounts import entrance, files_http, jobs, portal_http
 from sigma_app.features.accounts.doors import REFUSED, SIGNED_OUT
 from sigma_app.gateways import accounts
+from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
 from sigma_app.gateways.accounts import IdentityRefused, Tokens
 from sigma_app.session import store
 from sigma_app.session.store import Session
+from sigma_app.settings import Settings
 from tests.features.accounts.conftest import Mailed, NewBrowser
 from tests.features.accounts.people import folder_of, png
 from tests.portal import PASSWORD, SignIn
@@ -45,6 +47,19 @@ class TestPassword:
         assert await store.find(other) is None
         assert await store.find(hers.cookies[COOKIE])
         assert await accounts.sign_in(ALICE, NEW)
+
+    async def test_a_mail_says_so(
+        self, hers: httpx.AsyncClient, tokens: Tokens, owner: psycopg.Connection, serving: Settings
+    ):
+        await hers.post("/account/password", data={"current": PASSWORD, "password": NEW})
+        queued = "select args from procrastinate.procrastinate_jobs where task_name = 'accounts:send_password_changed'"
+        ((arguments,),) = owner.execute(queued).fetchall()
+        assert "alice" not in str(arguments)
+        async with gateway.sending_mail():
+            for _ in range(2):
+                await jobs.send_password_changed(**arguments)
+        sent = owner.execute("select recipients, subject from sigma.mailbox where subject like '%password%'").fetchall()
+        assert sent == [([ALICE], "Your password was changed")]
 
     @pytest.mark.parametrize(
         ("current", "password", "field"),
@@ -107,6 +122,7 @@ class TestAddress:
         answer = await hers.post("/account/address", data={"email": NEXT_ALICE}, headers=JSON)
         assert ALICE in answer.json()["message"]
         assert NEXT_ALICE in answer.json()["message"]
+        assert await accounts.pending_address(tokens) == NEXT_ALICE
         form = {"token_hash": mailed(ALICE, "email_change_token_current"), "type": "email_change"}
         assert (await hers.post("/verify", data=form)).headers["location"] == "/verify?done=half"
         form["token_hash"] = mailed(NEXT_ALICE, "email_change_token_new")
@@ -114,6 +130,7 @@ class TestAddress:
         session = await store.find(hers.cookies[COOKIE])
         assert session
         assert (session.user_id, session.email) == (tokens.user_id, NEXT_ALICE)
+        assert await accounts.pending_address(await accounts.sign_in(NEXT_ALICE, PASSWORD)) == ""
 
     async def test_nobody_learns_here_whose_an_address_is(
         self, hers: httpx.AsyncClient, sign_in: SignIn, owner: psycopg.Connection
