@@ -99,7 +99,7 @@ def _password() -> rx.Component:
                 fine("You never had one, or forgot it?"),
                 rx.el.button("Choose one by mail", type="submit", class_name=f"{QUIET} link-button"),
                 action="/forgot",
-                class_name="link-form",
+                class_name="link-form mail-again",
             ),
         ),
         anchor="password",

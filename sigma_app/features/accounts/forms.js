@@ -12,7 +12,9 @@
     const input = field && form.elements[field];
     if (!input) return;
     const judged = input.dataset.strength && document.getElementById(input.dataset.strength);
-    if (judged) judged.textContent = ""; // the message says it, too
+    if (!judged) return;
+    judged.textContent = ""; // the message says it, too
+    delete judged.dataset.score;
     input.setAttribute("aria-invalid", "true");
     input.focus();
   };

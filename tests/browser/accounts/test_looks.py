@@ -22,8 +22,23 @@ LONG_NAME = "Maximiliane-Wilhelmine von und zu Hohenzollern-Sigmaringen, the thi
 WIDER = "document.documentElement.scrollWidth - innerWidth"
 
 
+CUT_OFF = """[...document.querySelectorAll('main :is(input, button, a, p, label, h1, h2, dt, dd, li)')]
+  .filter((each) => each.checkVisibility() && !each.matches('.off-screen, .off-screen *'))
+  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+  .map((each) => each.outerHTML.slice(0, 120))"""
+"""What nobody sees the end of, in words; a page that clips is no wider."""
+LARGE_TEXT = "html { font-size: 200% }"  # what a browser's own setting does to sizes in rem (WCAG 2.2, 1.4.4)
+
+
 def look(page: Page) -> None:
     assert_accessible(page)
+    assert page.evaluate(WIDER) <= 0
+    assert page.evaluate(CUT_OFF) == []
+
+
+def look_at_large_text(page: Page) -> None:
+    page.add_style_tag(content=LARGE_TEXT)
+    assert page.evaluate(CUT_OFF) == []
     assert page.evaluate(WIDER) <= 0
 
 
@@ -37,6 +52,22 @@ def test_an_entrance_is_fit_for_everybody(
     page.goto(path)
     look(page)
     screenshot(page, f"accounts-{path.strip('/').split('?')[0].replace('/', '-')}-{scheme}")
+
+
+def test_text_of_twice_the_size_fits_a_phone(
+    alice: Somebody, signed_in: Callable[..., Page], new_context: Callable[..., BrowserContext]
+):
+    phone = {"width": 360, "height": 740}
+    page = new_context(viewport=phone, reduced_motion="reduce").new_page()
+    for path in ("/", "/join", *ENTRANCE):
+        page.goto(path)
+        look_at_large_text(page)
+    page = signed_in(alice, viewport=phone, reduced_motion="reduce")
+    look_at_large_text(page)
+    page.goto("/account")
+    expect(page.locator(".devices li")).to_have_count(1)
+    page.get_by_text("Delete my account").click()
+    look_at_large_text(page)
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -291,6 +291,35 @@ def test_an_account_is_deleted_with_everything(
     expect(page).to_have_url(re.compile("/sign-in"))
 
 
+def test_an_address_on_its_way_is_shown_until_it_has_moved(alice: Somebody, mailbox: Mailbox, signed_in: SignedIn):
+    page, wanted = signed_in(alice), f"new.{alice.email}"
+    page.goto("/account")
+    expect(page.locator(".devices li")).to_have_count(1)
+    expect(page.locator(".moving-to")).to_have_count(0)
+    form = page.locator("form[action='/account/address']")
+    form.locator("[name=email]").fill(wanted)
+    form.get_by_role("button").click()
+    expect(form.locator("[data-message]")).to_contain_text("Two mails are on their way")
+    page.reload()
+    expect(page.locator(".moving-to")).to_contain_text(wanted)
+    for email in (alice.email, wanted):
+        page.goto(mailbox.next(email).link)
+        page.locator("main .door-button").click()
+        expect(page).to_have_url(re.compile("done=half|/account"))
+    expect(page.locator(".devices li")).not_to_have_count(0)
+    expect(page.locator("#address .address")).to_have_text([wanted])
+
+
+def test_a_forgotten_password_is_chosen_by_mail_from_inside(alice: Somebody, mailbox: Mailbox, signed_in: SignedIn):
+    page = signed_in(alice)
+    page.goto("/account")
+    page.get_by_role("button", name="Choose one by mail").click()
+    expect(page).to_have_url(re.compile("/check-inbox"))
+    page.goto(mailbox.next(alice.email).link)
+    page.locator("main .door-button").click()
+    expect(page).to_have_url(re.compile("/reset"))
+
+
 def test_nothing_of_anybody_is_in_a_page_before_it_has_asked(
     sigma: Portal, alice: Somebody, signed_in: SignedIn, new_context: Callable[..., BrowserContext]
 ):
