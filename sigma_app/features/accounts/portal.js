@@ -157,7 +157,8 @@
   });
 
   addEventListener("beforeunload", (event) => {
-    if (typed !== null && !leaving) event.preventDefault();
+    const chosen = document.querySelector("[data-picture]")?.elements.picture.files.length; // and not sent yet
+    if ((typed !== null || chosen) && !leaving) event.preventDefault();
   });
 
   // From the browser's memory of a page that was left: ask again whose it is.

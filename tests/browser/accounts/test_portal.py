@@ -73,7 +73,9 @@ def test_a_stale_tab_overwrites_nothing_unseen(
     expect(old.locator("#name")).to_have_value(stored)
 
 
-def test_leaving_with_unsaved_changes_is_asked_about_and_without_is_not(alice: Somebody, signed_in: SignedIn):
+def test_leaving_with_unsaved_changes_is_asked_about_and_without_is_not(
+    alice: Somebody, signed_in: SignedIn, tmp_path: Path
+):
     page = signed_in(alice)
     asked: list[str] = []
 
@@ -90,6 +92,11 @@ def test_leaving_with_unsaved_changes_is_asked_about_and_without_is_not(alice: S
     saved(page)
     page.goto("/account")
     assert asked == ["beforeunload"]
+    page.goto("/profile")
+    page.set_input_files("#picture", picture(tmp_path / "me.png", "green"))
+    page.locator("#name").click()  # browsers ask nobody who has touched nothing
+    page.goto("/account")
+    assert asked == ["beforeunload"] * 2
 
 
 def test_a_session_that_ends_in_the_middle_of_an_edit_loses_nothing(
