@@ -26,9 +26,9 @@ from tests.sigma import Sigma
 
 # What the pages are known by here; tests/browser/accounts knows the rest of them.
 PROFILE = "/profile"
-NAME = "input[name=name]"
-SAVE = "button[type=submit]:text-is('Save')"
-STATUS = "[role=status]"
+NAME = "#name"
+SAVE = "[data-profile] .door-button"
+STATUS = "#name-said"
 SAVED = "Saved"
 EMAIL = "input[name=email]"
 PASSWORD = "input[name=password]"
