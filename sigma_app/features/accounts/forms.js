@@ -11,12 +11,12 @@
     for (const input of form.elements) if (input.name) input.removeAttribute("aria-invalid");
     const input = field && form.elements[field];
     if (!input) return;
+    input.setAttribute("aria-invalid", "true");
+    input.focus();
     const judged = input.dataset.strength && document.getElementById(input.dataset.strength);
     if (!judged) return;
     judged.textContent = ""; // the message says it, too
     delete judged.dataset.score;
-    input.setAttribute("aria-invalid", "true");
-    input.focus();
   };
 
   const busy = (form, on) => {

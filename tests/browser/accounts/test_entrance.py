@@ -39,6 +39,7 @@ def test_from_signing_up_to_the_profile_by_the_mails_button(page: Page, charlie:
     submit(page)
     expect(page.get_by_role("alert")).to_contain_text("guessed at once")
     expect(page.locator("input[name=password]")).to_be_focused()
+    expect(page.locator(".strength")).to_be_empty()  # once is enough
     expect(page.locator("input[name=email]")).to_have_value(charlie.email)
     page.fill("input[name=password]", PASSWORD)
     submit(page)
@@ -47,6 +48,20 @@ def test_from_signing_up_to_the_profile_by_the_mails_button(page: Page, charlie:
     submit(page)
     expect(page).to_have_url(re.compile(r"/account$"))
     expect(page.locator("#address .address")).to_have_text(charlie.email)
+
+
+def test_what_is_wrong_is_marked_and_what_was_typed_goes_along(page: Page, alice: Somebody):
+    email, password = page.locator("input[name=email]"), page.locator("input[name=password]")
+    ask(page, "/sign-up", "nobody@nowhere", PASSWORD)
+    expect(email).to_be_focused()
+    expect(email).to_have_attribute("aria-invalid", "true")
+    expect(password).not_to_have_attribute("aria-invalid", "true")
+    ask(page, "/sign-in", alice.email, "not hers at all")
+    expect(password).to_be_focused()
+    expect(password).to_have_attribute("aria-invalid", "true")
+    page.get_by_role("link", name="Forgot it?").click()
+    expect(page).to_have_url(re.compile("/forgot"))
+    expect(email).to_have_value(alice.email)
 
 
 def test_the_code_does_what_the_button_does(page: Page, charlie: Somebody, mailbox: Mailbox):
