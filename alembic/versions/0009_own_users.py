@@ -11,4 +11,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    run_sql("0009_own_users.down.sql")
+    run_sql("0008_elsewhere.up.sql")  # the function as it was

@@ -201,8 +201,8 @@ def _opened(cookie: str, row: tuple[Session, bytes, datetime]) -> Tokens:
 async def _renew(cookie: str, session_id: UUID) -> bool:
     """Renew the tokens of a session, once for all who ask at this moment; whether it goes on.
 
-    Nobody waits longer than `PATIENCE` for a Supabase that does not answer, and nobody at all for a while after that:
-    the session goes on until Supabase can be asked.
+    Nobody waits longer than `PATIENCE` for a Supabase that does not answer, and for a while after a failure nobody at
+    all: the session goes on until Supabase can be asked.
     """
     task = _renewing.get(session_id)
     if task is None:

@@ -95,7 +95,7 @@ def password_field(
     *,
     autocomplete: str,
     name: str = "password",
-    strength: bool = False,
+    strength: str = "",
     invalid: str = "false",
 ) -> rx.Component:
     """A password, labelled, with a button that shows it; features/accounts/forms.js does both.
@@ -105,7 +105,7 @@ def password_field(
         label: what it asks for.
         autocomplete: "current-password" or "new-password", by which password managers know what to fill in.
         name: by which it is posted.
-        strength: whether to say how strong it is.
+        strength: where it is said how strong it is, what stands there before.
         invalid: "true" where it was refused, or a slot for it.
     """
     told = f"{identity}-strength"
@@ -135,7 +135,7 @@ def password_field(
             ),
             class_name="password-row",
         ),
-        rx.el.p("8 characters at least.", aria_live="polite", class_name="strength", custom_attrs={"id": told})
+        rx.el.p(strength, aria_live="polite", class_name="strength", custom_attrs={"id": told})
         if strength
         else rx.fragment(),
     )

@@ -4,6 +4,7 @@ import reflex as rx
 
 from sigma_app.features.accounts.devices import Device
 from sigma_app.features.accounts.page import SCRIPTS
+from sigma_app.features.accounts.passwords import AT_LEAST
 from sigma_app.features.accounts.state import AccountState
 from sigma_app.ui import head
 from sigma_app.ui.form import plain_form
@@ -88,7 +89,7 @@ def _password() -> rx.Component:
                     class_name="off-screen",
                 ),
                 password_field("current", "Your current password", autocomplete="current-password", name="current"),
-                password_field("new-password", "Your new password", autocomplete="new-password", strength=True),
+                password_field("new-password", "Your new password", autocomplete="new-password", strength=AT_LEAST),
                 action="/account/password",
                 busy="Changing it …",
                 message="",

@@ -10,6 +10,7 @@ from typing import Any
 
 import reflex as rx
 
+from sigma_app.features.accounts.passwords import AT_LEAST
 from sigma_app.gateways.mail import MAILBOX
 from sigma_app.ui import head
 from sigma_app.ui.brand import sigma_mark
@@ -40,7 +41,7 @@ def sign_up() -> rx.Component:
                         "password",
                         "A password",
                         autocomplete="new-password",
-                        strength=True,
+                        strength=AT_LEAST,
                         invalid=_wrong("password"),
                     ),
                     hidden("invitation", slot("invitation")),
@@ -270,7 +271,7 @@ def reset() -> rx.Component:
                     "password",
                     "Your new password",
                     autocomplete="new-password",
-                    strength=True,
+                    strength=AT_LEAST,
                     invalid=_wrong("password"),
                 ),
                 hidden("type", slot("type")),

@@ -18,7 +18,7 @@ from sigma_app.gateways.keys import unseal
 from sigma_app.gateways.mail import Mail
 from sigma_app.session import store
 from sigma_app.settings import get_settings
-from sigma_app.ui.mail import render
+from sigma_app.ui.mail import Letter, render
 
 
 @job("accounts:send_auth_mail")
@@ -52,10 +52,8 @@ async def send_known_address(sealed: str, hour: str) -> None:
     Raises:
         TooLate: almost a day ago.
     """
-    email = unseal(sealed)
-    mail.refuse_late(datetime.fromisoformat(f"{hour}:00+00:00"))
-    words = known_address(get_settings().base_url)
-    await mail.send(Mail(email, *render(words)), f"known/{mail.address_digest(email).hex()}/{hour}", account=True)
+    since = datetime.fromisoformat(f"{hour}:00+00:00")
+    await _tell(sealed, known_address(get_settings().base_url), since, f"known/{{}}/{hour}")
 
 
 @job("accounts:send_password_changed")
@@ -69,10 +67,7 @@ async def send_password_changed(sealed: str, at: str) -> None:
     Raises:
         TooLate: almost a day ago.
     """
-    email = unseal(sealed)
-    mail.refuse_late(datetime.fromisoformat(at))
-    words = password_changed(get_settings().base_url)
-    await mail.send(Mail(email, *render(words)), f"password/{mail.address_digest(email).hex()}/{at}", account=True)
+    await _tell(sealed, password_changed(get_settings().base_url), datetime.fromisoformat(at), f"password/{{}}/{at}")
 
 
 @job("accounts:finish_leaving")
@@ -102,6 +97,13 @@ async def send_farewell(sealed: str, user: str) -> None:
 async def end_sessions(timestamp: int) -> None:
     """Every five minutes, end the sessions whose time is over, and so close their tabs."""
     await store.end_expired()
+
+
+async def _tell(sealed: str, words: Letter, since: datetime, key: str) -> None:
+    """Mail an address what happened at `since`; `key` names the mail, with room for the hash of the address."""
+    email = unseal(sealed)
+    mail.refuse_late(since)
+    await mail.send(Mail(email, *render(words)), key.format(mail.address_digest(email).hex()), account=True)
 
 
 def this_hour() -> str:

@@ -17,6 +17,8 @@ SHORTEST = 8  # characters
 LONGEST = 72  # bytes: bcrypt reads no further, and Supabase refuses more
 ENOUGH = 2  # of zxcvbn's 0 to 4: withstands an attack over the network that nobody slows down
 
+AT_LEAST = f"{SHORTEST} characters at least."
+
 _JUDGED = 32  # characters: for a long one full of signs that stand for letters zxcvbn takes seconds
 _OWN = 8  # words
 _WAITING = 20
@@ -53,7 +55,7 @@ async def strength(password: str, email: str = "") -> Strength:
         TooBusy: 20 others wait for a judgement already.
     """
     if len(password) < SHORTEST:
-        return Strength(0, f"{SHORTEST} characters at least.")
+        return Strength(0, AT_LEAST)
     if _one_at_a_time.statistics().tasks_waiting >= _WAITING:
         raise TooBusy
     return await to_thread.run_sync(_judge, password[:_JUDGED], email, limiter=_one_at_a_time)
