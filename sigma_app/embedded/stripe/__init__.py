@@ -1,0 +1,8 @@
+"""The sandbox: stands in for Stripe where no STRIPE_SECRET_KEY is set, in front of the same SDK. No money moves.
+
+It keeps to Stripe's own API for the objects that Sigma uses (docs/payments.md lists them, and what it leaves out),
+tells of events by signed webhooks over HTTP, and can be told to misbehave. Its books are in Postgres, so that every
+process of one Sigma sees the same.
+
+`app.py` is the API, `acts.py` what people, banks and time do, `pages` where people do it, `faults.py` what goes wrong.
+"""

@@ -1,0 +1,65 @@
+"""Delivers events: signed as Stripe signs them, over HTTP, again and again until they are acknowledged."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import httpx
+import stripe
+
+from sigma_app.core.jobs import JobError, job, queue
+from sigma_app.embedded.stripe.books import opened, shown
+from sigma_app.embedded.stripe.clocks import advance_all
+from sigma_app.embedded.stripe.events import own_endpoint, signing_secret
+
+QUEUE = "sandbox"
+TIMEOUT = 10.0  # seconds
+_OTHER_SECRET = f"whsec_{b64encode(b'of somebody else entirely, who knows').decode()}"
+
+
+class NotAcknowledged(JobError):
+    """The webhook's endpoint did not answer with a 2xx."""
+
+
+@job("stripe:deliver", queue=QUEUE)
+async def deliver(event: str, endpoint: str, forged: str = "") -> None:
+    """Deliver an event.
+
+    Args:
+        event: its id.
+        endpoint: the id of the endpoint that it goes to; "" for the application's own.
+        forged: "signature" or "body" for one that must be refused.
+
+    Raises:
+        NotAcknowledged: it was not taken; the job tries again.
+    """
+    async with opened() as books:
+        told = await books.find("event", event)
+        known = await books.find("webhook_endpoint", endpoint)
+    if told is None or (endpoint and known is None):
+        return
+    url, secret = (known["url"], known["_secret"]) if known else (own_endpoint(), await signing_secret())
+    body = json.dumps(shown(told))
+    headers = {"content-type": "application/json; charset=utf-8", "stripe-signature": sign(body, secret, forged)}
+    if forged == "body":
+        body = body.replace('"livemode": false', '"livemode": true')
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT) as client:
+            answer = await client.post(url, content=body, headers=headers)
+    except httpx.HTTPError as error:
+        raise NotAcknowledged(f"The webhook's endpoint could not be reached: {type(error).__name__}.") from None
+    if not forged and not answer.is_success:
+        raise NotAcknowledged(f"The webhook's endpoint answered {answer.status_code}.")
+
+
+def sign(body: str, secret: str, forged: str = "") -> str:
+    """The header that signs a body now (https://docs.stripe.com/webhooks/signature)."""
+    return stripe.WebhookSignature.generate_signature_header(body, _OTHER_SECRET if forged == "signature" else secret)
+
+
+@queue.periodic(cron="* * * * *")
+@queue.task(name="stripe:let_time_pass", queue=QUEUE, queueing_lock="stripe:let_time_pass")
+async def let_time_pass(timestamp: int) -> None:
+    """Once a minute, do what is due for customers without a test clock: renewals, retries, ends."""
+    await advance_all()

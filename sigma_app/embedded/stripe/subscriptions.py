@@ -1,0 +1,364 @@
+"""Subscriptions (https://docs.stripe.com/api/subscriptions): begun and changed; renewals.py is what time does to them.
+
+One whose first payment is a bank debit is active while that is under way, and past due if it comes back, as Stripe has
+it for methods that notify later. One without a way to pay is refused, unless it begins with a trial.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sigma_app.embedded.stripe import invoices, payments
+from sigma_app.embedded.stripe.books import Books, Thing, listed, new_id, nulls
+from sigma_app.embedded.stripe.errors import Refused, invalid, required
+from sigma_app.embedded.stripe.form import flag, whole
+from sigma_app.embedded.stripe.periods import end_of_period
+
+OVER = ("canceled", "incomplete_expired")
+ENDLESS = 10 * 365 * 86400  # seconds: a trial is at most so long, two years at Stripe
+DAY = 86400  # seconds
+
+
+async def create(books: Books, params: Thing) -> Thing:
+    """A subscription, paid at once with the customer's card unless it begins with a trial."""
+    from sigma_app.embedded.stripe.customers import living
+
+    customer = await living(books, params.get("customer"))
+    wanted = params.get("items")
+    if not isinstance(wanted, list) or len(wanted) != 1:
+        raise required("items") if not wanted else invalid("items", "The sandbox takes one item.")
+    price = await books.get("price", wanted[0].get("price"), "items[0][price]")
+    trial_end = await _trial_end(books, params, customer["id"])
+    card = customer.get("_card")
+    if card is None and trial_end is None and price["unit_amount"]:
+        message = "This customer has no attached payment source or default payment method."
+        raise Refused(f"{message} Please consider adding a default payment method.", code="resource_missing")
+    subscription, invoice = await begin(
+        books,
+        customer,
+        price,
+        quantity=whole(wanted[0], "quantity", 1) or 1,
+        metadata=params.get("metadata") or {},
+        trial_end=trial_end,
+        when_no_card=_when_no_card(params),
+    )
+    await collect_first(books, subscription, invoice, card)
+    if flag(params, "cancel_at_period_end"):
+        await update(books, {"cancel_at_period_end": "true"}, subscription["id"])
+    return subscription
+
+
+async def begin(
+    books: Books,
+    customer: Thing,
+    price: Thing,
+    *,
+    quantity: int = 1,
+    metadata: Thing | None = None,
+    trial_end: int | None = None,
+    when_no_card: str = "create_invoice",
+    discount: Thing | None = None,
+) -> tuple[Thing, Thing]:
+    """A new subscription, incomplete or trialing, and its first invoice, a draft."""
+    if price["type"] != "recurring":
+        message = (
+            "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`."
+        )
+        raise Refused(message, param="items[0][price]")
+    now, identity = await books.now(customer["id"]), new_id("sub")
+    end = trial_end or end_of_period(now, now, price["recurring"])
+    item = _item(identity, price, quantity, now, end)
+    subscription: Thing = {
+        "id": identity,
+        "object": "subscription",
+        "automatic_tax": {"enabled": False, "disabled_reason": None, "liability": None},
+        "billing_cycle_anchor": trial_end or now,
+        "billing_mode": {"type": "flexible", "flexible": {"proration_discounts": "included"}},
+        "billing_schedules": [],
+        "cancel_at_period_end": False,
+        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+        "collection_method": "charge_automatically",
+        "created": now,
+        "currency": price["currency"],
+        "customer": customer["id"],
+        "default_tax_rates": [],
+        "discounts": [discount["id"]] if discount else [],
+        "invoice_settings": {
+            "account_tax_ids": None,
+            "custom_fields": None,
+            "description": None,
+            "footer": None,
+            "issuer": {"type": "self"},
+        },
+        "items": listed([item], f"/v1/subscription_items?subscription={identity}"),
+        "livemode": False,
+        "metadata": metadata or {},
+        "payment_settings": {
+            "payment_method_options": None,
+            "payment_method_types": None,
+            "save_default_payment_method": "off",
+        },
+        "start_date": now,
+        "status": "trialing" if trial_end else "incomplete",
+        "test_clock": customer["test_clock"],
+        "trial_end": trial_end,
+        "trial_settings": {
+            "end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": when_no_card},
+        },
+        "trial_start": now if trial_end else None,
+        "_told": [],
+        "_pending": [],
+        **nulls(
+            "application application_fee_percent billing_cycle_anchor_config billing_thresholds "
+            "cancel_at canceled_at customer_account days_until_due default_payment_method "
+            "default_source description ended_at latest_invoice next_pending_invoice_item_invoice "
+            "on_behalf_of pause_collection pending_invoice_item_interval pending_setup_intent "
+            "pending_update schedule status_details transfer_data"
+        ),
+    }
+    amount = 0 if trial_end else price["unit_amount"] * quantity
+    words = f"Trial period for {await name_of(books, price)}" if trial_end else await words_of(books, price, quantity)
+    first = invoices.line(price, amount, words, (now, end), item)
+    invoice = await invoices.draft(
+        books, customer, [first], "subscription_create", (now, now), subscription=subscription, discount=discount
+    )
+    subscription["latest_invoice"] = invoice["id"]
+    await books.put(subscription)
+    await books.emit("customer.subscription.created", subscription)
+    await books.emit("invoice.created", invoice)
+    return subscription, invoice
+
+
+async def collect_first(
+    books: Books,
+    subscription: Thing,
+    invoice: Thing,
+    card: payments.Card | None,
+    intent: Thing | None = None,
+) -> invoices.Collected:
+    """Finalize and collect the first invoice; paid, the subscription is active."""
+    await invoices.finalize(books, invoice, intent)
+    if invoice["amount_due"] and card is None:
+        return "failed"
+    collected = await invoices.collect(books, invoice, card)
+    if collected == "paid" and subscription["status"] == "incomplete":
+        await change(books, subscription, status="active")
+    return collected
+
+
+async def change(books: Books, subscription: Thing, **values: Any) -> None:
+    """Give it other values, and tell of it where any is another one."""
+    before = {name: subscription[name] for name, value in values.items() if subscription[name] != value}
+    subscription.update(values)
+    await books.put(subscription)
+    if before:
+        await books.emit("customer.subscription.updated", subscription, before)
+
+
+async def update(books: Books, params: Thing, identity: str) -> Thing:
+    """Another price, its end at the period's end or not, a trial's end, whether it collects, metadata."""
+    subscription = await living(books, identity)
+    values: Thing = {}
+    if "metadata" in params:
+        kept = {**subscription["metadata"], **(params["metadata"] or {})}
+        values["metadata"] = {name: value for name, value in kept.items() if value != ""}
+    if "cancel_at_period_end" in params:
+        values |= await _ending(books, subscription, flag(params, "cancel_at_period_end"))
+    elif "cancel_at" in params:
+        at = whole(params, "cancel_at")
+        values |= {"cancel_at": at, "canceled_at": await books.now(subscription["customer"]) if at else None}
+    if "pause_collection" in params:
+        values["pause_collection"] = _pause(params["pause_collection"])
+    if trial_end := await _trial_end(books, params, subscription["customer"]):
+        if subscription["status"] != "trialing":
+            raise invalid("trial_end", "The sandbox moves the end of a trial only while it runs.")
+        values["trial_end"] = subscription["items"]["data"][0]["current_period_end"] = trial_end
+    await change(books, subscription, **values)
+    if "items" in params:
+        from sigma_app.embedded.stripe.switching import switch
+
+        await switch(books, subscription, params)
+    return subscription
+
+
+async def cancel(books: Books, params: Thing, identity: str) -> Thing:
+    """It ends now."""
+    subscription = await living(books, identity)
+    await end(books, subscription, "cancellation_requested")
+    return subscription
+
+
+async def end(books: Books, subscription: Thing, reason: str = "cancellation_requested") -> None:
+    """It is over; what is owed stays owed, and nobody tries to collect it any more."""
+    now = await books.now(subscription["customer"])
+    subscription.update(status="canceled", ended_at=now, canceled_at=subscription["canceled_at"] or now)
+    subscription["cancellation_details"]["reason"] = reason
+    await books.put(subscription)
+    for invoice in await invoices.of_subscription(books, subscription["id"]):
+        if invoice["status"] in ("open", "draft"):
+            invoice.update(auto_advance=False, next_payment_attempt=None, automatically_finalizes_at=None)
+            await books.put(invoice)
+    await books.emit("customer.subscription.deleted", subscription)
+
+
+async def resume(books: Books, params: Thing, identity: str) -> Thing:
+    """A paused one goes on, with a period that begins now and is paid now."""
+    subscription = await living(books, identity)
+    if subscription["status"] != "paused":
+        raise Refused("The subscription is not paused.", param="subscription")
+    customer = await books.get("customer", subscription["customer"])
+    now = await books.now(customer["id"])
+    (item,) = subscription["items"]["data"]
+    period = (now, end_of_period(now, now, item["price"]["recurring"]))
+    item.update(current_period_start=period[0], current_period_end=period[1])
+    subscription.update(billing_cycle_anchor=now, _told=[], status_details=None)
+    invoice = await invoice_period(books, subscription, "subscription_update", (now, now))
+    await invoices.finalize(books, invoice)
+    if invoice["amount_due"] and customer.get("_card") is None:
+        return subscription
+    if await invoices.collect(books, invoice, customer.get("_card")) == "paid":
+        await change(books, subscription, status="active", latest_invoice=invoice["id"])
+        await books.emit("customer.subscription.resumed", subscription)
+    return subscription
+
+
+async def invoice_period(books: Books, subscription: Thing, reason: str, period: tuple[int, int]) -> Thing:
+    """A draft for the item's current period, with what is pending from switches of plan, told of."""
+    customer = await books.get("customer", subscription["customer"])
+    (item,) = subscription["items"]["data"]
+    ahead = (item["current_period_start"], item["current_period_end"])
+    price, quantity = item["price"], item["quantity"]
+    regular = invoices.line(price, price["unit_amount"] * quantity, await words_of(books, price, quantity), ahead, item)
+    lines = [*subscription["_pending"], regular]
+    subscription["_pending"] = []
+    invoice = await invoices.draft(
+        books, customer, lines, reason, period, subscription=subscription, discount=await lasting(books, subscription)
+    )
+    subscription["latest_invoice"] = invoice["id"]
+    await books.put(subscription)
+    await books.emit("invoice.created", invoice)
+    return invoice
+
+
+async def lasting(books: Books, subscription: Thing) -> Thing | None:
+    """Its discount, where the coupon is for every payment and not for the first one alone."""
+    for identity in subscription["discounts"]:
+        discount = await books.get("discount", identity)
+        coupon = await books.get("coupon", discount["source"]["coupon"])
+        return discount if coupon["duration"] == "forever" else None
+    return None
+
+
+async def living(books: Books, identity: str) -> Thing:
+    """A subscription that is not over.
+
+    Raises:
+        Refused: there is none, or it is.
+    """
+    subscription = await books.get("subscription", identity, "subscription")
+    if subscription["status"] in OVER:
+        raise Refused(f"No such subscription: '{identity}'", status=404, code="resource_missing", param="id")
+    return subscription
+
+
+async def list_all(books: Books, params: Thing, url: str) -> Thing:
+    """Subscriptions by customer, price and status; without a status those that are not canceled."""
+    status = params.get("status")
+    where: Thing = {"customer": params["customer"]} if params.get("customer") else {}
+    if status and status not in ("all", "ended"):
+        where["status"] = status
+
+    def wanted(one: Thing) -> bool:
+        price = one["items"]["data"][0]["price"]["id"]
+        over = one["status"] in OVER
+        kept = (not over) if status is None else over if status == "ended" else True
+        return kept and params.get("price", price) == price
+
+    return await books.page("subscription", params, url, where, wanted)
+
+
+async def words_of(books: Books, price: Thing, quantity: int) -> str:
+    """A line's description."""
+    amount = f"{price['unit_amount'] / 100:.2f} {price['currency'].upper()}"
+    return f"{quantity} × {await name_of(books, price)} (at {amount} / {price['recurring']['interval']})"
+
+
+async def name_of(books: Books, price: Thing) -> str:
+    """The name of what a price is of."""
+    return (await books.get("product", price["product"]))["name"]
+
+
+def plan_of(price: Thing) -> Thing:
+    """A price in the shape that it had before there were prices, which items still have."""
+    return {
+        "id": price["id"],
+        "object": "plan",
+        "active": price["active"],
+        "amount": price["unit_amount"],
+        "amount_decimal": price["unit_amount_decimal"],
+        "billing_scheme": "per_unit",
+        "created": price["created"],
+        "currency": price["currency"],
+        "interval": price["recurring"]["interval"],
+        "interval_count": price["recurring"]["interval_count"],
+        "livemode": False,
+        "metadata": price["metadata"],
+        "nickname": price["nickname"],
+        "product": price["product"],
+        "usage_type": "licensed",
+        **nulls("meter tiers_mode transform_usage trial_period_days"),
+    }
+
+
+def _item(subscription: str, price: Thing, quantity: int, start: int, end: int) -> Thing:
+    return {
+        "id": new_id("si"),
+        "object": "subscription_item",
+        "billing_thresholds": None,
+        "created": start,
+        "current_period_start": start,
+        "current_period_end": end,
+        "discounts": [],
+        "metadata": {},
+        "plan": plan_of(price),
+        "price": price,
+        "quantity": quantity,
+        "subscription": subscription,
+        "tax_rates": [],
+    }
+
+
+async def _ending(books: Books, subscription: Thing, ends: bool) -> Thing:
+    """What says that it ends with its period, or not."""
+    (item,) = subscription["items"]["data"]
+    now = await books.now(subscription["customer"])
+    details = {**subscription["cancellation_details"], "reason": "cancellation_requested" if ends else None}
+    return {
+        "cancel_at_period_end": ends,
+        "cancel_at": item["current_period_end"] if ends else None,
+        "canceled_at": now if ends else None,
+        "cancellation_details": details,
+    }
+
+
+async def _trial_end(books: Books, params: Thing, customer: str) -> int | None:
+    now = await books.now(customer)
+    if days := whole(params, "trial_period_days"):
+        return now + days * DAY
+    until = whole(params, "trial_end")
+    if until is not None and not now < until < now + ENDLESS:
+        raise invalid("trial_end", "Invalid timestamp: must be an integer Unix timestamp in the future.")
+    return until
+
+
+def _when_no_card(params: Thing) -> str:
+    behaviour = (params.get("trial_settings") or {}).get("end_behavior") or {}
+    return behaviour.get("missing_payment_method", "create_invoice")
+
+
+def _pause(given: Any) -> Thing | None:
+    if not given:
+        return None
+    if given.get("behavior") not in ("keep_as_draft", "mark_uncollectible", "void"):
+        raise required("pause_collection[behavior]")
+    return {"behavior": given["behavior"], "resumes_at": whole(given, "resumes_at")}
