@@ -17,7 +17,7 @@ from sigma_app.settings import get_settings
 
 PAGE = "/sandbox/checkout"
 _DAY, _LEAST = 86400, 1800  # seconds that a session is open: if nothing is said, and at least
-CARD, DEBIT = "card", "us_bank_account"
+CARD, DEBIT = "card", "sepa_debit"
 
 
 async def create(books: Books, params: Thing) -> Thing:

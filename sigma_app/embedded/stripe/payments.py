@@ -11,13 +11,17 @@ from sigma_app.embedded.stripe.form import whole
 Card = Literal["pays", "declines", "asks"]
 """How a customer's card behaves, "_card" of a customer; "asks" is 3-D Secure."""
 
+_DETAILS: Thing = {
+    "card": {"brand": "visa", "country": "DE", "exp_month": 12, "exp_year": 2034, "funding": "credit", "last4": "4242"},
+    "sepa_debit": {"country": "DE", "last4": "3000"},
+}
 _BILLING_DETAILS = {
     **nulls("address email name phone tax_id"),
 }
 
 
 async def new_intent(books: Books, customer: str, amount: int, currency: str, metadata: Thing, kind: str) -> Thing:
-    """A payment that waits for a way to pay; `kind` is "card" or "us_bank_account"."""
+    """A payment that waits for a way to pay; `kind` is "card" or "sepa_debit"."""
     identity = new_id("pi")
     intent: Thing = {
         "id": identity,
@@ -255,7 +259,7 @@ async def _new_charge(books: Books, intent: Thing) -> Thing:
         "metadata": intent["metadata"],
         "paid": False,
         "payment_intent": intent["id"],
-        "payment_method_details": {"type": kind, kind: {}},
+        "payment_method_details": {"type": kind, kind: _DETAILS[kind]},
         "refunded": False,
         "status": "pending",
         **nulls(

@@ -13,8 +13,10 @@ import stripe
 
 from sigma_app.core.database import Database, serve_requests_from
 from sigma_app.embedded.stripe.app import Transport
+from sigma_app.embedded.stripe.books import shown
 from sigma_app.settings import Settings
 from tests.conftest import settings_for
+from tests.embedded.stripe.shapes import problems
 from tests.settled import settled
 
 Ask = Callable[..., Awaitable[httpx.Response]]
@@ -38,6 +40,8 @@ class Connections(stripe.HTTPClient):
         except httpx.HTTPError as error:
             raise stripe.APIConnectionError(type(error).__name__, should_retry=True) from error
         self.headers.append(answer.headers)
+        if answer.is_success:
+            assert problems(answer.json()) == []
         return answer.content, answer.status_code, answer.headers
 
     async def sleep_async(self, secs: float) -> None:
@@ -56,6 +60,17 @@ async def wire(settings: Settings, database: Database) -> AsyncIterator[httpx.As
     with serve_requests_from(database):
         async with httpx.AsyncClient(transport=Transport(), base_url="http://stripe.sandbox", timeout=0.2) as client:
             yield client
+
+
+@pytest.fixture(autouse=True)
+def everything_has_its_shape(owner: psycopg.Connection) -> Iterator[None]:
+    """After every test, whatever is in the books and whatever was told of it is as Stripe publishes it."""
+    yield
+    for (body,) in owner.execute("select body from sigma.sandbox_objects").fetchall():
+        if not body.get("deleted"):
+            assert problems(shown(body)) == []
+        if body["object"] == "event":
+            assert problems(body["data"]["object"], body["type"]) == []
 
 
 @pytest.fixture
