@@ -22,6 +22,7 @@ from stripe import ListObject, StripeObject
 from stripe._object_classes import OBJECT_CLASSES
 from stripe._stripe_object import UntypedStripeObject
 
+_DELETED = {"id", "object", "deleted"}
 _LIST = {"object": str, "url": str, "has_more": bool, "data": list}
 
 
@@ -30,7 +31,7 @@ def problems(thing: Any, path: str = "") -> list[str]:
     if not isinstance(thing, dict) or "object" not in thing:
         return [f"{path}: is no object"]
     if thing.get("deleted"):
-        return [] if thing.keys() == {"id", "object", "deleted"} else [f"{path}: says more than that it is deleted"]
+        return [] if thing.keys() == _DELETED else [f"{path}: says more than that it is deleted"]
     if thing["object"] == "list":
         inside = (it for number, one in enumerate(thing["data"]) for it in problems(one, f"{path}[{number}]"))
         return [*_of_list(thing, path), *inside]
@@ -46,6 +47,8 @@ def _of_list(thing: dict[str, Any], path: str) -> list[str]:
 
 
 def _of_class(thing: dict[str, Any], cls: type, path: str) -> Iterator[str]:
+    if thing.get("deleted") and thing.keys() == _DELETED:
+        return
     fields = _fields(cls)
     for name in thing.keys() - fields.keys():
         yield f"{path}.{name}: is not declared"
