@@ -10,6 +10,7 @@ from typing import Literal
 from sigma_app.embedded.stripe import checkout, clocks, payments, renewals
 from sigma_app.embedded.stripe.books import Thing, opened
 from sigma_app.embedded.stripe.clocks import advance_all
+from sigma_app.embedded.stripe.events import deliver
 from sigma_app.embedded.stripe.payments import Card
 
 __all__ = ["advance_all"]
@@ -124,3 +125,9 @@ async def advance(clock: str, until: int) -> None:
     """Turn a test clock forward, in seconds since 1970."""
     async with opened() as books:
         await clocks.advance(books, {"frozen_time": until}, clock)
+
+
+async def resend(event: str) -> None:
+    """Deliver an event once more to whoever gets such."""
+    async with opened() as books:
+        await deliver(books, [await books.get("event", event)])

@@ -46,13 +46,15 @@ async def deliver(books: Books, events: Sequence[Thing]) -> None:
         return
     endpoints = await books.all("webhook_endpoint", status="enabled")
     wrong = await books.setting(faults.DELIVERIES, {})
-    for place, event in enumerate(events):
+    for event in events:
         wanting = [one["id"] for one in endpoints if {"*", event["type"]} & set(one["enabled_events"])]
         wanting = wanting if endpoints else [""]
         event["pending_webhooks"] = len(wanting)
         await books.put(event)
         for endpoint in wanting:
-            await faults.queue(books, wrong, event["id"], endpoint, place)
+            await faults.queue(books, wrong, event["id"], endpoint)
+    if wrong:
+        await books.set(faults.DELIVERIES, wrong)
 
 
 def own_endpoint() -> str:

@@ -18,7 +18,14 @@ Answer = Literal["429", "500", "silence", "lost"]
 
 
 async def spoil_deliveries(
-    *, copies: int = 1, delay: float = 0, shuffle: float = 0, drop: float = 0, forge: bool = False, seed: int = 0
+    *,
+    copies: int = 1,
+    delay: float = 0,
+    shuffle: float = 0,
+    drop: float = 0,
+    drop_next: int = 0,
+    forge: bool = False,
+    seed: int = 0,
 ) -> None:
     """Spoil the deliveries of all events from now on.
 
@@ -27,11 +34,13 @@ async def spoil_deliveries(
         delay: seconds that each waits.
         shuffle: seconds that each waits at most, at random, so that their order is another one.
         drop: the share that is never delivered, 0 to 1.
+        drop_next: how many of the next are never delivered.
         forge: whether beside each go two that the application must refuse, one with another signature and one whose
             body was changed after it was signed.
         seed: makes what is random the same each time; 0 does not.
     """
-    told = {"copies": copies, "delay": delay, "shuffle": shuffle, "drop": drop, "forge": forge, "seed": seed}
+    told = {"copies": copies, "delay": delay, "shuffle": shuffle, "drop": drop, "drop_next": drop_next}
+    told |= {"forge": forge, "seed": seed, "count": 0}
     async with opened() as books:
         await books.set(DELIVERIES, told)
 
@@ -64,9 +73,14 @@ async def next_answer(books: Books) -> dict[str, Any]:
     return told
 
 
-async def queue(books: Books, told: dict[str, Any], event: str, endpoint: str, place: int) -> None:
-    """Queue the deliveries of an event to an endpoint, as `told`."""
-    chance = random.Random(f"{told['seed']}/{place}") if told.get("seed") else random.Random()  # noqa: S311 - no secret
+async def queue(books: Books, told: dict[str, Any], event: str, endpoint: str) -> None:
+    """Queue the deliveries of an event to an endpoint, as `told`, which counts them."""
+    if told:
+        told["count"] += 1
+    chance = random.Random(f"{told['seed']}/{told['count']}" if told.get("seed") else None)  # noqa: S311 - no secret
+    if told.get("drop_next"):
+        told["drop_next"] -= 1
+        return
     if chance.random() < told.get("drop", 0):
         return
     forgeries = ["signature", "body"] if told.get("forge") else []

@@ -114,6 +114,7 @@ def _features(given: Thing) -> Thing:
             "mode": cancel.get("mode", "at_period_end"),
             "proration_behavior": cancel.get("proration_behavior", "none"),
         },
+        "subscription_pause": {"duration": {"interval_options": [], "type": "indefinite"}, "enabled": False},
         "subscription_update": {
             "billing_cycle_anchor": None,
             "default_allowed_updates": _texts(update, "default_allowed_updates"),

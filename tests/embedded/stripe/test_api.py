@@ -78,7 +78,7 @@ async def test_a_list_longer_than_what_is_read_at_once(sdk, owner):
     product = await sdk.products.create_async({"name": "One of many"})
     owner.execute(
         "insert into sigma.sandbox_objects (id, kind, body)"
-        " select 'prod_' || n, 'product', body || jsonb_build_object('id', 'prod_' || n, 'active', n % 2 = 0)"
+        " select 'prod_' || n, 'product', body || jsonb_build_object('id', 'prod_' || n, 'active', n %% 2 = 0)"
         " from sigma.sandbox_objects, generate_series(1, 250) as n where id = %s order by n",
         [product.id],
     )
@@ -206,17 +206,18 @@ class TestCatalogue:
         assert len((await sdk.events.list_async({"type": "product.*"})).data) == 2
 
 
-class TestPortal:
-    FEATURES = {
-        "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
-        "invoice_history": {"enabled": True},
-        "payment_method_update": {"enabled": True},
-    }
+FEATURES = {
+    "subscription_cancel": {"enabled": True, "mode": "at_period_end"},
+    "invoice_history": {"enabled": True},
+    "payment_method_update": {"enabled": True},
+}
 
+
+class TestPortal:
     async def test_a_way_in_needs_a_configuration(self, sdk, alice):
         with pytest.raises(stripe.InvalidRequestError, match="configuration"):
             await sdk.billing_portal.sessions.create_async({"customer": alice.id})
-        made = await sdk.billing_portal.configurations.create_async({"features": self.FEATURES})
+        made = await sdk.billing_portal.configurations.create_async({"features": FEATURES})
         assert made.is_default
         opened = await sdk.billing_portal.sessions.create_async({"customer": alice.id, "return_url": "http://x.test/"})
         assert opened.url.endswith(f"/sandbox/portal/{opened.id}")
@@ -229,9 +230,9 @@ class TestPortal:
             "products": [{"product": product.id, "prices": [monthly.id, yearly.id]}],
         }
         made = await sdk.billing_portal.configurations.create_async(
-            {"features": self.FEATURES, "business_profile": {"privacy_policy_url": "http://x.test/privacy"}}
+            {"features": FEATURES, "business_profile": {"privacy_policy_url": "http://x.test/privacy"}}
         )
-        features = self.FEATURES | {"subscription_update": update}
+        features = FEATURES | {"subscription_update": update}
         changed = await sdk.billing_portal.configurations.update_async(made.id, {"features": features})
         assert changed.features.subscription_update.products[0].prices == [monthly.id, yearly.id]
         await sdk.billing_portal.configurations.update_async(made.id, {"active": False})
