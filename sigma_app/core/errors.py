@@ -29,6 +29,17 @@ class DatabaseUnavailable(SigmaError):
     status = 503
 
 
+class NotLikeThat(SigmaError):
+    """Something that was typed will not do; the message says what, and `field` where."""
+
+    status = 422
+
+    def __init__(self, message: str, field: str = "") -> None:
+        """Take the sentence to show and the name of the field it is about."""
+        super().__init__(message)
+        self.field = field
+
+
 class DatabaseBusy(DatabaseUnavailable):
     """Too many people ask at once right now. Nothing was saved; please try again in a moment."""
 

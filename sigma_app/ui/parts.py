@@ -98,7 +98,7 @@ def password_field(
     strength: str = "",
     invalid: str = "false",
 ) -> rx.Component:
-    """A password, labelled, with a button that shows it; features/accounts/forms.js does both.
+    """A password, labelled, with a button that shows it; forms.js does both.
 
     Args:
         identity: the field's own on its page.
@@ -142,7 +142,7 @@ def password_field(
 
 
 def door_form(label: str, *fields: rx.Component, action: str, busy: str, message: str, look: str = PRIMARY, **attrs):
-    """A form that features/accounts/forms.js posts without leaving the page.
+    """A form that forms.js posts without leaving the page.
 
     Args:
         label: of its button.

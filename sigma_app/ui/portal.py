@@ -1,5 +1,8 @@
 """The frame of the portal's pages: for whoever is signed in."""
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import reflex as rx
@@ -8,8 +11,9 @@ from sigma_app.ui.brand import wordmark
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import footer
 from sigma_app.ui.link import link
+from sigma_app.ui.script import forms_script, inline_script
 
-PAGES = (("/profile", "Profile"), ("/account", "Account"))
+PAGES = (("/app", "Home"), ("/profile", "Profile"), ("/billing", "Billing"), ("/account", "Account"))
 
 
 def portal(*children: rx.Component, here: str) -> rx.Component:
@@ -38,10 +42,20 @@ def portal(*children: rx.Component, here: str) -> rx.Component:
             ),
             class_name="site-header portal-header frame",
         ),
-        rx.el.main(*children, custom_attrs={"id": "content", "data-start": "now", "tabIndex": -1}),
+        rx.el.main(
+            forms_script(),
+            inline_script(Path(__file__).parent / "portal.js"),
+            *children,
+            custom_attrs={"id": "content", "data-start": "now", "tabIndex": -1},
+        ),
         footer(),
         class_name="page portal",
     )
+
+
+def said(words: Mapping[str, str]) -> rx.Component:
+    """Where portal.js says what was just done elsewhere: `words` by the `said` in the page's address."""
+    return rx.el.p("", role="status", class_name="said", custom_attrs={"data-said": json.dumps(words)})
 
 
 def phase(state: Any) -> rx.Component:

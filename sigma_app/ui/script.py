@@ -4,6 +4,13 @@ from pathlib import Path
 
 import reflex as rx
 
+_HERE = Path(__file__).parent
+
+
+def forms_script() -> rx.Component:
+    """For pages with a `door_form`: posts it without leaving the page."""
+    return inline_script(_HERE / "forms.js")
+
 
 def inline_script(path: Path) -> rx.Component:
     """The script at `path`, without its comment lines and indentation."""

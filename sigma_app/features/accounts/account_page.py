@@ -3,7 +3,6 @@
 import reflex as rx
 
 from sigma_app.features.accounts.devices import Device
-from sigma_app.features.accounts.page import SCRIPTS
 from sigma_app.features.accounts.passwords import AT_LEAST
 from sigma_app.features.accounts.state import AccountState
 from sigma_app.ui import head
@@ -11,15 +10,17 @@ from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import section
 from sigma_app.ui.link import link
 from sigma_app.ui.parts import ALARM, QUIET, door_form, email_field, fine, password_field
-from sigma_app.ui.portal import phase, portal, waiting
-from sigma_app.ui.script import inline_script
+from sigma_app.ui.portal import phase, portal, said, waiting
+
+SAID = {
+    "password": "Your password is changed. Every other device is signed out.",
+    "address": "Your address has moved.",
+}
 
 
 def account() -> rx.Component:
     """How one gets in, and out."""
     return portal(
-        inline_script(SCRIPTS / "forms.js"),
-        inline_script(SCRIPTS / "portal.js"),
         phase(AccountState),
         rx.cond(
             (AccountState.phase == "in") & (AccountState.trouble == ""),
@@ -36,7 +37,7 @@ def _heading() -> rx.Component:
         rx.el.div(
             rx.el.h1("The keys.", class_name="title"),
             rx.el.p("How you get in, where you are in, and how you get out.", class_name="lede"),
-            rx.el.p("", role="status", class_name="said", custom_attrs={"data-said": ""}),
+            said(SAID),
             class_name="entry",
         ),
         class_name="ledger-row frame portal-top",

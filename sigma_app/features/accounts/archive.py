@@ -11,6 +11,7 @@ from typing import Any
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.accounts import pictures
 from sigma_app.features.accounts.service import read_profile
+from sigma_app.features.billing import service as billing
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways.accounts import Tokens
 from sigma_app.session import store
@@ -37,6 +38,7 @@ async def archive(session: Session, tokens: Tokens) -> bytes:
             for one in await store.sessions_of(session)
         ],
         "waitlist": lead,
+        "billing": await billing.what_is_kept(session),
     }
     picture = await pictures.read(session, tokens)
     packed = io.BytesIO()

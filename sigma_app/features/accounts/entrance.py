@@ -14,10 +14,9 @@ from typing import Literal
 from uuid import UUID
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.errors import SigmaError
+from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.core.jobs import queue_job
 from sigma_app.features.accounts import passwords
-from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.features.accounts.jobs import this_hour
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways import accounts

@@ -22,12 +22,21 @@ from starlette.routing import Route
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.destination import HOME, safe_next, with_next
-from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
+from sigma_app.core.errors import DatabaseUnavailable, NotLikeThat, SigmaError, without_message
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import is_same_site, network_of
 from sigma_app.features.accounts import entrance, passwords
-from sigma_app.features.accounts.doors import (
+from sigma_app.features.accounts.entrance import SignInAnew, Unconfirmed
+from sigma_app.features.waitlist import service as waitlist
+from sigma_app.frontend.templates import PRIVATE
+from sigma_app.gateways import accounts
+from sigma_app.gateways.accounts import LINK_KINDS, IdentityRefused, LinkKind, Tokens
+from sigma_app.gateways.keys import get_links
+from sigma_app.gateways.mail import has_mailbox
+from sigma_app.session import store
+from sigma_app.session.cookie import cookie_of, host_cookie
+from sigma_app.session.doors import (
     ELSEWHERE,
     Answer,
     Handler,
@@ -40,16 +49,6 @@ from sigma_app.features.accounts.doors import (
     too_many,
     visitor,
 )
-from sigma_app.features.accounts.entrance import SignInAnew, Unconfirmed
-from sigma_app.features.accounts.errors import NotLikeThat
-from sigma_app.features.waitlist import service as waitlist
-from sigma_app.frontend.templates import PRIVATE
-from sigma_app.gateways import accounts
-from sigma_app.gateways.accounts import LINK_KINDS, IdentityRefused, LinkKind, Tokens
-from sigma_app.gateways.keys import get_links
-from sigma_app.gateways.mail import has_mailbox
-from sigma_app.session import store
-from sigma_app.session.cookie import cookie_of, host_cookie
 from sigma_app.session.guard import RESET, SIGN_IN
 from sigma_app.settings import get_settings
 

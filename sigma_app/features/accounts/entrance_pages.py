@@ -5,7 +5,6 @@ Every form is a plain POST that forms.js makes smoother. `message` is what was w
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import reflex as rx
@@ -18,7 +17,7 @@ from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import lone, shell
 from sigma_app.ui.link import link
 from sigma_app.ui.parts import PRIMARY, QUIET, door_form, email_field, fine, lede, notice, password_field, slip, title
-from sigma_app.ui.script import inline_script
+from sigma_app.ui.script import forms_script
 from sigma_app.ui.template import slot, when
 
 PRIVACY = link("Privacy", href="/privacy")
@@ -304,7 +303,7 @@ def hidden(name: str, value: str) -> rx.Component:
 
 
 def _page(*children: rx.Component) -> rx.Component:
-    return shell(inline_script(Path(__file__).parent / "forms.js"), *children, call_to_action=False)
+    return shell(forms_script(), *children, call_to_action=False)
 
 
 def _address(autocomplete: str) -> rx.Component:

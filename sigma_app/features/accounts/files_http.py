@@ -10,18 +10,17 @@ from starlette.routing import Route
 
 from sigma_app.core.body import BodyTooLarge, read_body
 from sigma_app.core.destination import with_next
-from sigma_app.core.errors import SigmaError
+from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.core.limits import Limiter
 from sigma_app.features.accounts import pictures
 from sigma_app.features.accounts.archive import archive
-from sigma_app.features.accounts.doors import REFUSED, Answer, form_of, show, signed_in_door, too_many
-from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.features.accounts.image import NoPicture
 from sigma_app.features.accounts.leaving import delete_account
 from sigma_app.frontend.templates import PRIVATE
 from sigma_app.gateways.accounts import IdentityRefused, Tokens
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of
+from sigma_app.session.doors import REFUSED, Answer, form_of, show, signed_in_door, too_many
 from sigma_app.session.guard import SIGN_IN
 from sigma_app.session.store import Session
 

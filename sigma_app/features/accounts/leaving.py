@@ -2,8 +2,8 @@
 
 The place in line goes first, in the transaction that queues the rest as a job; then the rest is tried at once. Whatever
 stands in the way of that, the job does it in the end, and it goes by the account's id alone: whoever comes back with
-the same address meanwhile loses nothing. Stripe is not told here: checkout keeps no customer yet, and whoever adds one
-closes it with the others, before the account.
+the same address meanwhile loses nothing. What somebody subscribed to ends at once, with their customer at Stripe; the
+invoices stay there, as the law has it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import UUID
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import queue_job
+from sigma_app.features.billing import service as billing
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways import accounts, pictures
 from sigma_app.gateways.keys import seal
@@ -56,8 +57,10 @@ async def finish(user_id: UUID, sealed: str) -> None:
         sealed: their address, sealed (gateways/keys.py), for the mail that says so.
 
     Raises:
-        IdentityRefused, IdentityBusy, IdentityUnavailable, DatabaseUnavailable: something is left.
+        IdentityRefused, IdentityBusy, IdentityUnavailable, DatabaseUnavailable, PaymentsRefused, PaymentsUnavailable:
+            something is left.
     """
+    await billing.close_customer(user_id)
     await pictures.remove_all(user_id)
     await accounts.delete_user(user_id)
     async with get_database().transaction(SERVICE) as transaction:

@@ -8,8 +8,9 @@ from sigma_app.features.accounts.state import ProfileState
 from sigma_app.ui import head
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import section
+from sigma_app.ui.link import link
 from sigma_app.ui.parts import PRIMARY, QUIET
-from sigma_app.ui.portal import phase, portal, waiting
+from sigma_app.ui.portal import phase, portal, said, waiting
 from sigma_app.ui.script import inline_script
 
 SCRIPTS = Path(__file__).parent
@@ -18,8 +19,7 @@ SCRIPTS = Path(__file__).parent
 def profile() -> rx.Component:
     """What somebody tells about themselves."""
     return portal(
-        inline_script(SCRIPTS / "forms.js"),
-        inline_script(SCRIPTS / "portal.js"),
+        inline_script(SCRIPTS / "profile.js"),
         inline_script(SCRIPTS / "picture.js"),
         phase(ProfileState),
         rx.cond(
@@ -42,7 +42,7 @@ def _heading() -> rx.Component:
                 rx.cond(ProfileState.member_since != "", f", with us since {ProfileState.member_since}.", "."),
                 class_name="lede",
             ),
-            rx.el.p("", role="status", class_name="said", custom_attrs={"data-said": ""}),
+            said({}),
             class_name="entry",
         ),
         class_name="ledger-row frame portal-top",
@@ -50,7 +50,7 @@ def _heading() -> rx.Component:
 
 
 def _name() -> rx.Component:
-    """The name, with what portal.js goes by: what is stored, and what became of the last try."""
+    """The name, with what profile.js goes by: what is stored, and what became of the last try."""
     return section(
         rx.el.form(
             rx.el.div(
@@ -162,7 +162,7 @@ def _picture() -> rx.Component:
                 class_name="link-form",
                 custom_attrs={"data-picture": ""},
             ),
-            # What portal.js presses once a picture has changed: the state then reads where it is.
+            # What picture.js presses once a picture has changed: the state then reads where it is.
             rx.el.button("", type="button", on_click=ProfileState.load, hidden=True, custom_attrs={"data-reload": ""}),
             class_name="picture-row",
         ),
@@ -176,15 +176,19 @@ def _picture() -> rx.Component:
 
 def _plan() -> rx.Component:
     return section(
-        rx.el.dl(
-            rx.el.div(rx.el.dt("Plan"), rx.el.dd(rx.cond(ProfileState.plan != "", ProfileState.plan, "none yet"))),
-            rx.el.div(rx.el.dt("Access"), rx.el.dd(rx.cond(ProfileState.has_access, "yes", "not yet"))),
-            class_name="bill slip",
+        rx.el.div(
+            rx.el.dl(
+                rx.el.div(rx.el.dt("Plan"), rx.el.dd(rx.cond(ProfileState.plan != "", ProfileState.plan, "none yet"))),
+                rx.el.div(rx.el.dt("Access"), rx.el.dd(rx.cond(ProfileState.has_access, "yes", "not yet"))),
+                class_name="bill slip",
+            ),
+            rx.el.p(link("What you pay, and why", href="/billing", class_name=QUIET)),
+            class_name="stack",
         ),
         anchor="your-plan",
         time="07:20",
         title="Plan and access",
-        intro="Nothing to pay, nothing to sign. When there is, it stands here.",
+        intro="What you pay, and whether that opens anything.",
         layout="entry-split",
     )
 

@@ -7,15 +7,15 @@ from functools import cache
 from starlette.requests import Request
 from starlette.routing import Route
 
+from sigma_app.core.errors import NotLikeThat
 from sigma_app.core.limits import Limiter
 from sigma_app.features.accounts import entrance
-from sigma_app.features.accounts.doors import Answer, count_try, form_of, signed_in_door, too_many, visitor
 from sigma_app.features.accounts.entrance_http import back_to, open_alone
-from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import IdentityRefused
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of
+from sigma_app.session.doors import Answer, count_try, form_of, signed_in_door, too_many, visitor
 from sigma_app.session.store import Session
 
 

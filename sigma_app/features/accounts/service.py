@@ -10,8 +10,7 @@ from sqlalchemy import func, update
 from sqlmodel import col, select
 
 from sigma_app.core.database import get_database
-from sigma_app.core.errors import SigmaError
-from sigma_app.features.accounts.errors import NotLikeThat
+from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.models import Profile
 from sigma_app.session.store import Session
 

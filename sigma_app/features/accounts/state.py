@@ -9,11 +9,11 @@ from uuid import UUID
 
 import reflex as rx
 
-from sigma_app.core.errors import DatabaseUnavailable, SigmaError
+from sigma_app.core.errors import DatabaseUnavailable, NotLikeThat, SigmaError
 from sigma_app.features.accounts import service
 from sigma_app.features.accounts.devices import Device, devices
-from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.features.accounts.pictures import address_of
+from sigma_app.features.billing import service as billing
 from sigma_app.gateways import accounts
 from sigma_app.models import Profile
 from sigma_app.session import store
@@ -27,7 +27,7 @@ class ProfileState(SessionState):
     """The profile, as it was stored when this tab last heard of it.
 
     `outcome` is what became of the last try to save, "saved", "conflict", "refused" or "away", `message` the sentence
-    to show, and `attempt` the name that the page gave the try (portal.js). `owner` tells a draft in the browser whose
+    to show, and `attempt` the name that the page gave the try (profile.js). `owner` tells a draft in the browser whose
     it is. `trouble` is why there is nothing to show.
     """
 
@@ -48,6 +48,7 @@ class ProfileState(SessionState):
         try:
             if session := await self._signed_in():
                 self._show(await service.read_profile(session))
+                self.plan, self.has_access = await billing.plan_of(session)
                 self.owner = hashlib.sha256(session.user_id.bytes).hexdigest()[:16]
                 self.trouble = ""
         except SigmaError as error:
@@ -76,8 +77,6 @@ class ProfileState(SessionState):
     def _show(self, profile: Profile) -> None:
         self.name = profile.name or ""
         self.image = address_of(profile.image, profile.id)
-        self.has_access = bool(profile.has_access)
-        self.plan = profile.price_id or ""
         self.member_since = f"{profile.created_at.day} {profile.created_at:%B %Y}" if profile.created_at else ""
 
 

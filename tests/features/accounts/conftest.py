@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from sigma_app.features.accounts import doors, entrance_http, files_http, portal_http
+from sigma_app.features.accounts import entrance_http, files_http, portal_http
+from sigma_app.session import doors
 from sigma_app.settings import Settings
 from tests.portal import (
     cookie,

@@ -60,7 +60,7 @@ async def test_there_is_the_account_the_profile_and_the_devices(
     )
     await store.open_session(tokens, "Alice's telephone")
     data = await told(session, tokens)
-    assert set(data) == {"made_at", "account", "profile", "devices", "waitlist"}
+    assert set(data) == {"made_at", "account", "profile", "devices", "waitlist", "billing"}
     assert data["account"] == {"id": str(session.user_id), "email": "alice@example.com"}
     columns = owner.execute(
         "select column_name from information_schema.columns where table_schema = 'public' and table_name = 'profiles'"

@@ -11,12 +11,12 @@ import pytest
 
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.features.accounts import entrance, files_http, jobs, portal_http
-from sigma_app.features.accounts.doors import REFUSED, SIGNED_OUT
 from sigma_app.gateways import accounts
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
 from sigma_app.gateways.accounts import IdentityRefused, Tokens
 from sigma_app.session import store
+from sigma_app.session.doors import REFUSED, SIGNED_OUT
 from sigma_app.session.store import Session
 from sigma_app.settings import Settings
 from tests.features.accounts.conftest import Mailed, NewBrowser

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from sigma_app.features.accounts.errors import NotLikeThat
+from sigma_app.core.errors import NotLikeThat
 from sigma_app.features.accounts.service import ProfileMissing, Renamed, read_name, read_profile, rename
 from sigma_app.session.store import Session
 from tests.features.accounts.people import signed_in

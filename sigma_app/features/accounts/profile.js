@@ -1,15 +1,11 @@
-// What the portal's pages do beyond Reflex: leave when the session ends, and keep a name that is being typed from being
-// lost or from overwriting a newer one. The page says what is stored and what became of a try, in `data-` attributes.
+// Keeps a name that is being typed from being lost or from overwriting a newer one. The page says what is stored and what
+// became of a try, in `data-` attributes. Leaving when the session ends is the affair of ui/portal.js.
 (() => {
   const DRAFT = "sigma.profile.draft"; // in sessionStorage: what was typed when the session ended, and whose it is
   const SLOW = 8000; // ms without an answer until the page says so
   const AWAY = "We cannot be reached right now. What you typed is still here; it is saved once we are back, or at your next press.";
   const SINCE = "Saved, but for what you typed since.";
   const RESTORED = "Saved, with what you typed before you were signed out.";
-  const SAID = {
-    password: "Your password is changed. Every other device is signed out.",
-    address: "Your address has moved.",
-  };
 
   let typed = null; // what stands in the field, or null while it is what is stored
   let before = ""; // the stored name that it was typed over
@@ -18,7 +14,6 @@
   let late = null; // the last one that nothing was heard of for too long
   let restored = false;
   let leaving = false;
-  let posting = false; // a form whose answer may be what ended the session, and knows where to go on to
 
   const attempt = () => crypto.getRandomValues(new Uint32Array(2)).join("-");
   const field = (form) => form.elements.name;
@@ -44,13 +39,12 @@
     say(form, AWAY, "wrong");
   };
 
-  const leave = () => {
-    if (leaving || posting) return;
+  addEventListener("portal:leaving", ({ detail }) => {
     leaving = true;
-    if (typed !== null) sessionStorage.setItem(DRAFT, JSON.stringify({ owner, before, name: typed }));
-    const query = new URLSearchParams({ said: typed === null ? "over" : "kept", next: location.pathname });
-    location.assign(`/sign-in?${query}`);
-  };
+    if (typed === null) return;
+    sessionStorage.setItem(DRAFT, JSON.stringify({ owner, before, name: typed }));
+    detail.said = "kept";
+  });
 
   // Once somebody's page is there: what was typed before the session ended is put back, and saved.
   const restore = (form) => {
@@ -89,8 +83,6 @@
   };
 
   const look = () => {
-    const phase = document.querySelector("[data-phase]")?.dataset.phase;
-    if (phase === "out") return leave();
     const form = document.querySelector("[data-profile]");
     if (!form) return;
     if (form.dataset.owner && form.dataset.owner !== owner) {
@@ -149,38 +141,20 @@
     field(form).focus();
   });
 
-  addEventListener("door:posting", () => (posting = true));
   addEventListener("door:left", () => (leaving = true));
-  addEventListener("door:answered", () => {
-    posting = false;
-    look();
-  });
 
   addEventListener("beforeunload", (event) => {
     const chosen = document.querySelector("[data-picture]")?.elements.picture.files.length; // and not sent yet
     if ((typed !== null || chosen) && !leaving) event.preventDefault();
   });
 
-  // From the browser's memory of a page that was left: ask again whose it is.
-  addEventListener("pageshow", (event) => event.persisted && location.reload());
-
   addEventListener("DOMContentLoaded", () => {
     new MutationObserver(look).observe(document.getElementById("content"), {
       subtree: true,
       childList: true,
       attributes: true,
-      attributeFilter: ["data-phase", "data-stored", "data-owner", "data-outcome", "data-told", "data-attempt"],
+      attributeFilter: ["data-stored", "data-owner", "data-outcome", "data-told", "data-attempt"],
     });
     look();
-    const said = SAID[new URL(location.href).searchParams.get("said")];
-    if (!said) return;
-    const show = new MutationObserver(() => {
-      const line = document.querySelector("[data-said]");
-      if (!line) return;
-      line.textContent = said;
-      show.disconnect();
-      history.replaceState(history.state, "", location.pathname); // a reload says it no more
-    });
-    show.observe(document.getElementById("content"), { subtree: true, childList: true });
   });
 })();

@@ -1,7 +1,7 @@
-"""The plain HTTP doors of accounts: what every posted form passes, and the two shapes of an answer.
+"""The plain HTTP doors: what every posted form passes, and the two shapes of an answer.
 
 Forms post without a script; then an answer is another page, or the form's own page again with what is wrong. With
-forms.js, which says `Accept: application/json`, it is JSON, and the page keeps what was typed: `{"message": …,
+ui/forms.js, which says `Accept: application/json`, it is JSON, and the page keeps what was typed: `{"message": …,
 "field": …}` or `{"location": …}`. Passwords come this way and no other, so that none is ever part of a page's state.
 """
 
@@ -19,11 +19,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from sigma_app.core.destination import safe_next, with_next
-from sigma_app.core.errors import SigmaError, without_message
+from sigma_app.core.errors import NotLikeThat, SigmaError, without_message
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import client_address, is_same_site, network_of
-from sigma_app.features.accounts.errors import NotLikeThat
 from sigma_app.frontend import templates
 from sigma_app.frontend.templates import PRIVATE
 from sigma_app.gateways.accounts import IdentityRefused
@@ -100,8 +99,13 @@ def form_door(handle: Handler, page: str, values: Values = nothing) -> Callable[
     return endpoint
 
 
-def signed_in_door(handle: SignedInHandler) -> Callable[[Request], Awaitable[Response]]:
-    """The endpoint of what only somebody signed in may post, from a page of ours; for scripts and forms alike."""
+def signed_in_door(handle: SignedInHandler, elsewhere: str = "") -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of what only somebody signed in may post, from a page of ours; for scripts and forms alike.
+
+    Args:
+        handle: gets who is signed in.
+        elsewhere: where whoever is not goes on to; unless given, to the sign-in page, which says that they were.
+    """
 
     async def endpoint(request: Request) -> Response:
         if not is_same_site(request.scope["headers"], get_settings().base_url):
@@ -111,7 +115,7 @@ def signed_in_door(handle: SignedInHandler) -> Callable[[Request], Awaitable[Res
             cookie = cookie_of(request.scope["headers"])
             session = await store.find(cookie)
             if session is None:
-                return Answer(with_next(SIGN_IN, None, said="over"), SIGNED_OUT, status=401)
+                return Answer(elsewhere or with_next(SIGN_IN, None, said="over"), SIGNED_OUT, status=401)
             try:
                 return await handle(request, session)
             except IdentityRefused as refused:
@@ -213,10 +217,10 @@ async def _answered(handled: Awaitable[Answer]) -> Answer:
     except NotLikeThat as error:
         return Answer(message=str(error), field=error.field, status=error.status)
     except IdentityRefused as refused:  # what people can help has words of its own
-        logger.error("Supabase refuses what a form of accounts needs: %s", refused.code)
+        logger.error("Supabase refuses what a form needs: %s", refused.code)
         return Answer(message=REFUSED, status=_BAD_GATEWAY)
     except SigmaError as error:
-        logger.error("A form of accounts could not be answered: %s", without_message(error))  # the page has the words
+        logger.error("A form could not be answered: %s", without_message(error))  # the page has the words
         return Answer(message=str(error), status=error.status, retry_after=60 if error.status == 429 else 5)
 
 
