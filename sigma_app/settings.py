@@ -37,6 +37,8 @@ PARTS: tuple[Part, ...] = ("database", "auth", "payments", "mail")
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
 _SENDER = re.compile(r"[^<>@\s]+@[^<>@\s]+|[^<>@\r\n]+<[^<>@\s]+@[^<>@\s]+>")
+_STRIPE_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
+_STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9]+")
 _SIGNING_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
@@ -79,6 +81,8 @@ class Settings(BaseSettings):
     supabase_service_role_key: SecretStr | None = Field(None, validation_alias="SUPABASE_SERVICE_ROLE_KEY")
     stripe_secret_key: SecretStr | None = Field(None, validation_alias="STRIPE_SECRET_KEY")
     stripe_webhook_secret: SecretStr | None = Field(None, validation_alias="STRIPE_WEBHOOK_SECRET")
+    stripe_promotion_codes: bool = Field(False, validation_alias="STRIPE_PROMOTION_CODES")
+    stripe_automatic_tax: bool = Field(False, validation_alias="STRIPE_AUTOMATIC_TAX")
     resend_api_key: SecretStr | None = Field(None, validation_alias="RESEND_API_KEY")
     resend_api_url: AnyHttpUrl = Field(AnyHttpUrl("https://api.resend.com"), validation_alias="RESEND_API_URL")
     resend_webhook_secret: SecretStr | None = Field(None, validation_alias="RESEND_WEBHOOK_SECRET")
@@ -189,6 +193,20 @@ class Settings(BaseSettings):
             raise ValueError('must be an address such as "Sigma <hello@sigma.example.com>"')
         return value
 
+    @field_validator("stripe_secret_key")
+    @classmethod
+    def _stripe_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _STRIPE_KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("must start with sk_ or rk_, as Stripe shows it under API keys; pk_ keys are for browsers")
+        return value
+
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _stripe_secrets(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all(map(_STRIPE_SECRET.fullmatch, _listed(value))):
+            raise ValueError("must be one or more secrets that start with whsec_, separated by commas")
+        return value
+
     @field_validator("resend_webhook_secret")
     @classmethod
     def _signing_secret(cls, value: SecretStr | None) -> SecretStr | None:
@@ -212,7 +230,17 @@ class Settings(BaseSettings):
     @cached_property
     def base_url(self) -> str:
         """The address people use, without a slash at the end: an origin, as browsers write it."""
-        return origin_of(self.public_url) if self.public_url else f"http://{self._reached_at}:{self.port}"
+        return origin_of(self.public_url) if self.public_url else self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """Where this machine reaches what listens on HOST and PORT, without a slash at the end."""
+        return f"http://{self._reached_at}:{self.port}"
+
+    @property
+    def stripe_webhook_secrets(self) -> list[str]:
+        """Of Stripe's webhook endpoint; more than one while a new one takes the place of an old one."""
+        return _listed(self.stripe_webhook_secret) if self.stripe_webhook_secret else []
 
     @property
     def mail_sender(self) -> str:
@@ -303,6 +331,10 @@ def _fields() -> dict[str, str]:
 def _names(field: FieldInfo) -> list[str]:
     alias = field.validation_alias
     return [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
+
+
+def _listed(value: SecretStr) -> list[str]:
+    return [part.strip() for part in value.get_secret_value().split(",")]
 
 
 def origin_of(url: AnyHttpUrl) -> str:

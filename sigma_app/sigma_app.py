@@ -12,6 +12,12 @@ from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 from sigma_app.features.accounts import account_page, entrance_http, entrance_pages, files_http, portal_http
 from sigma_app.features.accounts import page as profile
 from sigma_app.features.accounts.arrival import arrival_script, with_arrival
+from sigma_app.features.billing import http as billing_http
+from sigma_app.features.billing import page as billing
+from sigma_app.features.billing import pricing_page
+from sigma_app.features.billing import webhook as billing_webhook
+from sigma_app.features.billing.live import kept_true
+from sigma_app.features.billing.setup import sandbox_stocked
 from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
@@ -19,6 +25,7 @@ from sigma_app.features.waitlist import link_http, link_pages
 from sigma_app.features.waitlist import page as waitlist
 from sigma_app.gateways import identity, mail
 from sigma_app.gateways.database import serving_requests
+from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.session.handshake import sealing_cookies
 from sigma_app.session.state import OwnersOnly, emptying
 from sigma_app.session.tabs import TABS
@@ -26,9 +33,13 @@ from sigma_app.settings import get_settings
 from sigma_app.ui.head import STYLESHEETS
 from sigma_app.worker import working
 
-PAGES = [*waitlist.PAGES, *link_pages.PAGES, *entrance_pages.PAGES, *profile.PAGES, *account_page.PAGES, *site.PAGES]
+PAGES = [
+    *(*waitlist.PAGES, *link_pages.PAGES, *pricing_page.PAGES, *site.PAGES),
+    *(*entrance_pages.PAGES, *profile.PAGES, *billing.PAGES, *account_page.PAGES),
+]
 ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),
+    *(*billing_http.ROUTES, *billing_webhook.ROUTES),
     *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES),
     *(*mail.routes(get_settings()), *identity.routes()),
 ]
@@ -48,7 +59,10 @@ async def serving() -> AsyncIterator[None]:
         await stack.enter_async_context(serving_requests())
         await stack.enter_async_context(identity.keeping_connections())
         await stack.enter_async_context(TABS.watched(emptying(app)))
+        await stack.enter_async_context(kept_true(app))
         await stack.enter_async_context(mail.sending_mail())
+        await stack.enter_async_context(reaching_stripe())
+        await stack.enter_async_context(sandbox_stocked())
         if get_settings().worker:
             await stack.enter_async_context(working())
         yield

@@ -7,15 +7,18 @@ from contextlib import asynccontextmanager
 
 from sigma_app.core import jobs
 from sigma_app.features.accounts import jobs as accounts_jobs
+from sigma_app.features.billing import jobs as billing_jobs
 from sigma_app.features.mail import jobs as mail_jobs
 from sigma_app.features.waitlist import jobs as waitlist_jobs
 from sigma_app.gateways.database import login_address, serving_requests
 from sigma_app.gateways.mail import sending_mail
+from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.settings import get_settings
 
-JOBS = (accounts_jobs, mail_jobs, waitlist_jobs)  # declared by importing them
+JOBS = (accounts_jobs, billing_jobs, mail_jobs, waitlist_jobs)  # declared by importing them
 
 
+SANDBOX = "sandbox"  # the queue of the sandbox that stands in for Stripe
 STAND_IN = "supabase"  # the queue of the embedded Supabase's own jobs (sigma.queue_auth_mail), whose keys they need
 
 
@@ -25,7 +28,10 @@ async def working() -> AsyncIterator[None]:
 
     Where auth is hosted the embedded Supabase's are not ours: another process may serve it over this very database.
     """
-    ours = (jobs.QUEUE,) if get_settings().is_hosted("auth") else (jobs.QUEUE, STAND_IN)
+    settings = get_settings()
+    ours = [jobs.QUEUE]
+    ours += [] if settings.is_hosted("auth") else [STAND_IN]
+    ours += [] if settings.is_hosted("payments") else [SANDBOX]
     async with jobs.working(login_address(), ours):
         yield
 
@@ -40,5 +46,5 @@ async def working_for_supabase() -> AsyncIterator[None]:
 @asynccontextmanager
 async def working_alone() -> AsyncIterator[None]:
     """Run jobs inside the block, in a process that does nothing else."""
-    async with serving_requests(), sending_mail(), working():
+    async with serving_requests(), sending_mail(), reaching_stripe(), working():
         yield

@@ -25,6 +25,10 @@ _COMMANDS = {
     "invite": "Mail invitations to those whose turn it is.",
     "erase": "Forget a lead, and what names it.",
     "jobs": "Show the queue of jobs, and what failed in it.",
+    "stripe-setup": "Lay products, prices, portal and webhook at Stripe.",
+    "stripe-events": "Show Stripe's events that wait or failed, and replay them.",
+    "reconcile": "Compare everything with Stripe, and repair what differs.",
+    "access-why": "Show why somebody has access, or why not.",
     "export-supabase": "Take users, leads and files along to a hosted Supabase project.",
     "psql": "Open psql on Sigma's database, as its owner.",
 }

@@ -34,10 +34,15 @@ def _what_serves(part: Part, settings: Settings, base_url: str, api_url: str) ->
         return f"{api_url}/auth/v1, /rest/v1 and /storage/v1; VITE_SUPABASE_URL makes it hosted"
     if part == "mail":
         return describe_mail(settings, base_url)
-    # Sigma has no payments yet, neither a stand-in nor a use of the hosted ones.
-    if not settings.is_hosted(part):
-        return "not in this version of Sigma; nothing to set yet"
-    return "Stripe; not used by this version of Sigma yet"
+    return describe_payments(settings)
+
+
+def describe_payments(settings: Settings) -> str:
+    """What takes the money, or pretends to."""
+    if settings.stripe_secret_key is None:
+        return "a sandbox in which no money moves; STRIPE_SECRET_KEY makes it hosted"
+    kind = "live" if "_live_" in settings.stripe_secret_key.get_secret_value() else "test mode, no money moves"
+    return f"Stripe, {kind}"
 
 
 def describe_mail(settings: Settings, base_url: str) -> str:

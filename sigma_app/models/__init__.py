@@ -2,6 +2,8 @@
 
 from sqlmodel import SQLModel
 
+from sigma_app.models.billing import AccessChange, Checkout, Customer, Purchase, Subscription
+from sigma_app.models.catalogue import Price, Product
 from sigma_app.models.consent import Consent
 from sigma_app.models.lead import Lead
 from sigma_app.models.lead_link import LeadLink
@@ -11,4 +13,19 @@ from sigma_app.models.user import User
 
 metadata = SQLModel.metadata
 
-__all__ = ["Consent", "Lead", "LeadLink", "PortalSession", "Profile", "User", "metadata"]
+__all__ = [
+    "AccessChange",
+    "Checkout",
+    "Consent",
+    "Customer",
+    "Lead",
+    "LeadLink",
+    "PortalSession",
+    "Price",
+    "Product",
+    "Profile",
+    "Purchase",
+    "Subscription",
+    "User",
+    "metadata",
+]

@@ -12,7 +12,7 @@ from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of
 
-PROTECTED = ("/profile", "/account")
+PROTECTED = ("/app", "/profile", "/billing", "/billing/thanks", "/account")
 SIGN_IN = "/sign-in"
 RESET = "/reset"
 

@@ -41,6 +41,14 @@ class Tabs:
         tabs.add(tab)
         return not known
 
+    def of(self, session_id: UUID) -> set[str]:
+        """The tabs of this process that show what is the session's."""
+        return set(self._tabs.get(session_id, ()))
+
+    def sessions(self) -> list[UUID]:
+        """Every session that has tabs here."""
+        return list(self._tabs)
+
     @asynccontextmanager
     async def watched(self, empty: Empty) -> AsyncIterator[None]:
         """Have `empty` called, inside the block, with each tab whose session ended."""

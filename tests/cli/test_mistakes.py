@@ -111,13 +111,15 @@ def test_a_full_disk_is_named_as_the_one_that_it_is(tmp_path: Path, monkeypatch:
     assert elsewhere.startswith("/mnt/other/file: No space left")
 
 
-def test_the_parts_that_do_not_exist_yet_are_called_so(tmp_path: Path):
-    described = {name: (where, what) for name, where, what in parts.describe_parts(settings_for(tmp_path))}
-    assert "DATABASE_URL" in described["database"][1]
-    where, what = described["payments"]
-    assert where == "local"
-    assert "not in this version" in what
-    assert "hosted" not in what
+def test_what_takes_the_money_is_said(tmp_path: Path):
+    def described(**variables: str) -> tuple[str, str]:
+        settings = settings_for(tmp_path, **variables)
+        return next((where, what) for name, where, what in parts.describe_parts(settings) if name == "payments")
+
+    assert described() == ("local", "a sandbox in which no money moves; STRIPE_SECRET_KEY makes it hosted")
+    secret = {"STRIPE_WEBHOOK_SECRET": "whsec_1"}
+    assert described(STRIPE_SECRET_KEY="sk_live_1", **secret) == ("hosted", "Stripe, live")
+    assert described(STRIPE_SECRET_KEY="rk_test_1", **secret)[1] == "Stripe, test mode, no money moves"
 
 
 def test_where_mail_goes_is_said(tmp_path: Path):

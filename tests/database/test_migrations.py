@@ -27,17 +27,21 @@ MIGRATE = "import sys; from sigma_app.core.migrations import migrate; migrate(sy
 SCHEMA = """
     select 'column', format('%I.%I.%I', table_schema, table_name, column_name),
       concat_ws(' ', data_type, is_nullable, column_default, generation_expression)
-    from information_schema.columns where table_schema in ('public', 'auth', 'sigma')
-    union all select 'index', indexname::text, indexdef from pg_indexes where schemaname in ('public', 'auth', 'sigma')
+    from information_schema.columns where table_schema in ('public', 'auth', 'sigma', 'billing')
+    union all select 'index', indexname::text, indexdef from pg_indexes
+      where schemaname in ('public', 'auth', 'sigma', 'billing')
     union all select 'constraint', conname::text, pg_get_constraintdef(oid) from pg_constraint
-      where connamespace in ('public'::regnamespace, to_regnamespace('auth'), to_regnamespace('sigma'))
+      where connamespace in ('public'::regnamespace, to_regnamespace('auth'), to_regnamespace('sigma'),
+        to_regnamespace('billing'))
     union all select 'function', oid::regprocedure::text, concat_ws(' ', pg_get_functiondef(oid), proacl)
-      from pg_proc where pronamespace in ('public'::regnamespace, to_regnamespace('auth'), to_regnamespace('sigma'))
+      from pg_proc where pronamespace in ('public'::regnamespace, to_regnamespace('auth'), to_regnamespace('sigma'),
+        to_regnamespace('billing'))
     union all select 'trigger', tgname::text, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
     union all select 'policy', polname::text, concat_ws(' ', polcmd, pg_get_expr(polqual, polrelid))
       from pg_policy
     union all select 'grants', relname::text, relacl::text from pg_class
-      where relnamespace in ('public'::regnamespace, to_regnamespace('auth'), to_regnamespace('sigma'))
+      where relnamespace in ('public'::regnamespace, to_regnamespace('auth'), to_regnamespace('sigma'),
+        to_regnamespace('billing'))
     order by 1, 2, 3
 """
 
@@ -78,6 +82,7 @@ def test_tables_made_from_the_models_equal_those_of_the_migrations_to_the_letter
     with migration_engine(empty_url) as connection:
         connection.execute(CreateSchema("auth"))
         connection.execute(CreateSchema("sigma"))
+        connection.execute(CreateSchema("billing"))
         metadata.create_all(connection)
         connection.commit()
 

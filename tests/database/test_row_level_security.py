@@ -192,7 +192,8 @@ def test_every_function_that_runs_as_its_owner_has_a_search_path_of_its_own(owne
     loose = owner.execute(
         """
         select oid::regprocedure::text from pg_proc
-        where pronamespace = any (array['public', 'sigma', 'procrastinate', 'auth']::regnamespace[]) and prosecdef
+        where pronamespace = any (array['public', 'sigma', 'billing', 'procrastinate', 'auth']::regnamespace[])
+          and prosecdef
           and not coalesce(array_to_string(proconfig, ',') like '%search_path=%', false)
         """
     ).fetchall()

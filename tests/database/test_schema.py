@@ -278,7 +278,8 @@ class TestFunctions:
             select proname, proconfig, exists (
               select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0
             )
-            from pg_proc where prosecdef and pronamespace in ('public'::regnamespace, 'sigma'::regnamespace)
+            from pg_proc
+            where prosecdef and pronamespace = any (array['public', 'sigma', 'billing']::regnamespace[])
             """
         ).fetchall()
         assert {name for name, _, _ in rows} >= {"handle_new_user", "founder_count"}
@@ -286,15 +287,16 @@ class TestFunctions:
             assert config == ['search_path=""'], name
             assert not for_everybody, name
 
-    def test_visitors_may_call_the_count_and_no_other_function_of_ours(self, owner):
+    def test_visitors_may_call_the_count_and_whether_they_have_access_and_no_other_function_of_ours(self, owner):
         rows = owner.execute(
             """
             select proname from pg_proc cross join unnest(array['anon', 'authenticated']) as role
             where pronamespace = 'public'::regnamespace
               and has_function_privilege(role, pg_proc.oid, 'execute')
+            order by 1
             """
         ).fetchall()
-        assert rows == [("founder_count",), ("founder_count",)]
+        assert rows == [("founder_count",), ("founder_count",), ("has_access",)]  # the last for those who signed in
 
     def test_who_asks_is_read_from_the_claims_or_from_the_older_settings(self, owner):
         ask = "select auth.uid()::text, auth.role(), auth.email(), auth.jwt() ->> 'sub'"

@@ -26,7 +26,7 @@ Browse = Callable[..., httpx.AsyncClient]
 @pytest.fixture
 async def browser(serving, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     build = tmp_path / "build"
-    for page in ("profile", "account", "join"):
+    for page in (*(path.strip("/") for path in PROTECTED), "join"):
         (build / page).mkdir(parents=True)
         (build / page / "index.html").write_text(f"<html><h1>{page}</h1>" + "x" * 2000)
     site = Site(MemoryFiles(build, ORIGIN), [], PlainTextResponse("Not Found", 404), ORIGIN)

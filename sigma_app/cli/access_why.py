@@ -1,0 +1,55 @@
+"""`python -m sigma_app access-why`: why somebody has access, or why not, from the first change to the last."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sigma_app.cli.database import migrated_database
+from sigma_app.core.connecting import connect
+from sigma_app.gateways.database import owner_url
+from sigma_app.settings import get_settings
+
+_WHO = """
+    select account.id, profile.has_access, profile.customer_id, profile.price_id
+    from auth.users as account left join public.profiles as profile on profile.id = account.id
+    where lower(account.email) = lower(%(who)s) or account.id::text = %(who)s
+      or account.id = (select user_id from billing.customers where id = %(who)s)
+"""
+_CHANGES = """
+    select at, before, after, rule, coalesce(price_id, ''), coalesce(subject, ''), cause, coalesce(event_id, '')
+    from billing.access_changes where user_id = %s order by id
+"""
+
+
+@click.command()
+@click.argument("who")
+def command(who: str) -> None:
+    """Show every change of somebody's access: before, after, the rule, what it is about, and what caused it.
+
+    WHO is an address, the id of an account, or Stripe's of a customer.
+    """
+    settings = get_settings()
+    with migrated_database(settings, lambda _: None), connect(owner_url(settings), autocommit=True) as owner:
+        found = owner.execute(_WHO, {"who": who.strip()}).fetchone()
+        if found is None:
+            print(f"{who.strip()}: nobody with an account.", file=sys.stderr)
+            sys.exit(1)
+        account, has_access, customer, price = found
+        access = "has access" if has_access else "no access"
+        print(f"{account}: {access}, customer {customer or 'none'}, price {price or 'none'}")
+        if rows := owner.execute(_CHANGES, [account]).fetchall():
+            Console().print(_table(rows))
+
+
+def _table(rows: list[tuple]) -> Table:
+    table = Table("When (UTC)", "Before", "After", "Rule", "Price", "About", "Cause", "Event", box=None)
+    for at, before, after, *rest in rows:
+        flags = ("yes" if flag else "no" for flag in (before, after))
+        table.add_row(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", *flags, *(Text(text) for text in rest))
+    return table

@@ -1,0 +1,104 @@
+"""Who has access: one pure function of what was bought and subscribed, and the words for each of its rules.
+
+Nothing else decides it. Its result is written by `sigma.set_access`, with a line of why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sigma_app.models import Purchase, Subscription
+
+GRACE = timedelta(days=7)
+"""How long a subscription that is past due still opens everything: a card expires while its owner is on holiday."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether somebody has access, by which rule, and what that is about."""
+
+    access: bool
+    rule: str
+    subject: str | None = None
+    """The id of the purchase or the subscription that decides."""
+    price: str | None = None
+    until: datetime | None = None
+    """When it will be decided anew without anything happening: the end of a grace."""
+
+
+NOTHING = Decision(False, "nothing")
+
+RULES = {
+    "subscribed": "Your subscription is paid.",
+    "trial": "Your trial is running.",
+    "bought": "You bought it, for good.",
+    "disputed": "You bought it. Your bank asks for the payment back, and has not decided yet.",
+    "grace": "Your last payment failed. Access stays for seven days while we try again.",
+    "overdue": "Your last payment failed, and seven days have passed.",
+    "unpaid": "Your subscription was not paid.",
+    "paused": "Your trial ended without a card. Your subscription waits for one.",
+    "incomplete": "The first payment of your subscription has not gone through.",
+    "expired": "The first payment of your subscription never went through.",
+    "ended": "Your subscription has ended.",
+    "processing": "Your payment is on its way; a bank debit takes a few days.",
+    "failed": "Your payment failed.",
+    "refunded": "You got your money back.",
+    "charged back": "Your bank took the payment back.",
+    "gone": "Stripe knows this payment no more.",
+    "by hand": "We changed it by hand.",
+    "nothing": "Nothing bought yet.",
+}
+"""Each rule in words, to the one whom it is about."""
+
+_OPEN = ("subscribed", "trial", "bought", "disputed", "grace")
+"""The rules that give access, the one that counts first in front."""
+
+_SUBSCRIPTION_RULES = {
+    "active": "subscribed",
+    "trialing": "trial",
+    "unpaid": "unpaid",
+    "paused": "paused",
+    "incomplete": "incomplete",
+    "incomplete_expired": "expired",
+    "canceled": "ended",
+    "gone": "gone",
+}
+
+
+def decide(purchases: Iterable[Purchase], subscriptions: Iterable[Subscription], now: datetime) -> Decision:
+    """Whether whoever bought and subscribed to these has access at `now`.
+
+    Several grounds for access: the first of `_OPEN` counts, so that `price` is that of what runs. None: the youngest
+    says why.
+    """
+    grounds = [
+        *((_of_purchase(one), one.created_at) for one in purchases),
+        *((_of_subscription(one, now), one.created_at) for one in subscriptions),
+    ]
+    youngest_first = sorted(grounds, key=lambda ground: (ground[1], ground[0].subject or ""), reverse=True)
+    giving = [decision for decision, _ in youngest_first if decision.access]
+    if giving:
+        return min(giving, key=lambda decision: _OPEN.index(decision.rule))
+    return next((decision for decision, _ in youngest_first), NOTHING)
+
+
+def _of_purchase(one: Purchase) -> Decision:
+    if one.status != "paid":
+        rule = one.status
+    elif one.amount > 0 and one.refunded >= one.amount:
+        rule = "refunded"
+    else:
+        rule = {"open": "disputed", "lost": "charged back"}.get(one.dispute or "", "bought")
+    return Decision(rule in _OPEN, rule, one.id, one.price_id)
+
+
+def _of_subscription(one: Subscription, now: datetime) -> Decision:
+    until = None
+    if one.status == "past_due":
+        end = (one.past_due_since or one.current_period_end) + GRACE
+        rule, until = ("grace", end) if now < end else ("overdue", None)
+    else:
+        rule = _SUBSCRIPTION_RULES.get(one.status, "ended")  # a word that Stripe adds later opens nothing
+    return Decision(rule in _OPEN, rule, one.id, one.price_id, until)

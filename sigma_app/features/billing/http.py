@@ -1,0 +1,68 @@
+"""What the pages of billing post, and /pricing: a checkout for a plan, and the way to Stripe's customer portal."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from sigma_app.core.destination import with_next
+from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.limits import Limiter
+from sigma_app.features.billing import checkout
+from sigma_app.features.billing.parts import CHECKOUT, PORTAL
+from sigma_app.features.billing.pricing_page import TEMPLATE
+from sigma_app.features.billing.standing import offered
+from sigma_app.frontend import templates
+from sigma_app.frontend.static import UNFRAMED
+from sigma_app.session.doors import Answer, form_of, signed_in_door, too_many
+from sigma_app.session.guard import SIGN_IN
+from sigma_app.session.store import Session
+
+PLANS = "/billing"
+
+logger = logging.getLogger(__name__)
+
+
+async def buy(request: Request, session: Session) -> Answer:
+    """On to a checkout at Stripe for the plan that was chosen."""
+    if wait := _limiter().wait(str(session.user_id)):
+        return too_many(wait)
+    form = await form_of(request)
+    return Answer(await checkout.open_checkout(session, form.get("plan", "")))
+
+
+async def manage(request: Request, session: Session) -> Answer:
+    """On to the customer portal at Stripe."""
+    if wait := _limiter().wait(str(session.user_id)):
+        return too_many(wait)
+    return Answer(await checkout.open_portal(session))
+
+
+async def show_pricing(request: Request) -> Response:
+    """What each plan costs."""
+    pages = request.scope.get("sigma.pages")
+    try:
+        plans = {plan.key: plan for plan in await offered()}
+    except DatabaseUnavailable as away:
+        return PlainTextResponse(str(away), away.status, {"retry-after": "5"})
+    if pages is None:  # `make dev`, where the frontend has a server of its own
+        return PlainTextResponse(f"{TEMPLATE}; see this page with make run.\n\n{plans}")
+    text = templates.render(pages, f"/templates/{TEMPLATE}", plans=plans)
+    return HTMLResponse(text, headers=UNFRAMED | {"cache-control": "no-cache"})
+
+
+ROUTES = [
+    Route("/pricing", show_pricing, methods=["GET"]),
+    # From /pricing comes anybody; who has yet to sign in chooses again behind it.
+    Route(CHECKOUT, signed_in_door(buy, elsewhere=with_next(SIGN_IN, PLANS)), methods=["POST"]),
+    Route(PORTAL, signed_in_door(manage), methods=["POST"]),
+]
+
+
+@cache
+def _limiter() -> Limiter:
+    return Limiter("billing", "10/minute;60/hour")

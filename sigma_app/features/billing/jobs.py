@@ -1,0 +1,160 @@
+"""The jobs of billing: Stripe's events, the nightly comparison with Stripe, and the mails about money.
+
+Each may run twice: events are worked once by their rows, readings end in the same rows, and a mail's idempotency key
+names its cause.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlmodel import col, func, select
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.jobs import job, queue
+from sigma_app.features.billing import letters, money, reconcile, work
+from sigma_app.features.mail import service as mail
+from sigma_app.gateways import stripe_objects as stripe
+from sigma_app.gateways.mail import Mail
+from sigma_app.gateways.payments import asking, stripe_client
+from sigma_app.models import AccessChange, Customer, Price, Subscription
+from sigma_app.settings import get_settings
+from sigma_app.ui.mail import Letter, render
+
+_LONG = "year"
+"""Renewals that come more often need no mail before each."""
+
+logger = logging.getLogger(__name__)
+
+
+@job("billing:apply_event")
+async def apply_event(event_id: str) -> None:
+    """Work an event that the webhook has kept.
+
+    Args:
+        event_id: Stripe's.
+
+    Raises:
+        PaymentsUnavailable, PaymentsRefused, DatabaseUnavailable: it waits still.
+    """
+    await work.work(event_id)
+
+
+@job("billing:look_again")
+async def look_again(user: str, cause: str) -> None:
+    """Read everything of somebody at Stripe, and decide their access anew.
+
+    Args:
+        user: whose.
+        cause: why, for the line in the record of their access.
+    """
+    await reconcile.look_again(UUID(user), cause)
+
+
+@queue.periodic(cron="40 3 * * *")
+@queue.task(name="billing:reconcile", queueing_lock="billing:reconcile")
+async def reconcile_nightly(timestamp: int) -> None:
+    """Once a night, compare everything with Stripe; what differed is an event that was lost, and worth a look."""
+    report = await reconcile.reconcile()
+    for line in report.found:
+        logger.warning("Differed from Stripe, and is repaired: %s", line)
+
+
+@job("billing:tell_address")
+async def tell_address(user: str) -> None:
+    """Tell Stripe somebody's present address, where receipts go."""
+    async with get_database().transaction(SERVICE) as session:
+        email = (await session.exec(select(func.sigma.proved_address(UUID(user))))).one()
+        living = select(Customer.id).where(Customer.user_id == UUID(user), col(Customer.deleted_at).is_(None))
+        customer = (await session.exec(living)).first()
+    if email and customer:
+        with asking():
+            await stripe_client().v1.customers.update_async(customer, {"email": email})
+
+
+@job("billing:send_access_changed")
+async def send_access_changed(user: str, opened: bool) -> None:
+    """Tell somebody that they have access now, or have it no more; nothing where that has changed again.
+
+    Args:
+        user: whom.
+        opened: what they would be told.
+    """
+    async with get_database().transaction(SERVICE) as session:
+        latest = select(AccessChange).where(AccessChange.user_id == UUID(user)).order_by(col(AccessChange.id).desc())
+        change = (await session.exec(latest.where(AccessChange.before != AccessChange.after))).first()
+    if change is None or change.after is not opened:
+        return
+    base = get_settings().base_url
+    words = letters.access_opened(base) if opened else letters.access_closed(base, change.rule)
+    await _send(UUID(user), words, f"access/{change.id}", change.at)
+
+
+@job("billing:send_notice")
+async def send_notice(user: str, about: str, subject: str, event: str) -> None:
+    """Tell somebody about an invoice or a subscription, if it is still so.
+
+    Args:
+        user: whom.
+        about: "payment_failed", "action_required", "trial_ends" or "renewal".
+        subject: the invoice's id for the first two, else the subscription's.
+        event: Stripe's id of the event, which the mail is sent once for.
+    """
+    words = await (_about_invoice if about in ("payment_failed", "action_required") else _about_subscription)(
+        about, subject
+    )
+    if words:
+        await _send(UUID(user), words, f"stripe/{event}", await _event_time(event))
+
+
+async def _about_invoice(about: str, subject: str) -> Letter | None:
+    invoice = await stripe.read_invoice(subject)
+    if invoice.status != "open":
+        return None
+    amount = money.words(invoice.amount_due, invoice.currency)
+    if about == "action_required":
+        return letters.action_required(amount, invoice.hosted_url) if invoice.hosted_url else None
+    async with get_database().transaction(SERVICE) as session:
+        subscription = await session.get(Subscription, invoice.subscription or "")
+    if subscription is None or subscription.status != "past_due":  # a first payment, which gave nothing to keep
+        return None
+    return letters.payment_failed(get_settings().base_url, amount, invoice.next_attempt)
+
+
+async def _about_subscription(about: str, subject: str) -> Letter | None:
+    async with get_database().transaction(SERVICE) as session:
+        subscription = await session.get(Subscription, subject)
+        price = await session.get(Price, subscription.price_id) if subscription else None
+    if subscription is None or price is None or subscription.cancel_at:
+        return None
+    words = money.recurring(price.amount, price.currency, price.every, price.every_count)
+    if about == "trial_ends":
+        if subscription.status != "trialing" or subscription.trial_end is None:
+            return None
+        return letters.trial_ends(get_settings().base_url, subscription.trial_end, words)
+    if price.every != _LONG or subscription.status != "active":
+        return None
+    return letters.renewal(get_settings().base_url, subscription.current_period_end, words)
+
+
+async def _send(user: UUID, words: Letter, key: str, since: datetime) -> None:
+    """Mail somebody at the address that was proved to be theirs."""
+    mail.refuse_late(since)
+    async with get_database().transaction(SERVICE) as session:
+        address = (await session.exec(select(func.sigma.proved_address(user)))).one()
+    if address:
+        await mail.send(Mail(address, *render(words)), key, account=True)
+
+
+async def _event_time(event: str) -> datetime:
+    """When an event was told to us."""
+    from sqlalchemy import text
+
+    async with get_database().transaction(SERVICE) as session:
+        connection = await session.connection()
+        found = await connection.execute(
+            text("SELECT received_at FROM sigma.webhook_events WHERE source = 'stripe' AND id = :id"), {"id": event}
+        )
+        return found.scalar_one_or_none() or datetime.now(UTC)

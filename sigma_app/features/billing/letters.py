@@ -1,0 +1,93 @@
+"""The mails about money and access, in words. Receipts are Stripe's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sigma_app.features.billing.access import GRACE, RULES
+from sigma_app.ui.mail import Letter
+
+_NOTES = ("Questions? Reply to this mail.",)
+
+
+def access_opened(base_url: str) -> Letter:
+    """To somebody who has just got access."""
+    return Letter(
+        subject="You are in",
+        preheader="Everything Sigma does is open to you now.",
+        heading="The door is open.",
+        paragraphs=["Your payment went through, and everything Sigma does is open to you from now on."],
+        action=("Go in", f"{base_url}/app"),
+        notes=[f"What you pay, and why you have access: {base_url}/billing", *_NOTES],
+    )
+
+
+def access_closed(base_url: str, rule: str) -> Letter:
+    """To somebody who has just lost access, by a rule of access.py."""
+    return Letter(
+        subject="Your access to Sigma has ended",
+        preheader=RULES[rule],
+        heading="The door is closed.",
+        paragraphs=[
+            RULES[rule],
+            "Your account, and what is in it, stays. Pay again whenever you like, and go on where you were.",
+        ],
+        action=("See why", f"{base_url}/billing"),
+        notes=_NOTES,
+    )
+
+
+def payment_failed(base_url: str, amount: str, next_attempt: datetime | None) -> Letter:
+    """To somebody whose subscription could not be collected."""
+    again = f" We try again on {_day(next_attempt)}." if next_attempt else ""
+    return Letter(
+        subject="Your payment did not go through",
+        preheader=f"{amount} could not be collected. Your access stays for now.",
+        heading="The card said no.",
+        paragraphs=[
+            f"We could not collect {amount} for your subscription.{again}",
+            f"Your access stays for {GRACE.days} days. A card that works keeps it.",
+        ],
+        action=("Change the card", f"{base_url}/billing"),
+        notes=_NOTES,
+    )
+
+
+def action_required(amount: str, invoice_url: str) -> Letter:
+    """To somebody whose bank wants them to confirm a payment."""
+    return Letter(
+        subject="Your bank wants to hear from you",
+        preheader=f"Confirm the payment of {amount}.",
+        heading="One word from you.",
+        paragraphs=[f"Your bank asks you to confirm the payment of {amount} for your subscription to Sigma."],
+        action=("Confirm it", invoice_url),
+        notes=_NOTES,
+    )
+
+
+def trial_ends(base_url: str, day: datetime, price: str) -> Letter:
+    """To somebody whose trial is about to end."""
+    return Letter(
+        subject=f"Your trial ends on {_day(day)}",
+        preheader=f"From then on it is {price}.",
+        heading="The free part is nearly over.",
+        paragraphs=[f"Your trial ends on {_day(day)}. From then on Sigma is {price}, until you cancel."],
+        action=("See it, or cancel", f"{base_url}/billing"),
+        notes=_NOTES,
+    )
+
+
+def renewal(base_url: str, day: datetime, price: str) -> Letter:
+    """To somebody whose subscription renews for a long time."""
+    return Letter(
+        subject=f"Your subscription renews on {_day(day)}",
+        preheader=f"{price}. Nothing to do, unless you want to cancel.",
+        heading="Another year?",
+        paragraphs=[f"Your subscription to Sigma renews on {_day(day)}: {price}. You need do nothing for that."],
+        action=("See it, or cancel", f"{base_url}/billing"),
+        notes=_NOTES,
+    )
+
+
+def _day(when: datetime) -> str:
+    return f"{when.day} {when:%B %Y}"

@@ -1,0 +1,247 @@
+"""/billing: what somebody pays, why they have access or not, and the ways to pay, to change and to stop."""
+
+import reflex as rx
+
+from sigma_app.features.billing.parts import banner, heading, manage, plan_cards, some
+from sigma_app.features.billing.standing import Change
+from sigma_app.features.billing.state import BillingState
+from sigma_app.ui import head
+from sigma_app.ui.layout import section
+from sigma_app.ui.link import link
+from sigma_app.ui.parts import PRIMARY, QUIET
+from sigma_app.ui.portal import phase, portal, waiting
+
+SHOWN = (BillingState.phase == "in") & BillingState.ready & (BillingState.trouble == "")
+
+
+def billing() -> rx.Component:
+    """What it costs, and what for."""
+    return portal(
+        phase(BillingState),
+        rx.cond(
+            SHOWN,
+            rx.el.div(
+                heading(
+                    "07:50",
+                    rx.cond(BillingState.access, "Paid up.", "Nothing to pay yet."),
+                    BillingState.why,
+                ),
+                banner(BillingState.warning),
+                _present(),
+                rx.cond(some(BillingState.plans), _plans()),
+                _history(),
+            ),
+            waiting(BillingState.trouble, BillingState.load),
+        ),
+        here="/billing",
+    )
+
+
+def _present() -> rx.Component:
+    return section(
+        rx.el.div(
+            rx.el.dl(
+                rx.el.div(rx.el.dt("Plan"), rx.el.dd(rx.cond(BillingState.plan != "", BillingState.plan, "none"))),
+                rx.el.div(rx.el.dt("Access"), rx.el.dd(rx.cond(BillingState.access, "yes", "no"))),
+                class_name="bill slip",
+            ),
+            rx.cond(BillingState.next != "", rx.el.p(BillingState.next, class_name="fine-print")),
+            rx.cond(BillingState.customer, manage("Card, invoices, cancel", QUIET)),
+            class_name="stack",
+        ),
+        anchor="plan",
+        time="07:51",
+        title="What you pay",
+        intro="Cards and invoices are kept by Stripe, not by us.",
+        layout="entry-split",
+    )
+
+
+def _plans() -> rx.Component:
+    return section(
+        plan_cards(BillingState.plans),
+        anchor="plans",
+        time="07:52",
+        title="What you can have",
+        intro="Cancel whenever you like; what is paid stays open until its end.",
+    )
+
+
+def _history() -> rx.Component:
+    return section(
+        rx.cond(
+            some(BillingState.history),
+            rx.el.ol(rx.foreach(BillingState.history, _change), class_name="changes"),
+            rx.el.p("Nothing has changed yet.", class_name="fine-print"),
+        ),
+        anchor="why",
+        time="07:55",
+        title="Why, and since when",
+        intro="Each time your access changed, and what changed it.",
+        layout="entry-split",
+    )
+
+
+def _change(change: Change) -> rx.Component:
+    return rx.el.li(
+        rx.el.p(change.what, class_name="device-name"),
+        rx.el.p(change.why),
+        rx.el.p(change.at, class_name="fine-print"),
+    )
+
+
+def thanks() -> rx.Component:
+    """Back from checkout: what became of it, by Stripe's word, and whether the door is open yet."""
+    return portal(
+        phase(BillingState),
+        rx.cond(
+            SHOWN & (BillingState.checkout != ""),
+            rx.el.div(
+                rx.cond(
+                    BillingState.access & (BillingState.checkout == "paid"),
+                    _outcome(
+                        "Thank you. You are in.", BillingState.why, link("Go in", href="/app", class_name=PRIMARY)
+                    ),
+                    rx.match(
+                        BillingState.checkout,
+                        (
+                            "paid",
+                            _outcome(
+                                "Thank you. It is paid.",
+                                "The door opens as soon as Stripe has told us, which takes a few seconds. "
+                                "This page changes by itself.",
+                                rx.el.p(rx.el.span(class_name="spinner"), "Waiting for Stripe …", role="status"),
+                            ),
+                        ),
+                        (
+                            "processing",
+                            _outcome(
+                                "Thank you. It is on its way.",
+                                "A bank debit takes a few days. We mail you when it is through, and open the door.",
+                                link("Your billing", href="/billing", class_name=QUIET),
+                            ),
+                        ),
+                        (
+                            "failed",
+                            _outcome(
+                                "The payment failed.",
+                                "Nothing was charged. Another card, or another bank, may do better.",
+                                link("Try again", href="/billing", class_name=PRIMARY),
+                            ),
+                        ),
+                        (
+                            "open",
+                            _outcome(
+                                "Not paid yet.",
+                                "Your checkout is still open, and nothing was charged.",
+                                link("Go on paying", href=BillingState.checkout_url, class_name=PRIMARY),
+                            ),
+                        ),
+                        (
+                            "expired",
+                            _outcome(
+                                "This checkout is over.",
+                                "Nothing was charged. Start another one whenever you like.",
+                                link("Choose a plan", href="/billing", class_name=PRIMARY),
+                            ),
+                        ),
+                        _outcome(
+                            "We know no such checkout.",
+                            "At least none of yours. If you have just paid, your billing page knows.",
+                            link("Your billing", href="/billing", class_name=QUIET),
+                        ),
+                    ),
+                ),
+            ),
+            waiting(BillingState.trouble, BillingState.load_thanks),
+        ),
+        here="/billing",
+    )
+
+
+def _outcome(title: str, words: rx.Var[str] | str, *onward: rx.Component) -> rx.Component:
+    return heading("07:59", title, words, rx.el.div(*onward, class_name="ways-out"), live=True)
+
+
+def home() -> rx.Component:
+    """/app: what access opens; without it, what it would, and the way there."""
+    return portal(
+        phase(BillingState),
+        rx.cond(
+            SHOWN,
+            rx.cond(BillingState.access, _inside(), _outside()),
+            waiting(BillingState.trouble, BillingState.load),
+        ),
+        here="/app",
+    )
+
+
+STEPS = (
+    ("Paperwork", "Name, form, articles, and the number the state gives you."),
+    ("Brand", "A mark, a voice, colours that are not blue by default."),
+    ("Website", "Written, built, on its own domain."),
+    ("Payments", "Takes cards. Gives it back, too."),
+    ("Banking", "An account that is the company's and not yours."),
+    ("Marketing", "The launch, and the week after it."),
+)
+
+
+def _inside() -> rx.Component:
+    return rx.el.div(
+        heading("08:01", "Good morning, CEO.", "Six parts add up to a company. This is where each will report."),
+        banner(BillingState.warning),
+        section(
+            rx.el.ol(*(_step(name, what) for name, what in STEPS), class_name="checklist"),
+            anchor="setup",
+            time="08:02",
+            title="Your setup",
+            intro="None of these can be started yet: each opens here once it is built, and you get a mail.",
+            layout="entry-split",
+        ),
+        custom_attrs={"data-inside": ""},
+    )
+
+
+def _step(name: str, what: str) -> rx.Component:
+    return rx.el.li(
+        rx.el.h3(name),
+        rx.el.p(what, class_name="fine-print"),
+        rx.el.p("Not open yet", class_name="step-state"),
+    )
+
+
+def _outside() -> rx.Component:
+    return rx.el.div(
+        heading("08:01", "This door takes a plan.", BillingState.why),
+        banner(BillingState.warning),
+        section(
+            rx.el.div(
+                rx.el.p(
+                    "Behind it: your company's setup, part by part, from the paperwork to the launch. Your profile, "
+                    "your picture and your data are yours without it.",
+                    class_name="lede",
+                ),
+                rx.cond(BillingState.next != "", rx.el.p(BillingState.next, class_name="fine-print")),
+                rx.cond(BillingState.subscribed, manage("Sort it out at Stripe", PRIMARY)),
+                class_name="stack",
+            ),
+            anchor="inside",
+            time="08:02",
+            title="What is inside",
+        ),
+        rx.cond(
+            some(BillingState.plans),
+            section(plan_cards(BillingState.plans), anchor="plans", time="08:03", title="What it costs"),
+        ),
+        custom_attrs={"data-outside": ""},
+    )
+
+
+PAGES = [
+    head.page(billing, "/billing", "Your billing · Sigma", "What you pay, and why you have access.", indexed=False)
+    | {"on_load": BillingState.load},
+    head.page(thanks, "/billing/thanks", "Your payment · Sigma", "What became of your payment.", indexed=False)
+    | {"on_load": BillingState.load_thanks},
+    head.page(home, "/app", "Home · Sigma", "Where your company is set up.", indexed=False)
+    | {"on_load": BillingState.load},
+]

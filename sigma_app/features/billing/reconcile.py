@@ -1,0 +1,197 @@
+"""Reading all of somebody at Stripe, and all of Stripe: for events that were lost, and for whoever wants to be sure.
+
+`look_again` is one user, `reconcile` everything, page by page: each difference is a line, and is repaired by the same
+reading under the same lock that an event causes. So a run beside events does no harm, and a second one finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import SQLModel, col, or_, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.features.billing import records
+from sigma_app.features.billing.turns import turn
+from sigma_app.gateways import stripe_objects as stripe
+from sigma_app.gateways.payments import NotAtStripe
+from sigma_app.models import Customer, Price, Product, Profile, Purchase, Subscription
+
+CAUSE = "compared with Stripe"
+
+Advance = Callable[[int], object]
+"""Told how many more objects were looked at."""
+
+
+@dataclass
+class Report:
+    """What was looked at, and each difference that was found, as a line."""
+
+    looked_at: int = 0
+    found: list[str] = field(default_factory=list)
+
+
+async def look_again(user: UUID, cause: str) -> None:
+    """Read everything of somebody at Stripe, and decide anew.
+
+    Raises:
+        PaymentsUnavailable, DatabaseUnavailable: nothing was changed.
+    """
+    async with turn(), get_database().transaction(SERVICE) as session:
+        for customer in await records.lock_user(session, user):
+            await _read_all(session, customer)
+        await records.settle(session, user, cause)
+
+
+async def reconcile(advance: Advance = lambda _: None) -> Report:
+    """Compare everything with Stripe and repair what differs.
+
+    Raises:
+        PaymentsUnavailable, DatabaseUnavailable: it stopped half-way; what was repaired is.
+    """
+    report = await back_fill(advance)
+    users = await _users()
+    differing = {users[customer] for customer in await _compare(report, users, advance) if customer in users}
+    for user in sorted({*users.values(), *await _with_access()}):
+        before = await _access(user)
+        if user in differing:
+            await look_again(user, CAUSE)
+        else:
+            async with get_database().transaction(SERVICE) as session:
+                await records.lock_user(session, user)
+                await records.settle(session, user, CAUSE)
+        after = await _access(user)
+        _count(report, advance)
+        if before != after:
+            report.found.append(f"{user}: had {before}, and has {after} by what was paid")
+    return report
+
+
+async def back_fill(advance: Advance = lambda _: None) -> Report:
+    """Read the whole catalogue at Stripe into our copy."""
+    report = Report()
+    before = await _catalogue()
+    read: set[str] = set()
+    async for product in stripe.all_products():
+        _count(report, advance)
+        async with get_database().transaction(SERVICE) as session:
+            if not await records.store_product(session, product):
+                continue
+            read.add(product.id)
+            async for price in stripe.all_prices(product.id):
+                _count(report, advance)
+                await records.store_price(session, price)
+                read.add(price.id)
+    for gone in before.keys() - read:
+        await _read_missing(gone)
+    after = await _catalogue()
+    for identity in sorted(before.keys() | after.keys()):
+        report.found += _difference(identity, before.get(identity), after.get(identity))
+    return report
+
+
+async def _compare(report: Report, users: Mapping[str, UUID], advance: Advance) -> set[str]:
+    """The customers with something at Stripe that we have otherwise, or not at all, or that Stripe has no more."""
+    ours = await _rows(Subscription) | await _rows(Purchase)
+    prices = await _rows(Price)
+    differing: set[str] = set()
+
+    def compare(identity: str, customer: str, read: dict[str, Any]) -> None:
+        _count(report, advance)
+        known = ours.pop(identity, None)
+        if customer not in users or read["price_id"] not in prices:
+            return  # of an account that was deleted, or nothing of Sigma's
+        if lines := _difference(identity, known, read):
+            report.found.extend(lines)
+            differing.add(customer)
+
+    async for subscription in stripe.all_subscriptions():
+        compare(subscription.id, subscription.customer, records.subscription_row(subscription))
+    async for checkout in stripe.all_checkouts():
+        if records.is_purchase(checkout) and checkout.customer:
+            compare(checkout.id, checkout.customer, records.purchase_row(checkout))
+    for row in ours.values():  # not in Stripe's lists, as with a customer who was deleted there
+        if row["status"] not in (records.GONE, "canceled"):
+            differing.add(row["customer_id"])
+    return differing
+
+
+async def _read_all(session: AsyncSession, customer: Customer) -> None:
+    """Read all that a customer, who is locked, has at Stripe, and what we have of them besides."""
+    read: set[str] = set()
+    try:
+        known = await stripe.is_customer(customer.id)
+    except NotAtStripe:
+        known = False
+    if known:
+        async for subscription in stripe.all_subscriptions(customer.id):
+            await records.store_subscription(session, customer, subscription)
+            read.add(subscription.id)
+        async for checkout in stripe.all_checkouts(customer.id):
+            await records.store_checkout(session, customer, checkout)
+            read.add(checkout.id)
+    elif customer.deleted_at is None:
+        await records.mark_deleted(session, customer)
+    for purchase in (await session.exec(select(Purchase.id).where(Purchase.customer_id == customer.id))).all():
+        if purchase not in read:
+            await records.read_checkout(session, customer, purchase)
+    stored = select(Subscription.id).where(Subscription.customer_id == customer.id)
+    for subscription in (await session.exec(stored)).all():
+        if subscription not in read:
+            await records.read_subscription(session, customer, subscription)
+
+
+async def _read_missing(identity: str) -> None:
+    """Read a product or a price that Stripe did not list."""
+    async with get_database().transaction(SERVICE) as session:
+        if (await session.exec(select(Product.id).where(Product.id == identity))).first():
+            await records.read_product(session, identity)
+        elif (await session.exec(select(Price.id).where(Price.id == identity))).first():
+            await records.read_price(session, identity)
+
+
+async def _catalogue() -> dict[str, dict[str, Any]]:
+    return await _rows(Product) | await _rows(Price)
+
+
+async def _rows(model: type[SQLModel]) -> dict[str, dict[str, Any]]:
+    """Every row by its id, without the time of its reading."""
+    async with get_database().transaction(SERVICE) as session:
+        rows = (await session.exec(select(model))).all()
+    return {row.id: row.model_dump(exclude={"read_at"}) for row in rows}  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def _users() -> dict[str, UUID]:
+    """Whose each customer is."""
+    async with get_database().transaction(SERVICE) as session:
+        return dict((await session.exec(select(Customer.id, Customer.user_id))).all())
+
+
+async def _with_access() -> set[UUID]:
+    """Whose profile says that they have access, or are a customer."""
+    async with get_database().transaction(SERVICE) as session:
+        found = select(Profile.id).where(or_(col(Profile.has_access).is_(True), col(Profile.customer_id).is_not(None)))
+        return set((await session.exec(found)).all())
+
+
+async def _access(user: UUID) -> str:
+    async with get_database().transaction(SERVICE) as session:
+        profile = await session.get(Profile, user)
+    return "access" if profile and profile.has_access else "no access"
+
+
+def _difference(identity: str, known: Mapping[str, Any] | None, read: Mapping[str, Any] | None) -> list[str]:
+    """A line on what differs, if anything does."""
+    if known is None or read is None:
+        return [] if known == read else [f"{identity}: {'missing here' if known is None else 'not at Stripe any more'}"]
+    parts = [f"{name} was {known[name]}, is {read[name]}" for name in read if known[name] != read[name]]
+    return [f"{identity}: {'; '.join(parts)}"] if parts else []
+
+
+def _count(report: Report, advance: Advance) -> None:
+    report.looked_at += 1
+    advance(1)

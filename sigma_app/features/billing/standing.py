@@ -1,0 +1,190 @@
+"""How somebody stands, in words for their pages: what they pay, whether that opens anything, why, and since when.
+
+Everything is read as whoever is signed in, so row level security judges it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.database import ANONYMOUS, get_database
+from sigma_app.features.billing import money
+from sigma_app.features.billing.access import GRACE, RULES, Decision, decide
+from sigma_app.features.billing.catalogue import PLANS
+from sigma_app.features.billing.checkout import LIVE
+from sigma_app.features.billing.records import purchases_of, subscriptions_of
+from sigma_app.models import AccessChange, Customer, Price, Product, Profile, Purchase, Subscription
+from sigma_app.session.store import Session
+
+_LATEST = 20  # changes on the page; the download has all
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A plan that can be had, as a page shows it."""
+
+    key: str
+    name: str
+    description: str
+    price: str
+    """Such as "$29.00"."""
+    every: str
+    """Such as "a month", or "once"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A line of the record of somebody's access."""
+
+    at: str
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How somebody stands."""
+
+    access: bool
+    plan: str
+    """What they pay, such as "Sigma, $29.00 a month"; "" for nothing."""
+    why: str
+    """Why they have access, or why not, in a sentence."""
+    next: str
+    """What happens next with the money, in a sentence; "" for nothing."""
+    warning: str
+    """What they should do something about; "" for nothing."""
+    subscribed: bool
+    owns: bool
+    customer: bool
+    """Whether there is something to manage at Stripe."""
+    plans: list[Offered] = field(default_factory=list)
+    """What they can still buy."""
+    history: list[Change] = field(default_factory=list)
+
+
+async def standing(session: Session) -> Standing:
+    """How whoever is signed in stands.
+
+    Raises:
+        DatabaseUnavailable: it could not be read.
+    """
+    async with get_database().transaction(session.actor) as transaction:
+        profile = await transaction.get(Profile, session.user_id)
+        customers = await transaction.exec(select(Customer.id).where(Customer.user_id == session.user_id))
+        purchases = await purchases_of(transaction, session.user_id)
+        subscriptions = await subscriptions_of(transaction, session.user_id)
+        latest = select(AccessChange).where(AccessChange.user_id == session.user_id)
+        changes = await transaction.exec(latest.order_by(col(AccessChange.id).desc()).limit(_LATEST))
+        offered = await _offered(transaction)
+        names = await _names(transaction)
+        history = [_change(one, names) for one in changes.all()]
+        known = customers.first() is not None
+    decision = decide(purchases, subscriptions, datetime.now(UTC))
+    live = next((one for one in subscriptions if one.status in LIVE), None)
+    owns = any(decide([one], [], datetime.now(UTC)).access for one in purchases)
+    return Standing(
+        access=bool(profile and profile.has_access),
+        plan=names.get(decision.price or "", "") if decision.access else "",
+        why=RULES[decision.rule],
+        next=_next(live, purchases),
+        warning=_warning(decision, owns, live),
+        subscribed=live is not None,
+        owns=owns,
+        customer=known,
+        plans=[one for one in offered if _can_have(one, live is not None, owns, purchases)],
+        history=history,
+    )
+
+
+async def offered() -> list[Offered]:
+    """The plans that are for sale, for everybody to see, in the order of the catalogue.
+
+    Raises:
+        DatabaseUnavailable: they could not be read.
+    """
+    async with get_database().transaction(ANONYMOUS) as transaction:
+        return await _offered(transaction)
+
+
+async def _offered(transaction: AsyncSession) -> list[Offered]:
+    sold = (
+        select(Price, Product)
+        .join(Product, col(Product.id) == col(Price.product_id))
+        .where(col(Price.lookup_key).in_([plan.key for plan in PLANS]), col(Price.active), col(Product.active))
+    )
+    by_key = {price.lookup_key: (price, product) for price, product in (await transaction.exec(sold)).all()}
+    return [_shown(*by_key[plan.key]) for plan in PLANS if plan.key in by_key]
+
+
+def _shown(price: Price, product: Product) -> Offered:
+    words = money.recurring(price.amount, price.currency, price.every, price.every_count)
+    amount = money.words(price.amount, price.currency)
+    return Offered(
+        price.lookup_key or "", product.name, product.description, amount, words.removeprefix(amount).strip()
+    )
+
+
+async def _names(transaction: AsyncSession) -> dict[str, str]:
+    """What each price, past or present, is called on a bill."""
+    found = select(Price, Product).join(Product, col(Product.id) == col(Price.product_id))
+    return {
+        price.id: f"{product.name}, {money.recurring(price.amount, price.currency, price.every, price.every_count)}"
+        for price, product in (await transaction.exec(found)).all()
+    }
+
+
+def _can_have(one: Offered, subscribed: bool, owns: bool, purchases: Sequence[Purchase]) -> bool:
+    if owns or any(purchase.status == "processing" for purchase in purchases):
+        return False
+    return one.every == "once" or not subscribed
+
+
+def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:
+    if any(one.status == "processing" for one in purchases):
+        return "A bank debit takes a few days. We mail you when it is through."
+    if live is None:
+        return ""
+    if live.cancel_at:
+        return f"Canceled. It runs until {day(live.cancel_at)}, and nothing more is charged."
+    if live.status == "trialing" and live.trial_end:
+        return f"The first payment is due on {day(live.trial_end)}."
+    if live.status == "active":
+        return f"The next payment is due on {day(live.current_period_end)}."
+    return ""
+
+
+def _warning(decision: Decision, owns: bool, live: Subscription | None) -> str:
+    if decision.rule == "grace" and decision.until:
+        return f"Your last payment failed. Please change the card: access ends on {day(decision.until)}."
+    if decision.rule in ("overdue", "unpaid"):
+        return f"Your payment has failed for {GRACE.days} days or more. A card that works opens everything again."
+    if decision.rule == "incomplete":
+        return "Your first payment waits for you: your bank may want you to confirm it."
+    if decision.rule == "paused":
+        return "Your trial is over. Add a card, and go on."
+    if owns and live and not live.cancel_at:
+        return "You have Sigma for good, and a subscription that still runs. You need only one of them."
+    return ""
+
+
+def _change(one: AccessChange, names: dict[str, str]) -> Change:
+    what = {(False, True): "Access opened", (True, False): "Access closed", (True, True): "Access stays"}
+    plan = names.get(one.price_id or "")
+    why = RULES.get(one.rule, one.rule)
+    return Change(
+        at=f"{day(one.at)}, {one.at.astimezone(UTC):%H:%M} UTC",
+        what=what.get((one.before, one.after), "Still no access"),
+        why=f"{why} ({plan})" if plan else why,
+    )
+
+
+def day(when: datetime) -> str:
+    """A day as it is written, such as "4 December 2026", in UTC."""
+    local = when.astimezone(UTC)
+    return f"{local.day} {local:%B %Y}"

@@ -1,0 +1,70 @@
+"""What the pages of billing know of the one who is signed in. No SQL here; every handler asks first who that is."""
+
+from __future__ import annotations
+
+import reflex as rx
+
+from sigma_app.core.errors import SigmaError
+from sigma_app.features.billing import thanks
+from sigma_app.features.billing.standing import Change, Offered, standing
+from sigma_app.session.state import SessionState
+from sigma_app.session.store import Session
+
+
+class BillingState(SessionState):
+    """How somebody stands (standing.py), as this tab last heard of it.
+
+    `checkout` is what became of the one that they come back from, "" where they do not; `checkout_url` where an open
+    one goes on. `ready` is whether anything was read yet, `trouble` why there is nothing to show.
+    """
+
+    ready: bool = False
+    access: bool = False
+    plan: str = ""
+    why: str = ""
+    next: str = ""
+    warning: str = ""
+    subscribed: bool = False
+    owns: bool = False
+    customer: bool = False
+    plans: list[Offered] = []  # noqa: RUF012 - a Var, copied for each state
+    history: list[Change] = []  # noqa: RUF012 - a Var, copied for each state
+    checkout: str = ""
+    checkout_url: str = ""
+    trouble: str = ""
+
+    @rx.event
+    async def load(self):
+        """Show how they stand."""
+        self.checkout = ""
+        await self.show()
+
+    @rx.event
+    async def load_thanks(self):
+        """Show what became of the checkout that the address names, by Stripe's word, and how they stand."""
+        await self.show()
+        try:
+            if session := await self._signed_in():
+                await self._ask_stripe(session)
+        except SigmaError as error:
+            self.trouble = str(error)
+
+    async def show(self) -> None:
+        """Read how they stand; nothing where nobody is signed in any more."""
+        try:
+            if session := await self._signed_in():
+                now = await standing(session)
+                self.access, self.plan, self.why = now.access, now.plan, now.why
+                self.next, self.warning = now.next, now.warning
+                self.subscribed, self.owns, self.customer = now.subscribed, now.owns, now.customer
+                self.plans, self.history = now.plans, now.history
+                self.ready, self.trouble = True, ""
+        except SigmaError as error:
+            self.trouble = str(error)
+
+    async def _ask_stripe(self, session: Session) -> None:
+        asked = self.router.url.query_parameters.get("session_id", "")
+        found = await thanks.outcome_of(session, asked)
+        self.checkout, self.checkout_url = found.outcome, found.url
+        if found.outcome == "paid" and not self.access:
+            await thanks.look_if_late(session)

@@ -1,0 +1,79 @@
+"""What became of a checkout that somebody comes back from, by Stripe's own word; it grants nothing.
+
+Access is the webhook's to give. Should its event be late, a job reads the customer at Stripe as an event would have.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from sqlmodel import select
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.jobs import queue_job
+from sigma_app.gateways import stripe_objects as stripe
+from sigma_app.gateways.payments import NotAtStripe
+from sigma_app.models import Customer
+from sigma_app.session.store import Session
+
+LATE = timedelta(seconds=5)
+"""How long an event may take before Stripe is asked without it."""
+_CHECKOUT = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
+
+logger = logging.getLogger(__name__)
+
+Outcome = Literal["paid", "processing", "failed", "open", "expired", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Thanks:
+    """What became of it."""
+
+    outcome: Outcome
+    url: str = ""
+    """Where an open one goes on."""
+
+
+async def outcome_of(session: Session, checkout: str) -> Thanks:
+    """How a checkout of whoever is signed in stands at Stripe.
+
+    Args:
+        session: who asks.
+        checkout: its id, as it stands in the address, where anybody may write anything.
+
+    Raises:
+        PaymentsUnavailable, DatabaseUnavailable: it could not be read.
+    """
+    if not _CHECKOUT.fullmatch(checkout):
+        return Thanks("unknown")
+    try:
+        read = await stripe.read_checkout(checkout)
+    except NotAtStripe:
+        return Thanks("unknown")
+    if not await _is_theirs(session, read):
+        logger.warning("Somebody signed in asked for the checkout of somebody else.")
+        return Thanks("unknown")
+    if read.status != "complete":
+        return Thanks("open", read.url or "") if read.status == "open" else Thanks("expired")
+    if read.mode == "subscription":
+        return Thanks("paid" if read.payment_status != "unpaid" else "processing")
+    return Thanks(read.payment)
+
+
+async def look_if_late(session: Session) -> None:
+    """Have Stripe read in a moment, should its event not have come by then."""
+    async with get_database().transaction(SERVICE) as transaction:
+        await queue_job(
+            transaction, "billing:look_again", after=LATE, user=str(session.user_id), cause="back from checkout"
+        )
+
+
+async def _is_theirs(session: Session, read: stripe.Checkout) -> bool:
+    async with get_database().transaction(session.actor) as transaction:
+        mine = select(Customer.id).where(Customer.user_id == session.user_id, Customer.id == read.customer)
+        bound = (await transaction.exec(mine)).first() is not None
+    return bound and read.user == str(session.user_id)

@@ -1,0 +1,60 @@
+"""Works Stripe's events, which the webhook has kept: in order for each customer, and each once.
+
+An event that cannot be worked stays with the reason, and stands in nobody's way: those behind it read the same customer
+and end the same. Its job tries again as every job does; what is left then is a dead letter, for the operator to see and
+to replay (`python -m sigma_app stripe-events`).
+"""
+
+from __future__ import annotations
+
+from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.errors import SigmaError, without_message
+from sigma_app.core.webhooks import mark_handled, unhandled
+from sigma_app.features.billing import events
+from sigma_app.features.billing.turns import turn
+
+SOURCE = "stripe"
+
+
+async def work(event_id: str) -> None:
+    """Work an event, and before it those of the same customer that wait.
+
+    Raises:
+        PaymentsUnavailable, DatabaseUnavailable, PaymentsRefused: this event waits still; others have their jobs.
+    """
+    async with turn():
+        rows = await get_database().run(Step(SERVICE, _WAITING, {"id": event_id}))
+        for (waiting,) in rows:
+            try:
+                await _work_one(waiting)
+            except Exception as error:
+                await _keep_error(waiting, error)
+                if waiting == event_id:
+                    raise
+
+
+async def _work_one(event_id: str) -> None:
+    async with get_database().transaction(SERVICE) as session:
+        event = await unhandled(session, SOURCE, event_id)
+        if event is not None:
+            await events.apply(session, event)
+            await mark_handled(session, SOURCE, event_id)
+
+
+async def _keep_error(event_id: str, error: Exception) -> None:
+    # Our own messages are fit to be kept; others repeat what they complain of.
+    said = str(error) if isinstance(error, SigmaError) else without_message(error).partition("\n")[0]
+    await get_database().run(Step(SERVICE, _FAILED, {"id": event_id, "error": f"{type(error).__name__}: {said}"}))
+
+
+_WAITING = """
+select id from sigma.webhook_events
+where source = 'stripe' and handled_at is null
+  and (id = %(id)s
+    or customer = (select customer from sigma.webhook_events where source = 'stripe' and id = %(id)s))
+order by created_at, id
+"""
+_FAILED = """
+update sigma.webhook_events set tries = tries + 1, error = %(error)s
+where source = 'stripe' and id = %(id)s and handled_at is null
+"""
