@@ -86,9 +86,7 @@ async def ask(books: Books, intent: Thing) -> None:
 
 async def refuse_confirmation(books: Books, intent: Thing) -> None:
     """The customer did not confirm; nothing was tried at their bank."""
-    message = (
-        "We are unable to authenticate your payment method. Please choose a different payment method and try again."
-    )
+    message = "The payment method could not be authenticated. Please choose another one and try again."
     error = {"type": "invalid_request_error", "code": "payment_intent_authentication_failure", "message": message}
     intent.update(status="requires_payment_method", last_payment_error=error, next_action=None)
     await books.put(intent)
