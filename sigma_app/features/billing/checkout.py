@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.billing import records
 from sigma_app.features.billing.access import decide
@@ -177,7 +178,7 @@ async def _refuse_a_second(transaction: AsyncSession, user: UUID, customer: str,
     for purchase in await records.purchases_of(transaction, user):
         if purchase.status == "processing":
             raise OnItsWay
-        if decide([purchase], [], datetime.now(UTC)).access:
+        if decide([purchase], [], clock.now()).access:
             raise BoughtAlready
     if mode == "subscription":
         async for one in stripe.all_subscriptions(customer):

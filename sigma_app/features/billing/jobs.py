@@ -12,9 +12,11 @@ from uuid import UUID
 
 from sqlmodel import col, func, select
 
+from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import job, queue
 from sigma_app.features.billing import letters, money, reconcile, work
+from sigma_app.features.billing.access import decide
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.mail import Mail
@@ -120,7 +122,8 @@ async def _about_invoice(about: str, subject: str) -> Letter | None:
         subscription = await session.get(Subscription, invoice.subscription or "")
     if subscription is None or subscription.status != "past_due":  # a first payment, which gave nothing to keep
         return None
-    return letters.payment_failed(get_settings().base_url, amount, invoice.next_attempt)
+    until = decide([], [subscription], clock.now()).until
+    return letters.payment_failed(get_settings().base_url, amount, invoice.next_attempt, until)
 
 
 async def _about_subscription(about: str, subject: str) -> Letter | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sigma_app.features.billing.access import GRACE, RULES
+from sigma_app.features.billing.access import RULES
 from sigma_app.ui.mail import Letter
 
+_OPENS_AGAIN = "A card that works opens the door again."
 _NOTES = ("Questions? Reply to this mail.",)
 
 
@@ -37,16 +38,17 @@ def access_closed(base_url: str, rule: str) -> Letter:
     )
 
 
-def payment_failed(base_url: str, amount: str, next_attempt: datetime | None) -> Letter:
-    """To somebody whose subscription could not be collected."""
+def payment_failed(base_url: str, amount: str, next_attempt: datetime | None, until: datetime | None) -> Letter:
+    """To somebody whose subscription could not be collected; `until` is how long access stays, if it does."""
+    stays = f"Your access stays until {_day(until)}. A card that works keeps it." if until else _OPENS_AGAIN
     again = f" We try again on {_day(next_attempt)}." if next_attempt else ""
     return Letter(
         subject="Your payment did not go through",
-        preheader=f"{amount} could not be collected. Your access stays for now.",
+        preheader=f"{amount} could not be collected.",
         heading="The card said no.",
         paragraphs=[
             f"We could not collect {amount} for your subscription.{again}",
-            f"Your access stays for {GRACE.days} days. A card that works keeps it.",
+            stays,
         ],
         action=("Change the card", f"{base_url}/billing"),
         notes=_NOTES,

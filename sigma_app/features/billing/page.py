@@ -98,7 +98,7 @@ def thanks() -> rx.Component:
             SHOWN & (BillingState.checkout != ""),
             rx.el.div(
                 rx.cond(
-                    BillingState.access & (BillingState.checkout == "paid"),
+                    BillingState.access & ((BillingState.checkout == "paid") | (BillingState.checkout == "processing")),
                     _outcome(
                         "Thank you. You are in.", BillingState.why, link("Go in", href="/app", class_name=PRIMARY)
                     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core import clock
 from sigma_app.core.jobs import queue_job
 from sigma_app.features.billing.access import Decision, decide
 from sigma_app.gateways import stripe_objects as stripe
@@ -174,7 +175,7 @@ def price_row(read: stripe.Price) -> dict[str, Any]:
 async def mark_deleted(session: AsyncSession, customer: Customer) -> None:
     """Note that a customer, who is locked, was deleted at Stripe, which ends their subscriptions; reads how these
     stand."""
-    customer.deleted_at = customer.deleted_at or datetime.now(UTC)
+    customer.deleted_at = customer.deleted_at or clock.now()
     session.add(customer)
     known = await session.exec(select(Subscription.id).where(Subscription.customer_id == customer.id))
     for subscription in known.all():
@@ -202,14 +203,14 @@ async def settle(session: AsyncSession, user: UUID, cause: str, event: str | Non
     if changed:
         await queue_job(session, "billing:send_access_changed", user=str(user), opened=decision.access)
     if decision.until:
-        wait = max(decision.until - datetime.now(UTC), timedelta(0))
+        wait = max(decision.until - clock.now(), timedelta(0))
         await queue_job(session, "billing:look_again", after=wait, user=str(user), cause="the days of grace are over")
     return decision
 
 
 async def decide_now(session: AsyncSession, user: UUID) -> Decision:
     """What follows from the rows that there are."""
-    return decide(await purchases_of(session, user), await subscriptions_of(session, user), datetime.now(UTC))
+    return decide(await purchases_of(session, user), await subscriptions_of(session, user), clock.now())
 
 
 async def purchases_of(session: AsyncSession, user: UUID) -> Sequence[Purchase]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core import clock
 from sigma_app.core.database import ANONYMOUS, get_database
 from sigma_app.features.billing import money
 from sigma_app.features.billing.access import GRACE, RULES, Decision, decide
@@ -85,9 +86,9 @@ async def standing(session: Session) -> Standing:
         names = await _names(transaction)
         history = [_change(one, names) for one in changes.all()]
         known = customers.first() is not None
-    decision = decide(purchases, subscriptions, datetime.now(UTC))
+    decision = decide(purchases, subscriptions, clock.now())
     live = next((one for one in subscriptions if one.status in LIVE), None)
-    owns = any(decide([one], [], datetime.now(UTC)).access for one in purchases)
+    owns = any(decide([one], [], clock.now()).access for one in purchases)
     return Standing(
         access=bool(profile and profile.has_access),
         plan=names.get(decision.price or "", "") if decision.access else "",
