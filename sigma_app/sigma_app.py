@@ -23,9 +23,8 @@ from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
 from sigma_app.features.waitlist import link_http, link_pages
 from sigma_app.features.waitlist import page as waitlist
-from sigma_app.gateways import identity, mail
+from sigma_app.gateways import identity, mail, payments
 from sigma_app.gateways.database import serving_requests
-from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.session.handshake import sealing_cookies
 from sigma_app.session.state import OwnersOnly, emptying
 from sigma_app.session.tabs import TABS
@@ -41,7 +40,7 @@ ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),
     *(*billing_http.ROUTES, *billing_webhook.ROUTES),
     *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES),
-    *(*mail.routes(get_settings()), *identity.routes()),
+    *(*mail.routes(get_settings()), *payments.routes(get_settings()), *identity.routes()),
 ]
 
 logger = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ async def serving() -> AsyncIterator[None]:
         await stack.enter_async_context(TABS.watched(emptying(app)))
         await stack.enter_async_context(kept_true(app))
         await stack.enter_async_context(mail.sending_mail())
-        await stack.enter_async_context(reaching_stripe())
+        await stack.enter_async_context(payments.reaching_stripe())
         await stack.enter_async_context(sandbox_stocked())
         if get_settings().worker:
             await stack.enter_async_context(working())

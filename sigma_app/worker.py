@@ -10,12 +10,12 @@ from sigma_app.features.accounts import jobs as accounts_jobs
 from sigma_app.features.billing import jobs as billing_jobs
 from sigma_app.features.mail import jobs as mail_jobs
 from sigma_app.features.waitlist import jobs as waitlist_jobs
+from sigma_app.gateways import payments
 from sigma_app.gateways.database import login_address, serving_requests
 from sigma_app.gateways.mail import sending_mail
-from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.settings import get_settings
 
-JOBS = (accounts_jobs, billing_jobs, mail_jobs, waitlist_jobs)  # declared by importing them
+JOBS = (accounts_jobs, billing_jobs, mail_jobs, waitlist_jobs, *payments.JOBS)  # declared by importing them
 
 
 SANDBOX = "sandbox"  # the queue of the sandbox that stands in for Stripe
@@ -46,5 +46,5 @@ async def working_for_supabase() -> AsyncIterator[None]:
 @asynccontextmanager
 async def working_alone() -> AsyncIterator[None]:
     """Run jobs inside the block, in a process that does nothing else."""
-    async with serving_requests(), sending_mail(), reaching_stripe(), working():
+    async with serving_requests(), sending_mail(), payments.reaching_stripe(), working():
         yield

@@ -8,23 +8,28 @@ What the application reads comes as the small classes of gateways/stripe_objects
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NoReturn
 
 import httpx
 import stripe
+from starlette.routing import BaseRoute
 
 from sigma_app.core.errors import SigmaError
 from sigma_app.embedded.stripe import app as sandbox
+from sigma_app.embedded.stripe import delivery, pages
 from sigma_app.embedded.stripe.events import signing_secret
-from sigma_app.settings import get_settings
+from sigma_app.settings import Settings, get_settings
 
 TIMEOUT = httpx.Timeout(10, connect=3)  # seconds
 RETRIES = 2  # the SDK's own, of what may be tried again; writes carry an idempotency key
 TOLERANCE = 300  # seconds that a signature may be old: Stripe's own default
 _SANDBOX = "http://stripe.sandbox"  # a name for requests that never leave the process
 _OUR_KEY = (401, 403)
+
+JOBS = (delivery,)
+"""What the sandbox does in the background; worked only where it stands in for Stripe."""
 
 logger = logging.getLogger(__name__)
 # The SDK's own repeats what is asked and answered, which names people.
@@ -101,6 +106,13 @@ def asking() -> Iterator[None]:
         yield
     except stripe.StripeError as error:
         _explain(error)
+
+
+def routes(settings: Settings) -> Sequence[BaseRoute]:
+    """The sandbox's pages, where it stands in for Stripe; its dashboard only for who develops Sigma."""
+    if settings.is_hosted("payments"):
+        return []
+    return [*pages.ROUTES, *(pages.DASHBOARD_ROUTES if settings.env == "development" else [])]
 
 
 async def verify_event(payload: bytes, signature: str) -> None:

@@ -76,7 +76,7 @@ async def pay_invoice(invoice: str, card: Card | None = None) -> Thing:
             customer = await books.get("customer", found["customer"])
             customer["_card"] = card
             await books.put(customer)
-        return await renewals.pay_invoice(books, {}, invoice)
+        return await renewals.pay_invoice(books, invoice)
 
 
 async def refund(charge: str, amount: int | None = None) -> Thing:

@@ -18,14 +18,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core.errors import DatabaseUnavailable, without_message
-from sigma_app.embedded.stripe import calls, faults
+from sigma_app.embedded.stripe import calls, delivery, faults
 from sigma_app.embedded.stripe.books import API_VERSION, Books, Thing, new_id, opened, shown
-from sigma_app.embedded.stripe.errors import Refused
+from sigma_app.embedded.stripe.errors import Declined, Refused
 from sigma_app.embedded.stripe.expand import expanded
 from sigma_app.embedded.stripe.form import decode, refuse_unknown
 
 _LOST = "sandbox-answer-lost"  # a header that no client sees, with seconds
 _LONGEST_KEY = 255  # characters
+
+JOBS = (delivery,)  # declared by importing it: whoever reaches the sandbox can deliver for it
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ async def _answer(request: Request, name: str, key: str | None) -> tuple[int, Th
     found = calls.find(request.method, request.url.path)
     if found is None:
         message = f"Unrecognized request URL ({request.method}: {request.url.path})."
-        raise Refused(f"{message} The sandbox may not have it; see docs/payments.md.", status=404)
+        raise Refused(f"{message} The sandbox has what its calls.py lists.", status=404)
     if key and len(key) > _LONGEST_KEY:
         raise Refused(f"Idempotency keys have at most {_LONGEST_KEY} characters.")
     call, ids = found
@@ -71,12 +73,15 @@ async def _answer(request: Request, name: str, key: str | None) -> tuple[int, Th
                 )
                 raise Refused(message, kind="idempotency_error")
             return known["status"], known["body"], {"idempotent-replayed": "true"}
-        body = await _do(books, call, ids, encoded, request.url.path)
+        try:
+            status, body = 200, await _do(books, call, ids, encoded, request.url.path)
+        except Declined as declined:  # which was done, and is kept
+            status, body = declined.status, declined.body
         if key:
-            await books.remember(key, fingerprint, 200, body)
+            await books.remember(key, fingerprint, status, body)
     if wrong:
         return _wrong(wrong)
-    return 200, body, {}
+    return status, body, {}
 
 
 async def _do(books: Books, call: calls.Call, ids: tuple[str, ...], encoded: str, path: str) -> Thing:

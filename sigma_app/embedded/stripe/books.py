@@ -74,6 +74,17 @@ class Books:
             raise missing(kind, str(identity), param)
         return found
 
+    async def customer(self, identity: Any) -> Thing:
+        """A customer who was not deleted.
+
+        Raises:
+            Refused: there is none.
+        """
+        found = await self.get("customer", identity, "customer")
+        if found.get("deleted"):
+            raise missing("customer", str(identity), "customer")
+        return found
+
     async def put(self, thing: Thing) -> Thing:
         """Keep an object, new or changed."""
         self._known[thing["id"]] = self._changed[thing["id"]] = thing

@@ -21,6 +21,7 @@ from sigma_app.embedded.stripe import (
     subscriptions,
 )
 from sigma_app.embedded.stripe.books import Books, Thing
+from sigma_app.embedded.stripe.errors import Declined
 from sigma_app.embedded.stripe.form import flag, whole
 
 Act = Callable[..., Awaitable[Thing]]
@@ -98,6 +99,13 @@ async def _list_invoices(books: Books, params: Thing, url: str) -> Thing:
     return await books.page("invoice", params, url, where, lambda one: _is_within(one, params.get("created")))
 
 
+async def _pay_invoice(books: Books, params: Thing, identity: str) -> Thing:
+    invoice = await renewals.pay_invoice(books, identity)
+    if invoice["status"] != "paid":
+        raise Declined
+    return invoice
+
+
 async def _list_invoice_payments(books: Books, params: Thing, url: str) -> Thing:
     where = {name: params[name] for name in ("invoice", "status") if name in params}
     if wanted := params.get("payment"):
@@ -157,7 +165,7 @@ CALLS = [
     _list("dispute", "disputes", "charge", "payment_intent"),
     _retrieve("invoice", "invoices"),
     _call("GET", "invoices", _list_invoices, "customer status subscription created", is_list=True),
-    _call("POST", "invoices/{}/pay", renewals.pay_invoice),
+    _call("POST", "invoices/{}/pay", _pay_invoice),
     _call("POST", "invoices/{}/void", invoices.void),
     _call("GET", "invoice_payments", _list_invoice_payments, "invoice status payment", is_list=True),
     _retrieve("invoice_payment", "invoice_payments"),

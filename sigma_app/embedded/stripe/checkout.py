@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from sigma_app.embedded.stripe import customers, invoices, payments, renewals, subscriptions
-from sigma_app.embedded.stripe.books import Books, Thing, listed, new_id, nulls
+from sigma_app.embedded.stripe import blanks, customers, invoices, payments, renewals, subscriptions
+from sigma_app.embedded.stripe.books import Books, Thing, listed, new_id
 from sigma_app.embedded.stripe.discounts import find_code, new_discount, off
 from sigma_app.embedded.stripe.errors import Refused, invalid, required
-from sigma_app.embedded.stripe.form import flag, whole
+from sigma_app.embedded.stripe.form import whole
 from sigma_app.settings import get_settings
 
 PAGE = "/sandbox/checkout"
@@ -27,7 +27,7 @@ async def create(books: Books, params: Thing) -> Thing:
         raise required("mode") if not mode else invalid("mode", "The sandbox knows the modes payment and subscription.")
     if not params.get("success_url"):
         raise required("success_url")
-    customer = await customers.living(books, params["customer"]) if params.get("customer") else None
+    customer = await books.customer(params["customer"]) if params.get("customer") else None
     now = await books.now(params.get("customer"))
     expires = whole(params, "expires_at", now + _DAY) or 0
     if not now + _LEAST <= expires <= now + _DAY + 60:
@@ -35,9 +35,8 @@ async def create(books: Books, params: Thing) -> Thing:
         raise invalid("expires_at", message)
     identity = f"{new_id('cs_test')}{new_id('')[1:]}"
     lines = await _lines(books, params, mode)
-    total = sum(one["amount_total"] for one in lines)
-    session = _new_session(params, identity, mode, customer, (now, expires), lines[0]["currency"], total)
-    session["_lines"] = lines
+    session = blanks.checkout_session(params, identity, customer, lines, now)
+    session.update(expires_at=expires, url=f"{get_settings().base_url}{PAGE}/{identity}")
     await books.put(session)
     for given in params.get("discounts") or []:
         await _discount(books, session, given)
@@ -204,87 +203,8 @@ async def _lines(books: Books, params: Thing, mode: str) -> list[Thing]:
         if mode == "subscription" and (params.get("subscription_data") or {}).get("trial_period_days"):
             amount = 0
         product = await books.get("product", price["product"])
-        lines.append(_line(price, product["name"], amount, whole(wanted, "quantity", 1) or 1))
+        lines.append(blanks.checkout_line(price, product["name"], amount, whole(wanted, "quantity", 1) or 1))
     return lines
-
-
-def _line(price: Thing, name: str, amount: int, quantity: int) -> Thing:
-    return {
-        "id": new_id("li"),
-        "object": "item",
-        "adjustable_quantity": None,
-        "amount_discount": 0,
-        "amount_subtotal": amount,
-        "amount_tax": 0,
-        "amount_total": amount,
-        "currency": price["currency"],
-        "description": name,
-        "metadata": {},
-        "price": price,
-        "quantity": quantity,
-    }
-
-
-def _new_session(
-    params: Thing, identity: str, mode: str, customer: Thing | None, times: tuple[int, int], currency: str, total: int
-) -> Thing:
-    is_taxed = flag(params.get("automatic_tax") or {}, "enabled")
-    tax = {"enabled": is_taxed, "status": "complete" if is_taxed else None, "provider": "stripe" if is_taxed else None}
-    data = params.get("subscription_data") or params.get("payment_intent_data") or {}
-    creation = params.get("invoice_creation")
-    return {
-        "id": identity,
-        "object": "checkout.session",
-        "allow_promotion_codes": flag(params, "allow_promotion_codes") if "allow_promotion_codes" in params else None,
-        "amount_subtotal": total,
-        "amount_total": total,
-        "automatic_tax": {**tax, "liability": None},
-        "cancel_url": params.get("cancel_url"),
-        "client_reference_id": params.get("client_reference_id"),
-        "created": times[0],
-        "currency": currency,
-        "custom_fields": [],
-        "custom_text": dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")),
-        "customer": customer["id"] if customer else None,
-        "customer_email": params.get("customer_email"),
-        "discounts": [],
-        "expires_at": times[1],
-        "invoice_creation": _invoice_creation(creation, mode),
-        "livemode": False,
-        "metadata": params.get("metadata") or {},
-        "mode": mode,
-        "payment_method_options": {},
-        "payment_method_collection": "always" if mode == "subscription" else "if_required",
-        "payment_method_types": [CARD, DEBIT],
-        "payment_status": "unpaid",
-        "phone_number_collection": {"enabled": False},
-        "shipping_options": [],
-        "status": "open",
-        "success_url": params["success_url"],
-        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
-        "ui_mode": "hosted_page",
-        "url": f"{get_settings().base_url}{PAGE}/{identity}",
-        "_data": data.get("metadata") or {},
-        "_trial_days": whole(data, "trial_period_days", 0) or 0,
-        **nulls(
-            "adaptive_pricing after_expiration billing_address_collection client_secret "
-            "collected_information consent consent_collection currency_conversion customer_account "
-            "customer_creation customer_details invoice locale origin_context payment_intent "
-            "payment_link payment_method_configuration_details permissions recovered_from "
-            "saved_payment_method_options setup_intent shipping_address_collection shipping_cost "
-            "submit_type subscription wallet_options _intent _discount _coupon"
-        ),
-    }
-
-
-def _invoice_creation(given: Any, mode: str) -> Thing | None:
-    if mode != "payment":
-        return None
-    data = {
-        **nulls("account_tax_ids custom_fields description footer issuer"),
-    }
-    enabled = flag(given or {}, "enabled")
-    return {"enabled": enabled, "invoice_data": {**data, "metadata": {}, "rendering_options": None}}
 
 
 async def _discount(books: Books, session: Thing, given: Thing) -> None:
@@ -313,7 +233,7 @@ async def _applied(books: Books, session: Thing, customer: Thing) -> Thing | Non
 
 async def _customer(books: Books, session: Thing) -> Thing:
     if session["customer"]:
-        return await customers.living(books, session["customer"])
+        return await books.customer(session["customer"])
     customer = await customers.create(books, {"email": session["customer_email"] or "customer@example.com"})
     session["customer"] = customer["id"]
     return customer
@@ -356,7 +276,7 @@ async def _invoice(books: Books, session: Thing, customer: Thing, intent: Thing 
         return
     now = await books.now(customer["id"])
     lines = [
-        invoices.line(one["price"], one["amount_subtotal"], one["description"], (now, now), None)
+        blanks.invoice_line(one["price"], one["amount_subtotal"], one["description"], (now, now), None)
         for one in session["_lines"]
     ]
     discount = await _applied(books, session, customer)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sigma_app.embedded.stripe import checkout, renewals
+from sigma_app.embedded.stripe import checkout, customers, renewals
 from sigma_app.embedded.stripe.books import Books, Thing, new_id, opened
 from sigma_app.embedded.stripe.errors import Refused, required
 from sigma_app.embedded.stripe.form import whole
@@ -65,11 +65,11 @@ async def advance(books: Books, params: Thing, identity: str) -> Thing:
 
 
 async def delete(books: Books, params: Thing, identity: str) -> Thing:
-    """A clock goes; its customers stay, by the real time."""
+    """A clock goes, and its customers with it."""
     clock = await books.get("test_helpers.test_clock", identity)
     for customer in await books.all("customer", test_clock=identity):
-        customer["test_clock"] = None
-        await books.put(customer)
+        if not customer.get("deleted"):
+            await customers.delete(books, {}, customer["id"])
     await books.remove(clock)
     return {"id": identity, "object": "test_helpers.test_clock", "deleted": True}
 
@@ -82,11 +82,11 @@ async def advance_all() -> None:
 
 async def _let_pass(books: Books, until: int, ours: Callable[[Thing], bool], clock: Thing | None) -> None:
     """Do what is due up to `until`, in the order in which it falls due, for the customers that are `ours`."""
-    customers: set[str | None] = {one["id"] for one in await books.all("customer") if ours(one)}
+    whose: set[str | None] = {one["id"] for one in await books.all("customer") if ours(one)}
     if clock is None:
-        customers.add(None)  # of checkouts that make their customer
+        whose.add(None)  # of checkouts that make their customer
     for _ in range(_MOST_STEPS):
-        due = [one for one in await _due(books, customers) if one[0] <= until]
+        due = [one for one in await _due(books, whose) if one[0] <= until]
         if not due:
             break
         at, _, act, about = min(due, key=lambda one: one[:2])
@@ -99,12 +99,12 @@ async def _let_pass(books: Books, until: int, ours: Callable[[Thing], bool], clo
         await books.put(clock)
 
 
-async def _due(books: Books, customers: set[str | None]) -> list[tuple[int, str, Any, Thing]]:
+async def _due(books: Books, whose: set[str | None]) -> list[tuple[int, str, Any, Thing]]:
     """What is next for each subscription and each open checkout: when, of what, and what is to be done."""
     found: list[tuple[int, str, Any, Thing]] = [
         (step[0], one["id"], step[1], one)
         for one in await books.all("subscription")
-        if one["customer"] in customers and (step := await renewals.next_step(books, one))
+        if one["customer"] in whose and (step := await renewals.next_step(books, one))
     ]
-    sessions = [one for one in await books.all("checkout.session", status="open") if one["customer"] in customers]
+    sessions = [one for one in await books.all("checkout.session", status="open") if one["customer"] in whose]
     return found + [(one["expires_at"], one["id"], checkout.run_out, one) for one in sessions]

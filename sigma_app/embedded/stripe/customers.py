@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sigma_app.embedded.stripe.books import Books, Thing, new_id, nulls
-from sigma_app.embedded.stripe.errors import missing
 from sigma_app.embedded.stripe.subscriptions import OVER, end
 
 
@@ -49,21 +48,9 @@ async def retrieve(books: Books, params: Thing, identity: str) -> Thing:
     return {"id": identity, "object": "customer", "deleted": True} if customer.get("deleted") else customer
 
 
-async def living(books: Books, identity: object) -> Thing:
-    """A customer who was not deleted.
-
-    Raises:
-        Refused: there is none.
-    """
-    customer = await books.get("customer", identity, "customer")
-    if customer.get("deleted"):
-        raise missing("customer", str(identity), "customer")
-    return customer
-
-
 async def update(books: Books, params: Thing, identity: str) -> Thing:
     """A customer's address, name and metadata."""
-    customer = await living(books, identity)
+    customer = await books.customer(identity)
     before: Thing = {}
     for name in ("email", "name", "description", "phone", "address"):
         if name in params and customer[name] != (params[name] or None):
@@ -78,7 +65,7 @@ async def update(books: Books, params: Thing, identity: str) -> Thing:
 
 async def delete(books: Books, params: Thing, identity: str) -> Thing:
     """A customer goes, and what they subscribed to ends at once."""
-    customer = await living(books, identity)
+    customer = await books.customer(identity)
     for subscription in await books.all("subscription", customer=identity):
         if subscription["status"] not in OVER:
             await end(books, subscription)

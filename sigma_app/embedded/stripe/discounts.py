@@ -101,6 +101,7 @@ async def discount_of(books: Books, discount: Thing | None, amount: int) -> int:
 
 def off(coupon: Thing, amount: int) -> int:
     """What a coupon takes off an amount."""
+    amount = max(0, amount)
     if coupon["percent_off"] is not None:
         return round(amount * coupon["percent_off"] / 100)
     return min(amount, coupon["amount_off"])

@@ -31,3 +31,10 @@ def required(param: str) -> Refused:
 def invalid(param: str, message: str) -> Refused:
     """A parameter holds what it cannot."""
     return Refused(message, code="parameter_invalid", param=param)
+
+
+class Declined(Refused):
+    """A payment that was tried and failed; unlike after any other refusal, what was done stays done."""
+
+    def __init__(self) -> None:
+        super().__init__("Your card was declined.", status=402, kind="card_error", code="card_declined")

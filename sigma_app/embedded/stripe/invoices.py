@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sigma_app.embedded.stripe import payments
-from sigma_app.embedded.stripe.books import Books, Thing, listed, new_id, nulls
+from sigma_app.embedded.stripe import blanks, payments
+from sigma_app.embedded.stripe.books import Books, Thing, new_id
 from sigma_app.embedded.stripe.discounts import discount_of
 from sigma_app.embedded.stripe.errors import Refused
 from sigma_app.settings import get_settings
@@ -18,49 +18,6 @@ DRAFT_FOR = 3600  # seconds between a renewal's invoice and the first try to col
 HOSTED = "/sandbox/invoice"
 
 Collected = Literal["paid", "failed", "asked", "pending"]
-
-
-def line(
-    price: Thing, amount: int, words: str, period: tuple[int, int], item: Thing | None, proration: bool = False
-) -> Thing:
-    """A line of an invoice that is yet to be made; `item` is the subscription's."""
-    parent: Thing | None = None
-    if item:
-        details = {"invoice_item": None, "proration": proration, "proration_details": {"credited_items": None}}
-        parent = {
-            "type": "subscription_item_details",
-            "invoice_item_details": None,
-            "subscription_item_details": {
-                **details,
-                "subscription": item["subscription"],
-                "subscription_item": item["id"],
-            },
-        }
-    return {
-        "id": new_id("il"),
-        "object": "line_item",
-        "amount": amount,
-        "currency": price["currency"],
-        "description": words,
-        "discount_amounts": [],
-        "discountable": not proration,
-        "discounts": [],
-        "livemode": False,
-        "metadata": {},
-        "parent": parent,
-        "period": {"start": period[0], "end": period[1]},
-        "pretax_credit_amounts": [],
-        "quantity": 1,
-        "quantity_decimal": "1",
-        "subtotal": amount,
-        "taxes": [],
-        "pricing": {
-            "type": "price_details",
-            "unit_amount_decimal": price["unit_amount_decimal"],
-            "price_details": {"price": price["id"], "product": price["product"]},
-        },
-        "subscription": item["subscription"] if item else None,
-    }
 
 
 async def draft(
@@ -88,79 +45,16 @@ async def draft(
     off = await discount_of(books, discount, subtotal)
     _spread(lines, identity, off, discount)
     total = subtotal - off
-    due, balance = max(0, total + customer["balance"]), customer["balance"]
-    parent = {
-        "type": "subscription_details", "quote_details": None,
-        "subscription_details": {"subscription": subscription["id"], "metadata": subscription["metadata"]},
-    } if subscription else None  # fmt: skip
-    invoice: Thing = {
-        "id": identity,
-        "object": "invoice",
-        "account_country": "DE",
-        "account_name": "Sigma",
-        "amount_due": due,
-        "amount_overpaid": 0,
-        "amount_paid": 0,
-        "amount_remaining": due,
-        "amount_shipping": 0,
-        "attempt_count": 0,
-        "attempted": False,
-        "auto_advance": True,
-        "automatic_tax": {
-            "enabled": False,
-            "disabled_reason": None,
-            "liability": None,
-            "provider": None,
-            "status": None,
-        },
-        "billing_reason": reason,
-        "collection_method": "charge_automatically",
-        "created": now,
-        "currency": lines[0]["currency"],
-        "customer": customer["id"],
-        "customer_address": customer["address"],
-        "customer_email": customer["email"],
-        "customer_name": customer["name"],
-        "customer_phone": customer["phone"],
-        "customer_tax_exempt": "none",
-        "customer_tax_ids": [],
-        "default_tax_rates": [],
-        "discounts": [discount["id"]] if off and discount else [],
-        "issuer": {"type": "self"},
-        "lines": listed(list(lines), f"/v1/invoices/{identity}/lines"),
-        "livemode": False,
-        "metadata": {},
-        "parent": parent,
-        "payment_settings": {"default_mandate": None, "payment_method_options": None, "payment_method_types": None},
-        "period_start": period[0],
-        "period_end": period[1],
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "starting_balance": balance,
-        "status": "draft",
-        "status_transitions": {
-            "finalized_at": None,
-            "marked_uncollectible_at": None,
-            "paid_at": None,
-            "voided_at": None,
-        },
-        "subtotal": subtotal,
-        "subtotal_excluding_tax": subtotal,
-        "test_clock": customer["test_clock"],
-        "total": total,
-        "total_excluding_tax": total,
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
-        "total_discount_amounts": [{"amount": off, "discount": discount["id"]}] if off and discount else [],
-        **nulls(
-            "account_tax_ids application automatically_finalizes_at custom_fields customer_account "
-            "customer_shipping default_payment_method default_source description due_date "
-            "effective_at ending_balance footer from_invoice hosted_invoice_url invoice_pdf "
-            "last_finalization_error latest_revision next_payment_attempt number on_behalf_of "
-            "receipt_number rendering shipping_cost shipping_details statement_descriptor "
-            "webhooks_delivered_at"
-        ),
-    }
+    due = max(0, total + customer["balance"])
+    invoice = blanks.invoice(identity, customer, list(lines), now)
+    invoice.update(billing_reason=reason, period_start=period[0], period_end=period[1], subtotal=subtotal, total=total)
+    invoice.update(amount_due=due, amount_remaining=due, subtotal_excluding_tax=subtotal, total_excluding_tax=total)
+    if off and discount:
+        invoice["discounts"] = [discount["id"]]
+        invoice["total_discount_amounts"] = [{"amount": off, "discount": discount["id"]}]
+    if subscription:
+        details = {"subscription": subscription["id"], "metadata": subscription["metadata"]}
+        invoice["parent"] = {"type": "subscription_details", "quote_details": None, "subscription_details": details}
     return await books.put(invoice)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sigma_app.embedded.stripe import customers
 from sigma_app.embedded.stripe.books import Books, Thing, new_id, nulls
 from sigma_app.embedded.stripe.errors import Refused, required
 from sigma_app.embedded.stripe.form import flag
@@ -55,7 +54,7 @@ async def list_configurations(books: Books, params: Thing, url: str) -> Thing:
 
 async def create_session(books: Books, params: Thing) -> Thing:
     """A way in."""
-    customer = await customers.living(books, params.get("customer"))
+    customer = await books.customer(params.get("customer"))
     if params.get("configuration"):
         configuration = await books.get(_CONFIGURATION, params["configuration"], "configuration")
     else:

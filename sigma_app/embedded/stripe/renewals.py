@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sigma_app.embedded.stripe import invoices
+from sigma_app.embedded.stripe import blanks, invoices
 from sigma_app.embedded.stripe.books import Books, Thing
+from sigma_app.embedded.stripe.errors import Refused
 from sigma_app.embedded.stripe.periods import end_of_period
-from sigma_app.embedded.stripe.subscriptions import DAY, OVER, change, end, invoice_period
+from sigma_app.embedded.stripe.subscriptions import DAY, OVER, change, end, invoice_period, words_of
 
 AFTER_LAST_TRY = "after the last try"  # a setting: "cancel", "unpaid" or "past_due"
 RETRIES = (3 * DAY, 5 * DAY, 7 * DAY)  # seconds after the try before
@@ -77,14 +78,12 @@ async def try_to_collect(books: Books, invoice: Thing) -> invoices.Collected:
     return collected
 
 
-async def pay_invoice(books: Books, params: Thing, identity: str) -> Thing:
-    """Pay an open invoice with the customer's card, now.
+async def pay_invoice(books: Books, identity: str) -> Thing:
+    """Try to pay an open invoice with the customer's card, now.
 
     Raises:
         Refused: it is not open.
     """
-    from sigma_app.embedded.stripe.errors import Refused
-
     invoice = await books.get("invoice", identity, "invoice")
     if invoice["status"] == "paid":
         raise Refused("Invoice is already paid", code="invoice_already_paid")
@@ -142,7 +141,9 @@ async def _announce(books: Books, subscription: Thing) -> None:
     customer = await books.get("customer", subscription["customer"])
     (item,) = subscription["items"]["data"]
     period = (item["current_period_start"], item["current_period_end"])
-    regular = invoices.line(item["price"], item["price"]["unit_amount"] * item["quantity"], "Next period", period, item)
+    amount = item["price"]["unit_amount"] * item["quantity"]
+    words = await words_of(books, item["price"], item["quantity"])
+    regular = blanks.invoice_line(item["price"], amount, words, period, item)
     invoice = await invoices.draft(books, customer, [regular], "upcoming", period, subscription=subscription)
     await books.remove(invoice)
     shape = {**invoice, "next_payment_attempt": item["current_period_end"] + invoices.DRAFT_FOR}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sigma_app.embedded.stripe import invoices, payments
-from sigma_app.embedded.stripe.books import Books, Thing, listed, new_id, nulls
+from sigma_app.embedded.stripe import blanks, invoices, payments
+from sigma_app.embedded.stripe.books import Books, Thing, new_id
 from sigma_app.embedded.stripe.errors import Refused, invalid, required
 from sigma_app.embedded.stripe.form import flag, whole
 from sigma_app.embedded.stripe.periods import end_of_period
@@ -20,19 +20,16 @@ DAY = 86400  # seconds
 
 
 async def create(books: Books, params: Thing) -> Thing:
-    """A subscription, paid at once with the customer's card unless it begins with a trial."""
-    from sigma_app.embedded.stripe.customers import living
-
-    customer = await living(books, params.get("customer"))
+    """A subscription, paid at once with the customer's card unless it begins with a trial or is to be paid later."""
+    customer = await books.customer(params.get("customer"))
     wanted = params.get("items")
     if not isinstance(wanted, list) or len(wanted) != 1:
         raise required("items") if not wanted else invalid("items", "The sandbox takes one item.")
     price = await books.get("price", wanted[0].get("price"), "items[0][price]")
-    trial_end = await _trial_end(books, params, customer["id"])
-    card = customer.get("_card")
-    if card is None and trial_end is None and price["unit_amount"]:
-        message = "This customer has no attached payment source or default payment method."
-        raise Refused(f"{message} Please consider adding a default payment method.", code="resource_missing")
+    trial_end, card = await _trial_end(books, params, customer["id"]), customer.get("_card")
+    behaviour = params.get("payment_behavior", "allow_incomplete")
+    if trial_end is None and price["unit_amount"] and behaviour != "default_incomplete":
+        _check_card(card, behaviour)
     subscription, invoice = await begin(
         books,
         customer,
@@ -42,7 +39,7 @@ async def create(books: Books, params: Thing) -> Thing:
         trial_end=trial_end,
         when_no_card=_when_no_card(params),
     )
-    await collect_first(books, subscription, invoice, card)
+    await collect_first(books, subscription, invoice, None if behaviour == "default_incomplete" else card)
     if flag(params, "cancel_at_period_end"):
         await update(books, {"cancel_at_period_end": "true"}, subscription["id"])
     return subscription
@@ -61,64 +58,18 @@ async def begin(
 ) -> tuple[Thing, Thing]:
     """A new subscription, incomplete or trialing, and its first invoice, a draft."""
     if price["type"] != "recurring":
-        message = (
-            "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`."
-        )
+        message = f"The price {price['id']} is `one_time`, and a subscription takes `recurring` ones only."
         raise Refused(message, param="items[0][price]")
     now, identity = await books.now(customer["id"]), new_id("sub")
     end = trial_end or end_of_period(now, now, price["recurring"])
-    item = _item(identity, price, quantity, now, end)
-    subscription: Thing = {
-        "id": identity,
-        "object": "subscription",
-        "automatic_tax": {"enabled": False, "disabled_reason": None, "liability": None},
-        "billing_cycle_anchor": trial_end or now,
-        "billing_mode": {"type": "flexible", "flexible": {"proration_discounts": "included"}},
-        "billing_schedules": [],
-        "cancel_at_period_end": False,
-        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
-        "collection_method": "charge_automatically",
-        "created": now,
-        "currency": price["currency"],
-        "customer": customer["id"],
-        "default_tax_rates": [],
-        "discounts": [discount["id"]] if discount else [],
-        "invoice_settings": {
-            "account_tax_ids": None,
-            "custom_fields": None,
-            "description": None,
-            "footer": None,
-            "issuer": {"type": "self"},
-        },
-        "items": listed([item], f"/v1/subscription_items?subscription={identity}"),
-        "livemode": False,
-        "metadata": metadata or {},
-        "payment_settings": {
-            "payment_method_options": None,
-            "payment_method_types": None,
-            "save_default_payment_method": "off",
-        },
-        "start_date": now,
-        "status": "trialing" if trial_end else "incomplete",
-        "test_clock": customer["test_clock"],
-        "trial_end": trial_end,
-        "trial_settings": {
-            "end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": when_no_card},
-        },
-        "trial_start": now if trial_end else None,
-        "_told": [],
-        "_pending": [],
-        **nulls(
-            "application application_fee_percent billing_cycle_anchor_config billing_thresholds "
-            "cancel_at canceled_at customer_account days_until_due default_payment_method "
-            "default_source description ended_at latest_invoice next_pending_invoice_item_invoice "
-            "on_behalf_of pause_collection pending_invoice_item_interval pending_setup_intent "
-            "pending_update schedule status_details transfer_data"
-        ),
-    }
+    item = blanks.subscription_item(identity, price, quantity, now, end)
+    subscription = blanks.subscription(identity, customer, item, now, metadata or {}, trial_end)
+    subscription["trial_settings"]["end_behavior"]["missing_payment_method"] = when_no_card
+    if discount:
+        subscription["discounts"] = [discount["id"]]
     amount = 0 if trial_end else price["unit_amount"] * quantity
     words = f"Trial period for {await name_of(books, price)}" if trial_end else await words_of(books, price, quantity)
-    first = invoices.line(price, amount, words, (now, end), item)
+    first = blanks.invoice_line(price, amount, words, (now, end), item)
     invoice = await invoices.draft(
         books, customer, [first], "subscription_create", (now, now), subscription=subscription, discount=discount
     )
@@ -228,7 +179,8 @@ async def invoice_period(books: Books, subscription: Thing, reason: str, period:
     (item,) = subscription["items"]["data"]
     ahead = (item["current_period_start"], item["current_period_end"])
     price, quantity = item["price"], item["quantity"]
-    regular = invoices.line(price, price["unit_amount"] * quantity, await words_of(books, price, quantity), ahead, item)
+    amount = price["unit_amount"] * quantity
+    regular = blanks.invoice_line(price, amount, await words_of(books, price, quantity), ahead, item)
     lines = [*subscription["_pending"], regular]
     subscription["_pending"] = []
     invoice = await invoices.draft(
@@ -288,46 +240,6 @@ async def name_of(books: Books, price: Thing) -> str:
     return (await books.get("product", price["product"]))["name"]
 
 
-def plan_of(price: Thing) -> Thing:
-    """A price in the shape that it had before there were prices, which items still have."""
-    return {
-        "id": price["id"],
-        "object": "plan",
-        "active": price["active"],
-        "amount": price["unit_amount"],
-        "amount_decimal": price["unit_amount_decimal"],
-        "billing_scheme": "per_unit",
-        "created": price["created"],
-        "currency": price["currency"],
-        "interval": price["recurring"]["interval"],
-        "interval_count": price["recurring"]["interval_count"],
-        "livemode": False,
-        "metadata": price["metadata"],
-        "nickname": price["nickname"],
-        "product": price["product"],
-        "usage_type": "licensed",
-        **nulls("meter tiers_mode transform_usage trial_period_days"),
-    }
-
-
-def _item(subscription: str, price: Thing, quantity: int, start: int, end: int) -> Thing:
-    return {
-        "id": new_id("si"),
-        "object": "subscription_item",
-        "billing_thresholds": None,
-        "created": start,
-        "current_period_start": start,
-        "current_period_end": end,
-        "discounts": [],
-        "metadata": {},
-        "plan": plan_of(price),
-        "price": price,
-        "quantity": quantity,
-        "subscription": subscription,
-        "tax_rates": [],
-    }
-
-
 async def _ending(books: Books, subscription: Thing, ends: bool) -> Thing:
     """What says that it ends with its period, or not."""
     (item,) = subscription["items"]["data"]
@@ -349,6 +261,15 @@ async def _trial_end(books: Books, params: Thing, customer: str) -> int | None:
     if until is not None and not now < until < now + ENDLESS:
         raise invalid("trial_end", "Invalid timestamp: must be an integer Unix timestamp in the future.")
     return until
+
+
+def _check_card(card: payments.Card | None, behaviour: str) -> None:
+    """Refuse a first payment that cannot be tried, or would leave what is not wanted incomplete."""
+    if card is None:
+        message = "This customer has no attached payment source or default payment method."
+        raise Refused(message, code="resource_missing")
+    if card != "pays" and behaviour == "error_if_incomplete":
+        raise Refused("Your card was declined.", status=402, kind="card_error", code="card_declined")
 
 
 def _when_no_card(params: Thing) -> str:

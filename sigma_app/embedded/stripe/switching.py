@@ -6,12 +6,13 @@ new period begins now, and is paid now, less what is left of the old one. Custom
 
 from __future__ import annotations
 
-from sigma_app.embedded.stripe import invoices
+from sigma_app.embedded.stripe import blanks, invoices
+from sigma_app.embedded.stripe.blanks import plan_of
 from sigma_app.embedded.stripe.books import Books, Thing
 from sigma_app.embedded.stripe.errors import Refused, invalid
 from sigma_app.embedded.stripe.form import whole
 from sigma_app.embedded.stripe.periods import end_of_period
-from sigma_app.embedded.stripe.subscriptions import change, invoice_period, name_of, plan_of
+from sigma_app.embedded.stripe.subscriptions import change, invoice_period, name_of
 
 _PRORATIONS = ("create_prorations", "always_invoice", "none")
 
@@ -79,9 +80,9 @@ async def _difference(books: Books, item: Thing, price: Thing, quantity: int, no
     old = item["price"]
     words = f"Unused time on {await name_of(books, old)}"
     back = -round(old["unit_amount"] * item["quantity"] * share)
-    lines = [invoices.line(old, back, words, (now, end), item, proration=True)]
+    lines = [blanks.invoice_line(old, back, words, (now, end), item, proration=True)]
     if old["recurring"]["interval"] == price["recurring"]["interval"]:
         words = f"Remaining time on {await name_of(books, price)}"
         owed = round(price["unit_amount"] * quantity * share)
-        lines.append(invoices.line(price, owed, words, (now, end), item, proration=True))
+        lines.append(blanks.invoice_line(price, owed, words, (now, end), item, proration=True))
     return lines

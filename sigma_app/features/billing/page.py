@@ -2,6 +2,7 @@
 
 import reflex as rx
 
+from sigma_app.features.billing.access import RULES
 from sigma_app.features.billing.parts import banner, heading, manage, plan_cards, some
 from sigma_app.features.billing.standing import Change
 from sigma_app.features.billing.state import BillingState
@@ -202,6 +203,15 @@ def _inside() -> rx.Component:
     )
 
 
+def _nothing_for_sale() -> rx.Component:
+    return section(
+        rx.el.p("No plan is for sale at the moment. The list hears first when one is.", class_name="lede"),
+        anchor="plans",
+        time="08:03",
+        title="What it costs",
+    )
+
+
 def _step(name: str, what: str) -> rx.Component:
     return rx.el.li(
         rx.el.h3(name),
@@ -232,6 +242,7 @@ def _outside() -> rx.Component:
         rx.cond(
             some(BillingState.plans),
             section(plan_cards(BillingState.plans), anchor="plans", time="08:03", title="What it costs"),
+            rx.cond(BillingState.why == RULES["nothing"], _nothing_for_sale()),
         ),
         custom_attrs={"data-outside": ""},
     )

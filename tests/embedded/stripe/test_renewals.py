@@ -202,12 +202,13 @@ async def test_a_first_invoice_that_nobody_pays_within_a_day_is_void(subscribe, 
     assert (now.status, now.latest_invoice.status) == ("incomplete_expired", "void")
 
 
-async def test_a_clock_turns_forward_only_and_takes_nobody_with_it(sdk, subscribe, turn, clock, bob):
+async def test_a_clock_turns_forward_only_and_takes_its_customers_with_it(sdk, subscribe, turn, told, clock, bob):
     await subscribe()
     with pytest.raises(stripe.InvalidRequestError):
         await turn(START)
     await sdk.test_helpers.test_clocks.delete_async(clock.id)
-    assert (await sdk.customers.retrieve_async(bob.id)).test_clock is None
+    assert told() == ["customer.subscription.deleted", "customer.deleted"]
+    assert (await sdk.customers.retrieve_async(bob.id)).deleted
 
 
 async def test_somebody_by_the_real_time_is_renewed_once_it_is_time(sdk, alice, monthly, told, owner):

@@ -136,3 +136,31 @@ async def test_an_invoice_can_be_voided_while_it_is_open(sdk, alice, monthly, to
     assert (voided.status, told()) == ("void", ["payment_intent.canceled", "invoice.voided"])
     with pytest.raises(stripe.InvalidRequestError):
         await sdk.invoices.pay_async(made.latest_invoice)
+
+
+async def test_a_card_that_is_declined_is_an_error_and_the_try_stays_in_the_books(sdk, alice, monthly, told):
+    await acts.set_card(alice.id, "declines")
+    made = await sdk.subscriptions.create_async(
+        {"customer": alice.id, "items": [{"price": monthly.id}], "payment_behavior": "default_incomplete"}
+    )
+    assert made.status == "incomplete"
+    assert (await sdk.charges.list_async()).data == []
+    told()
+    for _ in range(2):
+        with pytest.raises(stripe.CardError) as declined:
+            await sdk.invoices.pay_async(made.latest_invoice, {}, {"idempotency_key": "k"})
+        assert (declined.value.code, declined.value.http_status) == ("card_declined", 402)
+    assert told() == ["charge.failed", "payment_intent.payment_failed", "invoice.payment_failed"]
+    await acts.set_card(alice.id, "pays")
+    assert (await sdk.invoices.pay_async(made.latest_invoice)).status == "paid"
+    with pytest.raises(stripe.InvalidRequestError):
+        await sdk.invoices.pay_async(made.latest_invoice)
+
+
+async def test_where_an_incomplete_one_is_not_wanted_there_is_none(sdk, alice, monthly, told):
+    await acts.set_card(alice.id, "declines")
+    wanted = {"customer": alice.id, "items": [{"price": monthly.id}], "payment_behavior": "error_if_incomplete"}
+    told()
+    with pytest.raises(stripe.CardError):
+        await sdk.subscriptions.create_async(wanted)
+    assert (told(), (await sdk.subscriptions.list_async({"status": "all"})).data) == ([], [])
