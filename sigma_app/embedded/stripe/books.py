@@ -6,6 +6,7 @@ events that tell of it, or not at all. A lock of the transaction lets one change
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncCursor
 from psycopg.types.json import Jsonb
@@ -24,6 +26,7 @@ from sigma_app.embedded.stripe.form import whole
 Thing = dict[str, Any]
 """An object of Stripe's."""
 
+_AT_ONCE = 3  # who wait for the lock in one process, each with a connection; pages need some, too
 LOCK = 0x5169_7374  # any number that no other lock of ours has
 API_VERSION = "2026-10-28.endive"  # which the pinned SDK asks for; a test holds them equal
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -234,6 +237,9 @@ class Books:
             )
 
 
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
 @asynccontextmanager
 async def opened(key: str | None = None) -> AsyncIterator[Books]:
     """The books, to read and to change; leaving the block writes, an exception leaves them as they were.
@@ -247,7 +253,8 @@ async def opened(key: str | None = None) -> AsyncIterator[Books]:
     """
     from sigma_app.embedded.stripe.events import deliver
 
-    async with get_database().cursor(SERVICE) as cursor:
+    turns = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE))
+    async with turns, get_database().cursor(SERVICE) as cursor:
         if key and not await _is_free(cursor, key):
             message = "There is currently another in-progress request using this Idempotent Key."
             raise Refused(message, status=409, kind="idempotency_error", code="idempotency_key_in_use")
