@@ -24,7 +24,7 @@ def billing() -> rx.Component:
             rx.el.div(
                 heading(
                     "07:50",
-                    rx.cond(BillingState.access, "Paid up.", "Nothing to pay yet."),
+                    BillingState.headline,
                     BillingState.why,
                 ),
                 banner(BillingState.warning),

@@ -54,6 +54,8 @@ class Standing:
     access: bool
     plan: str
     """What they pay, such as "Sigma, $29.00 a month"; "" for nothing."""
+    headline: str
+    """It all in a word or two."""
     why: str
     """Why they have access, or why not, in a sentence."""
     next: str
@@ -92,6 +94,7 @@ async def standing(session: Session) -> Standing:
     return Standing(
         access=bool(profile and profile.has_access),
         plan=names.get(decision.price or "", "") if decision.access else "",
+        headline=_headline(decision),
         why=RULES[decision.rule],
         next=_next(live, purchases),
         warning=_warning(decision, owns, live),
@@ -144,6 +147,12 @@ def _can_have(one: Offered, subscribed: bool, owns: bool, purchases: Sequence[Pu
     if owns or any(purchase.status == "processing" for purchase in purchases):
         return False
     return one.every == "once" or not subscribed
+
+
+def _headline(decision: Decision) -> str:
+    if decision.access:
+        return "Not paid yet." if decision.rule == "grace" else "Paid up."
+    return {"nothing": "Nothing to pay yet.", "processing": "On its way."}.get(decision.rule, "No access.")
 
 
 def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:

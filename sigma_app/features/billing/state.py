@@ -21,6 +21,7 @@ class BillingState(SessionState):
     ready: bool = False
     access: bool = False
     plan: str = ""
+    headline: str = ""
     why: str = ""
     next: str = ""
     warning: str = ""
@@ -54,7 +55,8 @@ class BillingState(SessionState):
         try:
             if session := await self._signed_in():
                 now = await standing(session)
-                self.access, self.plan, self.why = now.access, now.plan, now.why
+                self.access, self.plan = now.access, now.plan
+                self.headline, self.why = now.headline, now.why
                 self.next, self.warning = now.next, now.warning
                 self.subscribed, self.owns, self.customer = now.subscribed, now.owns, now.customer
                 self.plans, self.history = now.plans, now.history
