@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core.errors import DatabaseUnavailable, without_message
-from sigma_app.embedded.stripe import calls, delivery, faults
+from sigma_app.embedded.stripe import calls, faults
 from sigma_app.embedded.stripe.books import API_VERSION, Books, Thing, new_id, opened, shown
 from sigma_app.embedded.stripe.errors import Declined, Refused
 from sigma_app.embedded.stripe.expand import expanded
@@ -26,8 +26,6 @@ from sigma_app.embedded.stripe.form import decode, refuse_unknown
 
 _LOST = "sandbox-answer-lost"  # a header that no client sees, with seconds
 _LONGEST_KEY = 255  # characters
-
-JOBS = (delivery,)  # declared by importing it: whoever reaches the sandbox can deliver for it
 
 logger = logging.getLogger(__name__)
 

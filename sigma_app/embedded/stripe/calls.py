@@ -22,7 +22,7 @@ from sigma_app.embedded.stripe import (
 )
 from sigma_app.embedded.stripe.books import Books, Thing
 from sigma_app.embedded.stripe.errors import Declined
-from sigma_app.embedded.stripe.form import flag, whole
+from sigma_app.embedded.stripe.form import flag, merged, whole
 
 Act = Callable[..., Awaitable[Thing]]
 PAGING = ("limit", "starting_after", "ending_before")
@@ -115,7 +115,7 @@ async def _list_invoice_payments(books: Books, params: Thing, url: str) -> Thing
 
 async def _update_metadata(books: Books, params: Thing, identity: str) -> Thing:
     refund = await books.get("refund", identity)
-    refund["metadata"] = {**refund["metadata"], **params.get("metadata", {})}
+    refund["metadata"] = merged(refund["metadata"], params)
     await books.put(refund)
     await books.emit("refund.updated", refund)
     return refund

@@ -6,7 +6,7 @@ from typing import Any
 
 from sigma_app.embedded.stripe.books import Books, Thing, new_id, nulls
 from sigma_app.embedded.stripe.errors import Refused, invalid, required
-from sigma_app.embedded.stripe.form import flag, whole
+from sigma_app.embedded.stripe.form import flag, merged, whole
 
 _EVERY = ("day", "week", "month", "year")
 
@@ -60,13 +60,7 @@ async def create_price(books: Books, params: Thing) -> Thing:
     if amount is None or not params.get("currency"):
         raise required("currency" if amount is not None else "unit_amount")
     key = params.get("lookup_key")
-    for holder in await books.all("price", lookup_key=key) if key else []:
-        if not flag(params, "transfer_lookup_key"):
-            message = f"A price (`{holder['id']}`) already uses that lookup key."
-            raise Refused(message, code="resource_already_exists", param="lookup_key")
-        holder["lookup_key"] = None
-        await books.put(holder)
-        await books.emit("price.updated", holder, {"lookup_key": key})
+    await _free_key(books, key, params)
     recurring = _recurring(params.get("recurring"))
     price: Thing = {
         "id": new_id("price"),
@@ -97,6 +91,8 @@ async def create_price(books: Books, params: Thing) -> Thing:
 async def update_price(books: Books, params: Thing, identity: str) -> Thing:
     """Whether a price is for sale, its nickname, lookup key and metadata; what it costs never changes."""
     price = await books.get("price", identity)
+    if params.get("lookup_key") != price["lookup_key"]:
+        await _free_key(books, params.get("lookup_key"), params)
     return await _update(books, price, params, ("nickname", "lookup_key"), "price.updated")
 
 
@@ -114,14 +110,24 @@ async def list_prices(books: Books, params: Thing, url: str) -> Thing:
     return await books.page("price", params, url, where, wanted)
 
 
+async def _free_key(books: Books, key: str | None, params: Thing) -> None:
+    """Take a lookup key from the price that has it, where that is wanted."""
+    for holder in await books.all("price", lookup_key=key) if key else []:
+        if not flag(params, "transfer_lookup_key"):
+            message = f"A price (`{holder['id']}`) already uses that lookup key."
+            raise Refused(message, code="resource_already_exists", param="lookup_key")
+        holder["lookup_key"] = None
+        await books.put(holder)
+        await books.emit("price.updated", holder, {"lookup_key": key})
+
+
 async def _update(books: Books, thing: Thing, params: Thing, texts: tuple[str, ...], event: str) -> Thing:
     before: dict[str, Any] = {}
     wanted: dict[str, Any] = {name: params[name] for name in texts if name in params}
     if "active" in params:
         wanted["active"] = flag(params, "active")
     if "metadata" in params:
-        kept = {**thing["metadata"], **(params["metadata"] or {})}
-        wanted["metadata"] = {name: value for name, value in kept.items() if value != ""}
+        wanted["metadata"] = merged(thing["metadata"], params)
     for name, value in wanted.items():
         if thing[name] != value:
             before[name], thing[name] = thing[name], value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sigma_app.embedded.stripe.books import Books, Thing, new_id, nulls
+from sigma_app.embedded.stripe.form import merged
 from sigma_app.embedded.stripe.subscriptions import OVER, end
 
 
@@ -55,8 +56,8 @@ async def update(books: Books, params: Thing, identity: str) -> Thing:
     for name in ("email", "name", "description", "phone", "address"):
         if name in params and customer[name] != (params[name] or None):
             before[name], customer[name] = customer[name], params[name] or None
-    if "metadata" in params:
-        before["metadata"], customer["metadata"] = customer["metadata"], {**customer["metadata"], **params["metadata"]}
+    if (metadata := merged(customer["metadata"], params)) != customer["metadata"]:
+        before["metadata"], customer["metadata"] = customer["metadata"], metadata
     if before:
         await books.put(customer)
         await books.emit("customer.updated", customer, before)

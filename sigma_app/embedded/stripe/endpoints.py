@@ -7,7 +7,7 @@ from base64 import b64encode
 
 from sigma_app.embedded.stripe.books import Books, Thing, new_id
 from sigma_app.embedded.stripe.errors import required
-from sigma_app.embedded.stripe.form import flag
+from sigma_app.embedded.stripe.form import flag, merged
 
 
 async def create(books: Books, params: Thing) -> Thing:
@@ -41,7 +41,7 @@ async def update(books: Books, params: Thing, identity: str) -> Thing:
             endpoint[name] = params[name]
     if "disabled" in params:
         endpoint["status"] = "disabled" if flag(params, "disabled") else "enabled"
-    endpoint["metadata"] |= params.get("metadata") or {}
+    endpoint["metadata"] = merged(endpoint["metadata"], params)
     return await books.put(endpoint)
 
 

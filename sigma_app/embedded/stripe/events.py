@@ -17,6 +17,7 @@ from sigma_app.embedded.stripe.books import Books, Thing
 from sigma_app.settings import get_settings
 
 PATH = "/webhooks/stripe"
+OWN = ""  # stands for the application's own endpoint, which is no object
 _MAKE = (
     "insert into sigma.sandbox_settings (name, value) values ('signing secret', to_jsonb(%s::text))"
     " on conflict do nothing"
@@ -44,17 +45,20 @@ async def deliver(books: Books, events: Sequence[Thing]) -> None:
     """Queue the deliveries of new events, as far as the sandbox is not told to do otherwise."""
     if not events:
         return
-    endpoints = await books.all("webhook_endpoint", status="enabled")
+    endpoints = await books.all("webhook_endpoint")
     wrong = await books.setting(faults.DELIVERIES, {})
     for event in events:
-        wanting = [one["id"] for one in endpoints if {"*", event["type"]} & set(one["enabled_events"])]
-        wanting = wanting if endpoints else [""]
+        wanting = [one["id"] for one in endpoints if _wants(one, event)] if endpoints else [OWN]
         event["pending_webhooks"] = len(wanting)
         await books.put(event)
         for endpoint in wanting:
             await faults.queue(books, wrong, event["id"], endpoint)
     if wrong:
         await books.set(faults.DELIVERIES, wrong)
+
+
+def _wants(endpoint: Thing, event: Thing) -> bool:
+    return endpoint["status"] == "enabled" and bool({"*", event["type"]} & set(endpoint["enabled_events"]))
 
 
 def own_endpoint() -> str:

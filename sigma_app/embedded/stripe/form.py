@@ -61,6 +61,16 @@ def flag(params: Mapping[str, Any], name: str, default: bool = False) -> bool:
     return value == "true"
 
 
+def merged(metadata: Mapping[str, str], params: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata with what a request changes of it; an empty value takes a key away, an empty text all of them."""
+    given = params.get("metadata", {})
+    if not isinstance(given, dict):
+        if given:
+            raise invalid("metadata", "Invalid object")
+        return {}
+    return {name: value for name, value in {**metadata, **given}.items() if value != ""}
+
+
 def refuse_unknown(params: Mapping[str, Any], known: Iterable[str]) -> None:
     """Refuse parameters that the call does not have, as Stripe does: a typo must not pass.
 

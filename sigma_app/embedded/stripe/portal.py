@@ -6,7 +6,7 @@ from typing import Any
 
 from sigma_app.embedded.stripe.books import Books, Thing, new_id, nulls
 from sigma_app.embedded.stripe.errors import Refused, required
-from sigma_app.embedded.stripe.form import flag
+from sigma_app.embedded.stripe.form import flag, merged
 from sigma_app.settings import get_settings
 
 PAGE = "/sandbox/portal"
@@ -85,7 +85,7 @@ async def _keep(books: Books, configuration: Thing, params: Thing, what: str) ->
     if "default_return_url" in params:
         configuration["default_return_url"] = params["default_return_url"] or None
     configuration["business_profile"] |= params.get("business_profile") or {}
-    configuration["metadata"] |= params.get("metadata") or {}
+    configuration["metadata"] = merged(configuration["metadata"], params)
     if "features" in params:
         configuration["features"] = _features(params["features"])
     await books.put(configuration)

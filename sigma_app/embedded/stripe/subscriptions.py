@@ -11,7 +11,7 @@ from typing import Any
 from sigma_app.embedded.stripe import blanks, invoices, payments
 from sigma_app.embedded.stripe.books import Books, Thing, new_id
 from sigma_app.embedded.stripe.errors import Refused, invalid, required
-from sigma_app.embedded.stripe.form import flag, whole
+from sigma_app.embedded.stripe.form import flag, merged, whole
 from sigma_app.embedded.stripe.periods import end_of_period
 
 OVER = ("canceled", "incomplete_expired")
@@ -109,10 +109,7 @@ async def change(books: Books, subscription: Thing, **values: Any) -> None:
 async def update(books: Books, params: Thing, identity: str) -> Thing:
     """Another price, its end at the period's end or not, a trial's end, whether it collects, metadata."""
     subscription = await living(books, identity)
-    values: Thing = {}
-    if "metadata" in params:
-        kept = {**subscription["metadata"], **(params["metadata"] or {})}
-        values["metadata"] = {name: value for name, value in kept.items() if value != ""}
+    values: Thing = {"metadata": merged(subscription["metadata"], params)}
     if "cancel_at_period_end" in params:
         values |= await _ending(books, subscription, flag(params, "cancel_at_period_end"))
     elif "cancel_at" in params:
@@ -280,6 +277,6 @@ def _when_no_card(params: Thing) -> str:
 def _pause(given: Any) -> Thing | None:
     if not given:
         return None
-    if given.get("behavior") not in ("keep_as_draft", "mark_uncollectible", "void"):
-        raise required("pause_collection[behavior]")
-    return {"behavior": given["behavior"], "resumes_at": whole(given, "resumes_at")}
+    if given.get("behavior") != "keep_as_draft" or given.get("resumes_at"):
+        raise invalid("pause_collection", "The sandbox pauses with behavior=keep_as_draft, until told otherwise.")
+    return {"behavior": "keep_as_draft", "resumes_at": None}

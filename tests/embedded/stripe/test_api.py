@@ -175,6 +175,14 @@ class TestCatalogue:
         found = await sdk.prices.list_async({"lookup_keys": ["monthly", "other"]})
         assert [one.id for one in found.data] == [second.id]
 
+    async def test_a_price_takes_a_lookup_key_later_as_well(self, sdk, monthly, yearly):
+        await sdk.prices.update_async(monthly.id, {"lookup_key": "plan"})
+        with pytest.raises(stripe.InvalidRequestError):
+            await sdk.prices.update_async(yearly.id, {"lookup_key": "plan"})
+        await sdk.prices.update_async(yearly.id, {"lookup_key": "plan", "transfer_lookup_key": True})
+        found = await sdk.prices.list_async({"lookup_keys": ["plan"]})
+        assert [one.id for one in found.data] == [yearly.id]
+
     async def test_what_is_not_for_sale_any_more_is_listed_apart(self, sdk, monthly, yearly):
         await sdk.prices.update_async(monthly.id, {"active": False, "metadata": {"why": "old"}})
         for active, price in ((True, yearly), (False, monthly)):
@@ -185,6 +193,9 @@ class TestCatalogue:
         await sdk.products.update_async(product.id, {"metadata": {"a": "1", "b": "2"}})
         changed = await sdk.products.update_async(product.id, {"metadata": {"a": "", "c": "3"}})
         assert changed.metadata.to_dict() == {"b": "2", "c": "3"}
+        assert (await sdk.products.update_async(product.id, {"metadata": ""})).metadata.to_dict() == {}
+        with pytest.raises(stripe.InvalidRequestError):
+            await sdk.products.update_async(product.id, {"metadata": "x"})
 
     async def test_a_product_with_prices_stays_and_one_without_goes(self, sdk, monthly, product):
         with pytest.raises(stripe.InvalidRequestError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -179,6 +180,30 @@ async def test_a_checkout_that_nobody_pays_is_over_in_time_or_by_hand(sdk, check
     assert told() == ["checkout.session.expired"]
     statuses = await sdk.checkout.sessions.list_async({"status": "expired"})
     assert len(statuses.data) == 2
+
+
+async def test_two_clicks_at_once_pay_once(sdk, checkout, once, told):
+    opened = await checkout(once)
+    told()
+    outcomes = await asyncio.gather(*(acts.pay(opened.id) for _ in range(3)), return_exceptions=True)
+    assert sum(outcome is None for outcome in outcomes) == 1
+    assert told().count("charge.succeeded") == 1
+
+
+async def test_who_has_no_customer_yet_becomes_one(sdk, once, monthly):
+    for price, mode in ((once, "payment"), (monthly, "subscription")):
+        opened = await sdk.checkout.sessions.create_async(
+            {
+                "mode": mode,
+                "customer_email": "new@example.com",
+                "line_items": [{"price": price.id}],
+                "success_url": "http://sigma.test/",
+            }
+        )
+        assert opened.customer is None
+        await acts.pay(opened.id)
+        paid = await sdk.checkout.sessions.retrieve_async(opened.id, {"expand": ["customer"]})
+        assert paid.customer.email == "new@example.com"
 
 
 @pytest.mark.parametrize(

@@ -237,6 +237,32 @@ async def test_a_period_passes_for_one_customer_alone(sdk, alice, monthly, told)
     assert (await sdk.customers.retrieve_async(alice.id)).test_clock
 
 
+async def test_what_is_not_to_be_collected_stays_a_draft(sdk, subscribe, turn, now_of):
+    made = await subscribe()
+    with pytest.raises(stripe.InvalidRequestError):
+        await sdk.subscriptions.update_async(made.id, {"pause_collection": {"behavior": "void"}})
+    await sdk.subscriptions.update_async(made.id, {"pause_collection": {"behavior": "keep_as_draft"}})
+    await turn(moment(2027, 3, 5))
+    held = await now_of(made)
+    assert (held.status, held.latest_invoice.status) == ("active", "draft")
+    await sdk.subscriptions.update_async(made.id, {"pause_collection": ""})
+    await turn(moment(2027, 4, 1))
+    assert (await now_of(made)).latest_invoice.status == "paid"
+
+
+async def test_an_end_on_another_day_and_a_trial_that_is_made_longer(sdk, subscribe, turn, now_of, monthly):
+    ending = await subscribe()
+    await sdk.subscriptions.update_async(ending.id, {"cancel_at": START + DAY})
+    trying = await subscribe(trial_end=START + 5 * DAY)
+    with pytest.raises(stripe.InvalidRequestError):
+        await sdk.subscriptions.update_async(ending.id, {"trial_end": START + 9 * DAY})
+    await sdk.subscriptions.update_async(trying.id, {"trial_end": START + 9 * DAY})
+    await turn(START + 6 * DAY)
+    assert ((await now_of(ending)).status, (await now_of(trying)).status) == ("canceled", "trialing")
+    await turn(START + 10 * DAY)
+    assert (await now_of(trying)).status == "active"
+
+
 def test_months_have_the_last_day_where_they_lack_the_first_ones_day():
     month = {"interval": "month", "interval_count": 1}
     ends = [START]
