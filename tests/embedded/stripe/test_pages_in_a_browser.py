@@ -1,4 +1,4 @@
-"""The sandbox's pages in a real Chromium: nothing that axe finds, nothing wider than a narrow screen, in both schemes."""
+"""The sandbox's pages in a real Chromium: nothing that axe finds, nothing wider than a phone, in both schemes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from collections.abc import AsyncIterator
 import pytest
 import uvicorn
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, ViewportSize, async_playwright
 from playwright.sync_api import sync_playwright
 from starlette.applications import Starlette
 
 from sigma_app.embedded.stripe import acts
 from sigma_app.embedded.stripe.pages import DASHBOARD_ROUTES, ROUTES
 from tests.browser.chromium import launch_options
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
-NARROW = {"width": 320, "height": 800}  # CSS pixels
+NARROW = ViewportSize(width=320, height=800)  # CSS pixels
 FEATURES = {name: {"enabled": True} for name in ("invoice_history", "payment_method_update", "subscription_cancel")}
 
 
@@ -33,8 +34,7 @@ async def address(wire) -> AsyncIterator[str]:
     app = Starlette(routes=[*ROUTES, *DASHBOARD_ROUTES])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", ws="none", lifespan="off"))
     serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     await serving
