@@ -251,7 +251,7 @@ async def opened(key: str | None = None) -> AsyncIterator[Books]:
         Refused: another one has.
         DatabaseUnavailable: they cannot be had.
     """
-    from sigma_app.embedded.stripe.events import deliver
+    from sigma_app.embedded.stripe.events import deliver  # which reads the books itself
 
     turns = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_AT_ONCE))
     async with turns, get_database().cursor(SERVICE) as cursor:

@@ -1,6 +1,6 @@
 """Invoices and the payments of them (https://docs.stripe.com/api/invoices): made, finalized, collected.
 
-What a paid or a failed invoice means for its subscription is said in subscriptions.py.
+What a paid or a failed invoice means for its subscription is said in renewals.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sigma_app.settings import get_settings
 DRAFT_FOR = 3600  # seconds between a renewal's invoice and the first try to collect it
 HOSTED = "/sandbox/invoice"
 
-Collected = Literal["paid", "failed", "asked", "pending"]
+Collected = Literal["paid", "failed", "asked"]
 
 
 async def draft(

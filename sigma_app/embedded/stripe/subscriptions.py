@@ -123,7 +123,7 @@ async def update(books: Books, params: Thing, identity: str) -> Thing:
         values["trial_end"] = subscription["items"]["data"][0]["current_period_end"] = trial_end
     await change(books, subscription, **values)
     if "items" in params:
-        from sigma_app.embedded.stripe.switching import switch
+        from sigma_app.embedded.stripe.switching import switch  # which changes subscriptions by what is here
 
         await switch(books, subscription, params)
     return subscription
