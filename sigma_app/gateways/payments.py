@@ -71,7 +71,7 @@ async def reaching_stripe() -> AsyncIterator[None]:
     global _client
     settings = get_settings()
     key = settings.stripe_secret_key
-    transport = None if key else httpx.ASGITransport(sandbox.app, raise_app_exceptions=False)
+    transport = None if key else sandbox.Transport()
     async with httpx.AsyncClient(transport=transport, timeout=TIMEOUT) as connections:
         _client = stripe.StripeClient(
             key.get_secret_value() if key else "sk_test_sandbox",

@@ -48,6 +48,11 @@ async def _checkout(session: AsyncSession, event: Event) -> None:
         await _settle(session, customer, event)
 
 
+async def _debit_came_back(session: AsyncSession, event: Event) -> None:
+    await _checkout(session, event)
+    await _write(session, event, "debit_failed", _object(event)["id"])
+
+
 async def _subscription(session: AsyncSession, event: Event) -> None:
     if customer := await records.lock_customer(session, customer_of(event)):
         await records.read_subscription(session, customer, _object(event)["id"])
@@ -124,9 +129,10 @@ async def _price(session: AsyncSession, event: Event) -> None:
 HANDLERS: dict[str, Handler] = {
     # The customer has gone through checkout; with a bank debit the money is still on its way.
     "checkout.session.completed": _checkout,
-    # The bank debit of a checkout came in, days later; or came back.
+    # The bank debit of a checkout came in, days later.
     "checkout.session.async_payment_succeeded": _checkout,
-    "checkout.session.async_payment_failed": _checkout,
+    # It came back.
+    "checkout.session.async_payment_failed": _debit_came_back,
     # Nobody paid within its time, or we closed it for another plan's.
     "checkout.session.expired": _checkout,
     # A checkout, or somebody in Stripe's dashboard, started one.

@@ -21,7 +21,7 @@ from sigma_app.features.mail import service as mail
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.mail import Mail
 from sigma_app.gateways.payments import asking, stripe_client
-from sigma_app.models import AccessChange, Customer, Price, Subscription
+from sigma_app.models import AccessChange, Customer, Price, Purchase, Subscription
 from sigma_app.settings import get_settings
 from sigma_app.ui.mail import Letter, render
 
@@ -100,14 +100,11 @@ async def send_notice(user: str, about: str, subject: str, event: str) -> None:
 
     Args:
         user: whom.
-        about: "payment_failed", "action_required", "trial_ends" or "renewal".
-        subject: the invoice's id for the first two, else the subscription's.
+        about: one of `_NOTICES`.
+        subject: the id of the invoice, the subscription or the checkout that it is about.
         event: Stripe's id of the event, which the mail is sent once for.
     """
-    words = await (_about_invoice if about in ("payment_failed", "action_required") else _about_subscription)(
-        about, subject
-    )
-    if words:
+    if words := await _NOTICES[about](about, subject):
         await _send(UUID(user), words, f"stripe/{event}", await _event_time(event))
 
 
@@ -140,6 +137,22 @@ async def _about_subscription(about: str, subject: str) -> Letter | None:
     if price.every != _LONG or subscription.status != "active":
         return None
     return letters.renewal(get_settings().base_url, subscription.current_period_end, words)
+
+
+async def _about_debit(_: str, subject: str) -> Letter | None:
+    async with get_database().transaction(SERVICE) as session:
+        purchase = await session.get(Purchase, subject)
+    failed = purchase is not None and purchase.status == "failed"
+    return letters.debit_failed(get_settings().base_url) if failed else None
+
+
+_NOTICES = {
+    "payment_failed": _about_invoice,
+    "action_required": _about_invoice,
+    "trial_ends": _about_subscription,
+    "renewal": _about_subscription,
+    "debit_failed": _about_debit,
+}
 
 
 async def _send(user: UUID, words: Letter, key: str, since: datetime) -> None:

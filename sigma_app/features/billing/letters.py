@@ -55,6 +55,18 @@ def payment_failed(base_url: str, amount: str, next_attempt: datetime | None, un
     )
 
 
+def debit_failed(base_url: str) -> Letter:
+    """To somebody whose bank sent the debit of a single payment back."""
+    return Letter(
+        subject="Your bank sent the payment back",
+        preheader="Nothing was charged, and nothing is open.",
+        heading="The bank said no.",
+        paragraphs=["Your bank did not let the debit through. Nothing was charged, and nothing is open yet."],
+        action=("Try another way", f"{base_url}/billing"),
+        notes=_NOTES,
+    )
+
+
 def action_required(amount: str, invoice_url: str) -> Letter:
     """To somebody whose bank wants them to confirm a payment."""
     return Letter(

@@ -118,7 +118,7 @@ def thanks() -> rx.Component:
                             "processing",
                             _outcome(
                                 "Thank you. It is on its way.",
-                                "A bank debit takes a few days. We mail you when it is through, and open the door.",
+                                "A bank debit takes a few days. We mail you when it is through, and when it is not.",
                                 link("Your billing", href="/billing", class_name=QUIET),
                             ),
                         ),

@@ -157,7 +157,7 @@ def _headline(decision: Decision) -> str:
 
 def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:
     if any(one.status == "processing" for one in purchases):
-        return "A bank debit takes a few days. We mail you when it is through."
+        return "We mail you when it is through, and when it is not."
     if live is None:
         return ""
     if live.cancel_at:

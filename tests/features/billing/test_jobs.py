@@ -1,0 +1,141 @@
+"""The mails about money: who gets which, where to, and that none says what is not so any more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import psycopg
+import pytest
+
+from sigma_app import worker
+from sigma_app.core import jobs as queue
+from sigma_app.embedded.stripe import acts, clocks
+from sigma_app.embedded.stripe.books import opened
+from sigma_app.features.billing import checkout, jobs
+from sigma_app.gateways.mail import sending_mail
+from sigma_app.session.store import Session
+from tests.features.billing.conftest import Till
+
+pytestmark = pytest.mark.anyio
+
+MONTHLY, YEARLY, FOR_GOOD = "sigma_monthly", "sigma_yearly", "sigma_for_good"
+Work = Callable[[], object]
+
+
+@pytest.fixture(autouse=True)
+async def mailing(serving: object) -> AsyncIterator[None]:
+    assert jobs in worker.JOBS
+    async with sending_mail():
+        yield
+
+
+@pytest.fixture
+def post(login_url: str, owner: psycopg.Connection, shop: Till) -> Callable:
+    """Tells and works all events and all jobs of billing; the subjects of the mails so far, with whom they went to."""
+
+    async def work() -> list[tuple[str, str]]:
+        await shop.catch_up()
+        owner.execute("delete from procrastinate.procrastinate_jobs where queue_name = 'sandbox'")
+        await queue.work(login_url, (queue.QUEUE,), until_idle=True)
+        rows = owner.execute("select recipients[1], subject from sigma.mailbox order by created_at").fetchall()
+        return [(to, subject) for to, subject in rows]
+
+    return work
+
+
+async def to_the_end_of_the_period(shop: Till, days: int = 0) -> None:
+    """Let the customer's period pass, or so many days."""
+    subscription = (await shop.api.subscriptions.list_async({"status": "all"})).data[0]
+    if not days:
+        await acts.let_a_period_pass(subscription.id)
+        return
+    async with opened() as books:
+        customer = await books.get("customer", subscription.customer)
+        clock = customer["test_clock"] or await clocks.put_on_clock(books, customer)
+        now = (await books.get("test_helpers.test_clock", clock))["frozen_time"]
+    await acts.advance(clock, now + days * 86_400)
+
+
+async def test_access_that_opens_and_closes_is_told_once_each(shop: Till, session: Session, post):
+    await shop.buy(session, FOR_GOOD)
+    assert await post() == [(session.email, "You are in")]
+    await acts.refund((await shop.api.charges.list_async()).data[0].id)
+    assert await post() == [(session.email, "You are in"), (session.email, "Your access to Sigma has ended")]
+
+
+async def test_access_that_closed_again_meanwhile_is_not_told_to_be_open(shop: Till, session: Session, post):
+    await shop.buy(session, FOR_GOOD)
+    await shop.catch_up()
+    await acts.refund((await shop.api.charges.list_async()).data[0].id)
+    assert [subject for _, subject in await post()] == ["Your access to Sigma has ended"]
+
+
+async def test_it_goes_to_the_address_that_was_proved_and_not_to_that_of_the_profile(
+    shop: Till, session: Session, post, owner
+):
+    owner.execute("update profiles set email = 'victim@example.com' where id = %s", [session.user_id])
+    await shop.buy(session, FOR_GOOD)
+    assert [to for to, _ in await post()] == [session.email]
+
+
+async def test_a_renewal_that_fails_is_told_with_a_way_out(shop: Till, session: Session, post, owner):
+    await shop.buy(session, MONTHLY)
+    await post()
+    await acts.set_card(await checkout.customer_for(session), "declines")
+    await to_the_end_of_the_period(shop)
+    assert (await post())[1:] == [(session.email, "Your payment did not go through")]
+    ((body,),) = owner.execute("select body from sigma.mailbox order by created_at desc limit 1").fetchall()
+    assert "$29.00" in body
+    assert "/billing" in body
+
+
+async def test_a_payment_that_was_made_meanwhile_is_not_asked_for(shop: Till, session: Session, post):
+    await shop.buy(session, MONTHLY)
+    await post()
+    customer = await checkout.customer_for(session)
+    await acts.set_card(customer, "declines")
+    await to_the_end_of_the_period(shop)
+    (invoice,) = (await shop.api.invoices.list_async({"customer": customer, "status": "open"})).data
+    await acts.pay_invoice(invoice.id, "pays")
+    assert len(await post()) == 1
+
+
+async def test_a_bank_that_asks_is_told_with_the_place_to_answer(shop: Till, session: Session, post, owner):
+    await shop.buy(session, MONTHLY)
+    await post()
+    await acts.set_card(await checkout.customer_for(session), "asks")
+    await to_the_end_of_the_period(shop)
+    told = [subject for _, subject in await post()]
+    assert "Your bank wants to hear from you" in told
+    ((body,),) = owner.execute("select body from sigma.mailbox where subject like 'Your bank wants%'").fetchall()
+    assert "/sandbox/invoice/" in body
+
+
+@pytest.mark.parametrize(("plan", "told"), [(YEARLY, 1), (MONTHLY, 0)])
+async def test_only_a_year_is_announced(shop: Till, session: Session, post, plan, told):
+    await shop.buy(session, plan)
+    await post()
+    await to_the_end_of_the_period(shop, days=360 if plan == YEARLY else 25)
+    assert len([subject for _, subject in await post() if "renews on" in subject]) == told
+
+
+async def test_a_debit_that_came_back_is_told(shop: Till, session: Session, post):
+    identity = await shop.buy(session, FOR_GOOD, acts.pay_later)
+    assert await post() == []
+    await acts.settle_later(identity, succeeds=False)
+    assert await post() == [(session.email, "Your bank sent the payment back")]
+
+
+async def test_another_address_is_told_to_stripe(shop: Till, session: Session, post, owner):
+    customer = await checkout.customer_for(session)
+    owner.execute("update auth.users set email = 'new@example.com' where id = %s", [session.user_id])
+    await post()
+    assert (await shop.api.customers.retrieve_async(customer)).email == "new@example.com"
+
+
+async def test_at_night_everything_is_compared(shop: Till, session: Session, owner, caplog):
+    await shop.buy(session, FOR_GOOD)
+    await shop.news()
+    await jobs.reconcile_nightly(0)
+    assert owner.execute("select has_access from profiles where id = %s", [session.user_id]).fetchone() == (True,)
+    assert "missing here" in caplog.text
