@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -93,19 +92,20 @@ async def customer_for(session: Session) -> str:
     """
     if known := await _customer_of(session.user_id):
         return known
-    async with get_database().transaction(SERVICE) as transaction:
-        former = await transaction.exec(select(func.count()).where(Customer.user_id == session.user_id))
-        number = former.one()
-    with asking():
-        made = await stripe_client().v1.customers.create_async(
-            {"email": session.email, "metadata": {"sigma_user": str(session.user_id)}},
-            # Of two tabs at once the second gets the first one's answer.
-            {"idempotency_key": f"customer/{session.user_id}/{number}/{address_digest(session.email).hex()}"},
-        )
-    async with get_database().transaction(SERVICE) as transaction:
-        bound = insert(Customer).values(id=made.id, user_id=session.user_id).on_conflict_do_nothing()
-        await transaction.exec(bound)
-    return await _customer_of(session.user_id) or made.id
+    async with turn(), get_database().transaction(SERVICE) as transaction:
+        # Of two tabs at once the second waits here, and finds what the first has made.
+        await transaction.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(str(session.user_id), 0))))
+        theirs = (await transaction.exec(select(Customer).where(Customer.user_id == session.user_id))).all()
+        if living := next((one for one in theirs if one.deleted_at is None), None):
+            return living.id
+        with asking():
+            made = await stripe_client().v1.customers.create_async(
+                {"email": session.email, "metadata": {"sigma_user": str(session.user_id)}},
+                # If we die before it is bound, the next try gets the same one.
+                {"idempotency_key": f"customer/{session.user_id}/{len(theirs)}/{address_digest(session.email).hex()}"},
+            )
+        transaction.add(Customer(id=made.id, user_id=session.user_id, created_at=clock.now()))
+    return made.id
 
 
 async def _customer_of(user: UUID) -> str | None:
