@@ -21,6 +21,7 @@ from typing import Any, LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
+from anyio import CancelScope
 from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
 from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
@@ -222,7 +223,8 @@ class Database:
             try:
                 yield connection.cursor(row_factory=dict_row)
             except BaseException:
-                await connection.rollback()
+                with CancelScope(shield=True):  # whoever was told to stop leaves nothing half-done behind, either
+                    await connection.rollback()
                 raise
             await connection.commit()
 

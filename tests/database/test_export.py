@@ -20,10 +20,10 @@ pytestmark = pytest.mark.anyio
 
 # Makes of a database that Sigma laid one that Supabase laid: its own schemas alone, which are not the owner's.
 AS_SUPABASES = """
-    drop schema sigma, procrastinate cascade;
+    drop schema sigma, billing, procrastinate cascade;
     drop table public.leads, public.profiles cascade;
     drop function public.handle_new_user, public.update_updated_at, public.guard_billing_columns,
-      public.stamp_consent, public.founder_count cascade;
+      public.stamp_consent, public.founder_count, public.has_access cascade;
     comment on schema auth is null;
     do $$
     declare

@@ -62,7 +62,7 @@ def test_what_supabase_gives_away_by_default_is_taken_back(hosted, url):
               and has_table_privilege(role, pg_class.oid, 'truncate, trigger, references')
             union all
             select proname, role from pg_proc, unnest(array['anon', 'authenticated']) as role
-            where pronamespace = 'public'::regnamespace and proname <> 'founder_count'
+            where pronamespace = 'public'::regnamespace and proname not in ('founder_count', 'has_access')
               and has_function_privilege(role, pg_proc.oid, 'execute')
             """
         ).fetchall()

@@ -7,7 +7,8 @@ import psycopg
 # Sigma's triggers call functions of its own, most of them outside of public, so their names need not be known.
 _LEFT_OUT = """
 with ours (name) as (
-  values ('stamp_consent'), ('founder_count'), ('guard_billing_columns'), ('update_updated_at'), ('handle_new_user')
+  values ('stamp_consent'), ('founder_count'), ('guard_billing_columns'), ('update_updated_at'), ('handle_new_user'),
+    ('has_access')
 ), kept (id) as (
   select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = relnamespace
   where (nspname, relname) in

@@ -3,6 +3,7 @@
 import reflex as rx
 
 from sigma_app.features.accounts.devices import Device
+from sigma_app.features.accounts.page import SAID
 from sigma_app.features.accounts.passwords import AT_LEAST
 from sigma_app.features.accounts.state import AccountState
 from sigma_app.ui import head
@@ -11,11 +12,6 @@ from sigma_app.ui.layout import section
 from sigma_app.ui.link import link
 from sigma_app.ui.parts import ALARM, QUIET, door_form, email_field, fine, password_field
 from sigma_app.ui.portal import phase, portal, said, waiting
-
-SAID = {
-    "password": "Your password is changed. Every other device is signed out.",
-    "address": "Your address has moved.",
-}
 
 
 def account() -> rx.Component:

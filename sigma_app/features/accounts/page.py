@@ -14,6 +14,11 @@ from sigma_app.ui.portal import phase, portal, said, waiting
 from sigma_app.ui.script import inline_script
 
 SCRIPTS = Path(__file__).parent
+SAID = {
+    "password": "Your password is changed. Every other device is signed out.",
+    "address": "Your address has moved.",
+}
+"""What was just done elsewhere, by the `said` in the address."""
 
 
 def profile() -> rx.Component:
@@ -42,7 +47,7 @@ def _heading() -> rx.Component:
                 rx.cond(ProfileState.member_since != "", f", with us since {ProfileState.member_since}.", "."),
                 class_name="lede",
             ),
-            said({}),
+            said(SAID),
             class_name="entry",
         ),
         class_name="ledger-row frame portal-top",
