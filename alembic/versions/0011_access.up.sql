@@ -54,23 +54,25 @@ language sql volatile set search_path = '' as $$
   select pg_notify('sigma_billing', id::text) from sigma.sessions where user_id = account
 $$;
 
--- The one way in which billing gives and takes access. Writes what changed to the profile, and a line of why; whether
--- access itself changed. Without a profile, which its owner may have deleted, nobody has access.
+-- The one way in which billing gives and takes access. Writes what changed to the profile, and a line where access, its
+-- reason or what is paid for it changed; whether access itself did. Without a profile, which its owner may have deleted, nobody has access.
 create function sigma.set_access(
   account uuid, granted boolean, customer text, price text, rule text, subject text, cause text, event text
 ) returns boolean language plpgsql set search_path = '' as $$
 declare
   known public.profiles;
   last_rule text;
+  last_price text;
 begin
   select * into known from public.profiles where id = account for update;
   if not found then
     return false;
   end if;
-  select change.rule into last_rule from billing.access_changes as change
+  select change.rule, change.price_id into last_rule, last_price from billing.access_changes as change
     where change.user_id = account order by change.id desc limit 1;
   if granted is distinct from coalesce(known.has_access, false)
-    or set_access.rule is distinct from coalesce(last_rule, 'nothing') then
+    or set_access.rule is distinct from coalesce(last_rule, 'nothing')
+    or (granted and price is distinct from last_price) then
     insert into billing.access_changes (user_id, before, after, rule, price_id, subject, cause, event_id)
       values (account, coalesce(known.has_access, false), granted, set_access.rule, price, subject, cause, event);
   end if;

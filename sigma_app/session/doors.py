@@ -99,12 +99,14 @@ def form_door(handle: Handler, page: str, values: Values = nothing) -> Callable[
     return endpoint
 
 
-def signed_in_door(handle: SignedInHandler, elsewhere: str = "") -> Callable[[Request], Awaitable[Response]]:
+def signed_in_door(
+    handle: SignedInHandler, elsewhere: Callable[[Request], Awaitable[str]] | None = None
+) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of what only somebody signed in may post, from a page of ours; for scripts and forms alike.
 
     Args:
         handle: gets who is signed in.
-        elsewhere: where whoever is not goes on to; unless given, to the sign-in page, which says that they were.
+        elsewhere: says where whoever is not goes on to; unless given, to the sign-in page, which says that they were.
     """
 
     async def endpoint(request: Request) -> Response:
@@ -115,7 +117,8 @@ def signed_in_door(handle: SignedInHandler, elsewhere: str = "") -> Callable[[Re
             cookie = cookie_of(request.scope["headers"])
             session = await store.find(cookie)
             if session is None:
-                return Answer(elsewhere or with_next(SIGN_IN, None, said="over"), SIGNED_OUT, status=401)
+                location = await elsewhere(request) if elsewhere else with_next(SIGN_IN, None, said="over")
+                return Answer(location, SIGNED_OUT, status=401)
             try:
                 return await handle(request, session)
             except IdentityRefused as refused:

@@ -8,7 +8,7 @@ from sigma_app.ui.link import link
 SECTIONS = (
     ("/#parts", "What it does"),
     ("/#night", "How it works"),
-    ("/#price", "Pricing"),
+    ("/pricing", "Pricing"),
     ("/#questions", "Questions"),
 )
 
@@ -22,7 +22,7 @@ def shell(*children: rx.Component, call_to_action: bool = True) -> rx.Component:
             *children,
             custom_attrs={"id": "content", "data-socket": "on-demand", "tabIndex": -1},
         ),
-        footer(link("Waitlist", href="/join"), link("Sign in", href="/sign-in")),
+        footer(link("Waitlist", href="/join"), link("Pricing", href="/pricing"), link("Sign in", href="/sign-in")),
         class_name="page",
     )
 

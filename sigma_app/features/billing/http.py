@@ -13,6 +13,8 @@ from sigma_app.core.destination import with_next
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.limits import Limiter
 from sigma_app.features.billing import checkout
+from sigma_app.features.billing.catalogue import PLANS
+from sigma_app.features.billing.errors import NotNow
 from sigma_app.features.billing.parts import CHECKOUT, PORTAL
 from sigma_app.features.billing.pricing_page import TEMPLATE
 from sigma_app.features.billing.standing import offered
@@ -22,8 +24,6 @@ from sigma_app.session.doors import Answer, form_of, signed_in_door, too_many
 from sigma_app.session.guard import SIGN_IN
 from sigma_app.session.store import Session
 
-PLANS = "/billing"
-
 logger = logging.getLogger(__name__)
 
 
@@ -32,7 +32,19 @@ async def buy(request: Request, session: Session) -> Answer:
     if wait := _limiter().wait(str(session.user_id)):
         return too_many(wait)
     form = await form_of(request)
-    return Answer(await checkout.open_checkout(session, form.get("plan", "")))
+    try:
+        return Answer(await checkout.open_checkout(session, form.get("plan", "")))
+    except NotNow as refused:
+        if "application/json" in request.headers.get("accept", ""):
+            raise
+        return Answer(f"/billing?said={refused.said}")  # from a plain form, such as that of /pricing
+
+
+async def sign_in_first(request: Request) -> str:
+    """Where somebody who chose a plan before they signed in finds it again afterwards."""
+    wanted = (await form_of(request)).get("plan", "")
+    known = wanted in {plan.key for plan in PLANS}
+    return with_next(SIGN_IN, f"/billing?plan={wanted}" if known else "/billing")
 
 
 async def manage(request: Request, session: Session) -> Answer:
@@ -57,8 +69,7 @@ async def show_pricing(request: Request) -> Response:
 
 ROUTES = [
     Route("/pricing", show_pricing, methods=["GET"]),
-    # From /pricing comes anybody; who has yet to sign in chooses again behind it.
-    Route(CHECKOUT, signed_in_door(buy, elsewhere=with_next(SIGN_IN, PLANS)), methods=["POST"]),
+    Route(CHECKOUT, signed_in_door(buy, elsewhere=sign_in_first), methods=["POST"]),
     Route(PORTAL, signed_in_door(manage), methods=["POST"]),
 ]
 

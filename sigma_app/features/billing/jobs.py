@@ -17,6 +17,7 @@ from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import job, queue
 from sigma_app.features.billing import letters, money, reconcile, work
 from sigma_app.features.billing.access import decide
+from sigma_app.features.billing.standing import names
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.mail import Mail
@@ -87,10 +88,11 @@ async def send_access_changed(user: str, opened: bool) -> None:
     async with get_database().transaction(SERVICE) as session:
         latest = select(AccessChange).where(AccessChange.user_id == UUID(user)).order_by(col(AccessChange.id).desc())
         change = (await session.exec(latest.where(AccessChange.before != AccessChange.after))).first()
+        plan = (await names(session)).get((change and change.price_id) or "", "")
     if change is None or change.after is not opened:
         return
     base = get_settings().base_url
-    words = letters.access_opened(base) if opened else letters.access_closed(base, change.rule)
+    words = letters.access_opened(base, plan) if opened else letters.access_closed(base, change.rule)
     await _send(UUID(user), words, f"access/{change.id}", change.at)
 
 

@@ -11,13 +11,16 @@ _OPENS_AGAIN = "A card that works opens the door again."
 _NOTES = ("Questions? Reply to this mail.",)
 
 
-def access_opened(base_url: str) -> Letter:
-    """To somebody who has just got access."""
+def access_opened(base_url: str, plan: str) -> Letter:
+    """To somebody who has just got access by a plan, such as "Sigma, $29.00 a month"."""
     return Letter(
         subject="You are in",
         preheader="Everything Sigma does is open to you now.",
         heading="The door is open.",
-        paragraphs=["Your payment went through, and everything Sigma does is open to you from now on."],
+        paragraphs=[
+            "Your payment went through, and everything Sigma does is open to you from now on.",
+            *([f"What you pay for: {plan}."] if plan else []),
+        ],
         action=("Go in", f"{base_url}/app"),
         notes=[f"What you pay, and why you have access: {base_url}/billing", *_NOTES],
     )

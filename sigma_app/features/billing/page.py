@@ -43,24 +43,27 @@ def _present() -> rx.Component:
         rx.el.div(
             rx.el.dl(
                 rx.el.div(rx.el.dt("Plan"), rx.el.dd(rx.cond(BillingState.plan != "", BillingState.plan, "none"))),
-                rx.el.div(rx.el.dt("Access"), rx.el.dd(rx.cond(BillingState.access, "yes", "no"))),
+                rx.el.div(
+                    rx.el.dt("Access"),
+                    rx.cond(BillingState.access, rx.el.dd("yes"), rx.el.dd("no", class_name="not-yet")),
+                ),
                 class_name="bill slip",
             ),
             rx.cond(BillingState.next != "", rx.el.p(BillingState.next, class_name="fine-print")),
-            rx.cond(BillingState.customer, manage("Card, invoices, cancel", QUIET)),
+            rx.cond(BillingState.customer, manage("Manage at Stripe", QUIET)),
             class_name="stack",
         ),
         anchor="plan",
         time="07:51",
         title="What you pay",
-        intro="Cards and invoices are kept by Stripe, not by us.",
+        intro="The card, the invoices, another plan and the way out are at Stripe.",
         layout="entry-split",
     )
 
 
 def _plans() -> rx.Component:
     return section(
-        plan_cards(BillingState.plans),
+        plan_cards(BillingState.plans, BillingState.wanted),
         anchor="plans",
         time="07:52",
         title="What you can have",
@@ -241,7 +244,9 @@ def _outside() -> rx.Component:
         ),
         rx.cond(
             some(BillingState.plans),
-            section(plan_cards(BillingState.plans), anchor="plans", time="08:03", title="What it costs"),
+            section(
+                plan_cards(BillingState.plans, BillingState.wanted), anchor="plans", time="08:03", title="What it costs"
+            ),
             rx.cond(BillingState.why == RULES["nothing"], _nothing_for_sale()),
         ),
         custom_attrs={"data-outside": ""},

@@ -4,11 +4,17 @@ from typing import Any
 
 import reflex as rx
 
+from sigma_app.features.billing.errors import BoughtAlready, NotForSale, OnItsWay, SubscribedAlready
 from sigma_app.features.billing.standing import Offered
 from sigma_app.ui.parts import PRIMARY, door_form
 from sigma_app.ui.portal import said
 
-SAID = {"not-paid": "Nothing was charged. Your plans are still here.", "back": "Back from Stripe."}
+SAID = {
+    "not-paid": "Nothing was charged. Your plans are still here.",
+    "back": "Back from Stripe. What you changed there shows here within seconds.",
+    **{refusal.said: str(refusal()) for refusal in (NotForSale, SubscribedAlready, BoughtAlready, OnItsWay)},
+}
+"""What was just done, or could not be, by the `said` in the address."""
 CHECKOUT, PORTAL = "/billing/checkout", "/billing/portal"
 
 
@@ -49,17 +55,18 @@ def some(things: Any) -> rx.Var[bool]:
     return rx.Var.create(things).to(list).length() > 0
 
 
-def plan_cards(plans: rx.Var[list[Offered]] | list[Offered]) -> rx.Component:
-    """The plans side by side, each with its button."""
-    return rx.el.ul(rx.foreach(plans, _plan), class_name="plans")
+def plan_cards(plans: rx.Var[list[Offered]] | list[Offered], wanted: rx.Var[str] | str) -> rx.Component:
+    """The plans side by side, each with its button; the one with the key `wanted` is marked."""
+    return rx.el.ul(rx.foreach(plans, lambda plan: _plan(plan, wanted)), class_name="plans")
 
 
-def _plan(plan: Offered) -> rx.Component:
+def _plan(plan: Offered, wanted: rx.Var[str] | str) -> rx.Component:
     return rx.el.li(
-        rx.el.h3(plan.name),
+        rx.el.h3(plan.name, rx.cond(plan.key == wanted, " · your choice", "")),
         rx.el.p(rx.el.span(plan.price, class_name="plan-price"), " ", plan.every),
         rx.el.p(plan.description, class_name="fine-print"),
         buy(plan.key, f"{plan.name}, {plan.price} {plan.every}"),
+        custom_attrs={"data-wanted": rx.cond(plan.key == wanted, "true", None)},
     )
 
 

@@ -6,7 +6,7 @@ Everything is read as whoever is signed in, so row level security judges it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sqlmodel import col, select
@@ -19,9 +19,10 @@ from sigma_app.features.billing.access import GRACE, RULES, Decision, decide
 from sigma_app.features.billing.catalogue import PLANS
 from sigma_app.features.billing.checkout import LIVE
 from sigma_app.features.billing.records import purchases_of, subscriptions_of
-from sigma_app.models import AccessChange, Customer, Price, Product, Profile, Purchase, Subscription
+from sigma_app.models import AccessChange, Price, Product, Profile, Purchase, Subscription
 from sigma_app.session.store import Session
 
+_RHYTHM = {"month": ", by the month", "year": ", by the year"}
 _LATEST = 20  # changes on the page; the download has all
 
 
@@ -79,29 +80,27 @@ async def standing(session: Session) -> Standing:
     """
     async with get_database().transaction(session.actor) as transaction:
         profile = await transaction.get(Profile, session.user_id)
-        customers = await transaction.exec(select(Customer.id).where(Customer.user_id == session.user_id))
         purchases = await purchases_of(transaction, session.user_id)
         subscriptions = await subscriptions_of(transaction, session.user_id)
         latest = select(AccessChange).where(AccessChange.user_id == session.user_id)
         changes = await transaction.exec(latest.order_by(col(AccessChange.id).desc()).limit(_LATEST))
         offered = await _offered(transaction)
-        names = await _names(transaction)
-        history = [_change(one, names) for one in changes.all()]
-        known = customers.first() is not None
+        called = await names(transaction)
+        history = [_change(one, called) for one in changes.all()]
     decision = decide(purchases, subscriptions, clock.now())
     live = next((one for one in subscriptions if one.status in LIVE), None)
     owns = any(decide([one], [], clock.now()).access for one in purchases)
     return Standing(
         access=bool(profile and profile.has_access),
-        plan=names.get(decision.price or "", "") if decision.access else "",
-        headline=_headline(decision),
+        plan=called.get(decision.price or "", "") if decision.access else "",
+        headline=_headline(decision, live),
         why=RULES[decision.rule],
         next=_next(live, purchases),
         warning=_warning(decision, owns, live),
         subscribed=live is not None,
         owns=owns,
-        customer=known,
-        plans=[one for one in offered if _can_have(one, live is not None, owns, purchases)],
+        customer=bool(purchases or subscriptions),
+        plans=[_told(one, live) for one in offered if _can_have(one, live is not None, owns, purchases)],
         history=history,
     )
 
@@ -129,12 +128,11 @@ async def _offered(transaction: AsyncSession) -> list[Offered]:
 def _shown(price: Price, product: Product) -> Offered:
     words = money.recurring(price.amount, price.currency, price.every, price.every_count)
     amount = money.words(price.amount, price.currency)
-    return Offered(
-        price.lookup_key or "", product.name, product.description, amount, words.removeprefix(amount).strip()
-    )
+    name = f"{product.name}{_RHYTHM.get(price.every or '', '')}"
+    return Offered(price.lookup_key or "", name, product.description, amount, words.removeprefix(amount).strip())
 
 
-async def _names(transaction: AsyncSession) -> dict[str, str]:
+async def names(transaction: AsyncSession) -> dict[str, str]:
     """What each price, past or present, is called on a bill."""
     found = select(Price, Product).join(Product, col(Product.id) == col(Price.product_id))
     return {
@@ -149,10 +147,19 @@ def _can_have(one: Offered, subscribed: bool, owns: bool, purchases: Sequence[Pu
     return one.every == "once" or not subscribed
 
 
-def _headline(decision: Decision) -> str:
+def _headline(decision: Decision, live: Subscription | None) -> str:
     if decision.access:
+        if decision.rule == "subscribed" and live and live.cancel_at:
+            return f"Paid until {day(live.cancel_at)}."
         return "Not paid yet." if decision.rule == "grace" else "Paid up."
     return {"nothing": "Nothing to pay yet.", "processing": "On its way."}.get(decision.rule, "No access.")
+
+
+def _told(one: Offered, live: Subscription | None) -> Offered:
+    """A plan with what it does to the subscription that runs."""
+    if live is None or live.cancel_at or one.every != "once":
+        return one
+    return replace(one, description=f"{one.description} Your subscription runs on until you cancel it at Stripe.")
 
 
 def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:
@@ -183,9 +190,9 @@ def _warning(decision: Decision, owns: bool, live: Subscription | None) -> str:
     return ""
 
 
-def _change(one: AccessChange, names: dict[str, str]) -> Change:
+def _change(one: AccessChange, called: dict[str, str]) -> Change:
     what = {(False, True): "Access opened", (True, False): "Access closed", (True, True): "Access stays"}
-    plan = names.get(one.price_id or "")
+    plan = called.get(one.price_id or "")
     why = RULES.get(one.rule, one.rule)
     return Change(
         at=f"{day(one.at)}, {one.at.astimezone(UTC):%H:%M} UTC",

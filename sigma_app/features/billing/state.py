@@ -14,8 +14,9 @@ from sigma_app.session.store import Session
 class BillingState(SessionState):
     """How somebody stands (standing.py), as this tab last heard of it.
 
-    `checkout` is what became of the one that they come back from, "" where they do not; `checkout_url` where an open
-    one goes on. `ready` is whether anything was read yet, `trouble` why there is nothing to show.
+    `wanted` is the plan that they chose before they signed in. `checkout` is what became of the one that they come back
+    from, "" where they do not; `checkout_url` where an open one goes on. `ready` is whether anything was read yet,
+    `trouble` why there is nothing to show.
     """
 
     ready: bool = False
@@ -30,6 +31,7 @@ class BillingState(SessionState):
     customer: bool = False
     plans: list[Offered] = []  # noqa: RUF012 - a Var, copied for each state
     history: list[Change] = []  # noqa: RUF012 - a Var, copied for each state
+    wanted: str = ""
     checkout: str = ""
     checkout_url: str = ""
     trouble: str = ""
@@ -37,8 +39,9 @@ class BillingState(SessionState):
     @rx.event
     async def load(self):
         """Show how they stand."""
+        await self.show()  # first: it empties what was another session's
         self.checkout = ""
-        await self.show()
+        self.wanted = self.router.url.query_parameters.get("plan", "")
 
     @rx.event
     async def load_thanks(self):

@@ -80,7 +80,7 @@ PRICES = (
     Price("A place in line", "0.00"),
     Price("Keeping it", "0.00"),
     Price("Giving it up", "0.00"),
-    Price("Sigma itself", "to be announced"),
+    Price("Sigma itself", "once you are in"),
 )
 
 QUESTIONS = (

@@ -6,6 +6,8 @@ from sigma_app.features.waitlist import copy
 from sigma_app.features.waitlist.form import join_form
 from sigma_app.ui.brand import sigma_mark
 from sigma_app.ui.layout import section
+from sigma_app.ui.link import link
+from sigma_app.ui.parts import QUIET
 
 
 def hero() -> rx.Component:
@@ -78,13 +80,16 @@ def night() -> rx.Component:
 
 
 def price() -> rx.Component:
-    """What it costs now, which is nothing, and who hears the rest first."""
+    """What it costs now, which is nothing, and where the rest stands."""
     return section(
-        rx.el.dl(*(_price(line) for line in copy.PRICES), class_name="bill"),
+        rx.el.div(
+            rx.el.dl(*(_price(line) for line in copy.PRICES), class_name="bill"),
+            rx.el.p(link("What Sigma costs", href="/pricing", class_name=QUIET), class_name="to-pricing"),
+        ),
         anchor="price",
         time="03:38",
         title="Waiting is free.",
-        intro="What Sigma itself costs, the list hears first, before anybody is asked to pay it.",
+        intro="Nobody is asked to pay before they are in, and what it costs then stands on a page of its own.",
         layout="entry-split",
     )
 

@@ -201,7 +201,7 @@ class TestDoors:
 
     async def test_whoever_is_not_signed_in_signs_in_first_and_comes_back(self, shop: Till):
         answer = await self.post(shop, "/billing/checkout", None, plan=MONTHLY)
-        assert answer.headers["location"] == "/sign-in?next=%2Fbilling"
+        assert answer.headers["location"] == "/sign-in?next=%2Fbilling%3Fplan%3Dsigma_monthly"
 
     async def test_a_page_of_another_site_is_refused(self, shop: Till, cookie):
         shop.door.cookies.set("sigma_session", cookie, domain="localhost.local")
@@ -211,7 +211,10 @@ class TestDoors:
 
     async def test_a_forged_plan_is_said_to_be_none(self, shop: Till, cookie):
         answer = await self.post(shop, "/billing/checkout", cookie, plan="price_of_mine")
-        assert (answer.status_code, answer.text) == (422, str(NotForSale()))
+        assert (answer.status_code, answer.headers["location"]) == (303, "/billing?said=not-for-sale")
+        shop.door.headers["accept"] = "application/json"
+        answer = await self.post(shop, "/billing/checkout", cookie, plan="price_of_mine")
+        assert (answer.status_code, answer.json()) == (422, {"message": str(NotForSale())})
 
     async def test_who_never_paid_has_nothing_to_manage(self, shop: Till, cookie):
         answer = await self.post(shop, "/billing/portal", cookie)
