@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import files, joins, line, pages, portal, queue, rest, signins, starts, static
+from tests.bench import files, joins, line, pages, portal, queue, rest, signins, starts, static, webhooks
 from tests.bench.machine import facts
 from tests.bench.report import FILE, Report, Unavailable, write
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Report]] = {
     "files": files.measure,
     "rest": rest.measure,
     "portal": portal.measure,
+    "webhooks": webhooks.measure,
 }
 
 

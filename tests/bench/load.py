@@ -8,6 +8,7 @@ of the websocket.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Protocol, cast
 from urllib.parse import urlencode
 
@@ -40,7 +42,7 @@ class Job:
     """What a load generator is asked to do."""
 
     kind: str
-    """"page", "join", "socket", one of `signers.KINDS`, or "request": `request`, as it is."""
+    """"page", "join", "socket", "webhook", one of `signers.KINDS`, or "request": `request`, as it is."""
     port: int
     seconds: float
     visitors: int = 16
@@ -57,7 +59,9 @@ class Job:
     request: str = ""
     """"request": its first line and its headers, without the body's length."""
     body: str = ""
-    """"request": its body; MARKER in it is another word each time."""
+    """"request", "webhook": its body; MARKER in it is another word each time."""
+    secret: str = ""
+    """"webhook": what signs it."""
 
 
 @dataclass
@@ -196,6 +200,8 @@ class HttpVisitor(asyncio.Protocol, Visitor):
         self._asked += 1
         if self._job.kind == "join":
             request = join_request(self._job.port, f"{self._job.marker}-{self._number}-{self._asked}@example.com")
+        elif self._job.kind == "webhook":
+            request = signed_event(self._job, f"{self._job.marker}{self._number}x{self._asked}")
         elif self._job.kind == "request":
             request = any_request(self._job, f"{self._job.marker}-{self._number}-{self._asked}")
         else:
@@ -247,13 +253,24 @@ def any_request(job: Job, word: str) -> bytes:
     return f"{job.request}\r\nHost: 127.0.0.1:{job.port}\r\n{length}\r\n{body}".encode()
 
 
+def signed_event(job: Job, word: str) -> bytes:
+    """An event with `word` in it, signed now as Stripe does."""
+    body = job.body.replace(MARKER, word)
+    at = int(time.time())
+    mac = hmac.new(job.secret.encode(), f"{at}.{body}".encode(), sha256).hexdigest()
+    return (
+        f"POST /webhooks/stripe HTTP/1.1\r\nHost: 127.0.0.1:{job.port}\r\nContent-Type: application/json\r\n"
+        f"Stripe-Signature: t={at},v1={mac}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
 def page_request(port: int) -> bytes:
     """The landing page, as a browser asks for it the first time."""
     return f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{_BROWSER}\r\n".encode()
 
 
 def _kind_of_visitor(kind: str) -> Callable[[Job, int, Tally], Visitor]:
-    if kind in ("page", "join", "request"):
+    if kind in ("page", "join", "request", "webhook"):
         return HttpVisitor
     if kind == "socket":
         from tests.bench.sockets import SocketVisitor
