@@ -104,7 +104,9 @@ def thanks() -> rx.Component:
                 rx.cond(
                     BillingState.access & ((BillingState.checkout == "paid") | (BillingState.checkout == "processing")),
                     _outcome(
-                        "Thank you. You are in.", BillingState.why, link("Go in", href="/app", class_name=PRIMARY)
+                        "Thank you. You are in.",
+                        "Everything Sigma does is open to you.",
+                        link("Go in", href="/app", class_name=PRIMARY),
                     ),
                     rx.match(
                         BillingState.checkout,
