@@ -44,9 +44,9 @@ PRIVACY: list[Clause] = [
         "What we keep of an account",
         [
             "Once you are in: your address, your password as a hash that nobody can turn back, the name and the "
-            "picture if you give us any, and what you paid for, when, and what that opened. Of a picture we keep the pixels, and nothing of where "
-            "it was taken. For each browser you sign in with, what it calls itself, and when you signed in and were "
-            "last there. Your account page shows it, hands it to you as a file, and deletes it.",
+            "picture if you give us any, and what you paid for, when, and what that opened. Of a picture we keep the "
+            "pixels, and nothing of where it was taken. For each browser you sign in with, what it calls itself, and when "
+            "you signed in and were last there. Your account page shows it, hands it to you as a file, and deletes it.",
         ],
     ),
     (
