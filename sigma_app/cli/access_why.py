@@ -6,9 +6,6 @@ import sys
 from datetime import UTC
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from sigma_app.cli.database import migrated_database
 from sigma_app.core.connecting import connect
@@ -43,13 +40,9 @@ def command(who: str) -> None:
         account, has_access, customer, price = found
         access = "has access" if has_access else "no access"
         print(f"{account}: {access}, customer {customer or 'none'}, price {price or 'none'}")
-        if rows := owner.execute(_CHANGES, [account]).fetchall():
-            Console().print(_table(rows))
+        for at, before, after, rule, *about, cause, event in owner.execute(_CHANGES, [account]):
+            when, change = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", f"{_WORDS[before]} → {_WORDS[after]}"
+            print(f"{when}  {change:<9}  {' '.join(filter(None, (f'{rule},', *about, f'by {cause}', event)))}")
 
 
-def _table(rows: list[tuple]) -> Table:
-    table = Table("When (UTC)", "Before", "After", "Rule", "Price", "About", "Cause", "Event", box=None)
-    for at, before, after, *rest in rows:
-        flags = ("yes" if flag else "no" for flag in (before, after))
-        table.add_row(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}", *flags, *(Text(text) for text in rest))
-    return table
+_WORDS = {True: "yes", False: "no"}

@@ -6,9 +6,6 @@ import sys
 from datetime import UTC
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.jobs import warn_without_worker
@@ -56,12 +53,6 @@ def command(replay: str | None, replay_all: bool) -> None:
             return
         worked, waiting, failed = owner.execute(_COUNTS).fetchone() or (0, 0, 0)
         print(f"{worked} worked, {waiting} waiting, {failed} failed.")
-        if rows := owner.execute(_WAITING).fetchall():
-            Console().print(_table(rows))
-
-
-def _table(rows: list[tuple]) -> Table:
-    table = Table("Event", "Type", "Customer", "Tries", "Received (UTC)", "Last error", box=None)
-    for event, kind, customer, tries, at, error in rows:
-        table.add_row(event, kind, customer, str(tries), f"{at.astimezone(UTC):%Y-%m-%d %H:%M}", Text(error))
-    return table
+        for event, kind, customer, tries, at, error in owner.execute(_WAITING):
+            when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+            print(f"{when}  {event}  {kind}  {customer or 'nobody'}  {tries} tries: {error}")

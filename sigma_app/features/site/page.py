@@ -44,18 +44,19 @@ PRIVACY: list[Clause] = [
         "What we keep of an account",
         [
             "Once you are in: your address, your password as a hash that nobody can turn back, the name and the "
-            "picture if you give us any, and what you paid for, when, and what that opened. Of a picture we keep the "
-            "pixels, and nothing of where it was taken. For each browser you sign in with, what it calls itself, and when "
-            "you signed in and were last there. Your account page shows it, hands it to you as a file, and deletes it.",
+            "picture if you give us any, and what you paid for, when, and what that opened. Of a picture we keep "
+            "the pixels, and nothing of where it was taken. For each browser you sign in with, what it calls "
+            "itself, and when you signed in and were last there. Your account page shows it, hands it to you as a "
+            "file, and deletes it.",
         ],
     ),
     (
         "What Stripe keeps when you pay",
         [
-            "You pay at Stripe, which is given your address and a number that stands for your account. Your card and your "
-            "bank account are Stripe's to know, and never ours. We keep which plan you pay for, how the payments stand, "
-            "and each time that opened or closed your access. Deleting your account ends a subscription and your customer "
-            "record there at once; the invoices stay with Stripe, as the law has it.",
+            "You pay at Stripe, which is given your address and a number that stands for your account. Your card and "
+            "your bank account are Stripe's to know, and never ours. We keep which plan you pay for, how the payments "
+            "stand, and each time that opened or closed your access. Deleting your account ends a subscription and "
+            "your customer record there at once; the invoices stay with Stripe, as the law has it.",
         ],
     ),
     (

@@ -1,0 +1,63 @@
+"""The commands around payments, as an operator types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from tests.sigma import Sigma
+
+
+@pytest.fixture
+def laid(owner_url: str, tmp_path: Path) -> Sigma:
+    """A Sigma whose sandbox has the plans; its database is the test's, so that nothing has to be started."""
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    done = sigma.run("stripe-setup")
+    assert done.returncode == 0, done.stderr
+    assert "price sigma_monthly: made as price_" in done.stdout
+    assert "whsec_" not in done.stdout  # the sandbox needs no endpoint
+    return sigma
+
+
+def test_laying_twice_changes_nothing_and_comparing_finds_nothing(laid: Sigma):
+    again = laid.run("stripe-setup").stdout
+    assert "made" not in again
+    assert again.count("as it should be") == 5
+    done = laid.run("reconcile")
+    assert (done.returncode, done.stdout) == (0, "5 looked at, none differed.\n")
+
+
+def test_what_differs_is_said_and_repaired(laid: Sigma, owner: psycopg.Connection):
+    owner.execute("update billing.prices set amount = 1 where lookup_key = 'sigma_monthly'")
+    owner.execute("insert into auth.users (id, email) values (%s, 'alice@example.com')", [uuid4()])
+    owner.execute("update profiles set has_access = true")
+    done = laid.run("reconcile")
+    assert "amount was 1, is 2900" in done.stdout
+    assert "had access, and has no access by what was paid" in done.stdout
+    assert "2 differed, and are repaired." in done.stdout
+    why = laid.run("access-why", "ALICE@example.com")
+    assert "no access, customer none" in why.stdout
+    assert "by hand" in why.stdout
+    assert "compared with Stripe" in why.stdout
+
+
+def test_nobody_by_that_name(laid: Sigma):
+    done = laid.run("access-why", "nobody@example.com")
+    assert (done.returncode, done.stderr) == (1, "nobody@example.com: nobody with an account.\n")
+
+
+def test_events_that_failed_are_listed_and_replayed(laid: Sigma, owner: psycopg.Connection):
+    owner.execute("select sigma.keep_stripe_event('evt_1', 'invoice.paid', 'cus_1', now(), '{}')")
+    owner.execute("update sigma.webhook_events set tries = 10, error = 'PaymentsRefused: no'")
+    owner.execute("delete from procrastinate.procrastinate_jobs")
+    listed = laid.run("stripe-events").stdout
+    assert "0 worked, 0 waiting, 1 failed." in listed
+    assert "PaymentsRefused" in listed
+    done = laid.run("stripe-events", "--replay", "evt_1")
+    assert "1 event put back into the queue." in done.stdout
+    assert laid.run("stripe-events", "--replay", "evt_2").returncode == 1
+    jobs = owner.execute("select args ->> 'event_id' from procrastinate.procrastinate_jobs").fetchall()
+    assert jobs == [("evt_1",)]
