@@ -72,7 +72,9 @@ create table billing.subscriptions (
   cancel_at timestamptz,                   -- when it ends, if it was canceled and has not ended yet
   trial_end timestamptz,
   past_due_since timestamptz,              -- of its oldest invoice that is not paid, while it is past due
+  paid_once boolean not null default true, -- false: its very first payment came back
   ended_at timestamptz,
+  end_reason text,                         -- Stripe's word
   created_at timestamptz not null,
   read_at timestamptz not null default now()
 );

@@ -1,12 +1,15 @@
-"""What the operating system refused, in one line that says where, why and the way out."""
+"""What the operating system, or Stripe, refused, in one line that says where, why and the way out."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from sigma_app.core.errors import StartError
 from sigma_app.settings import PROJECT_ROOT, get_settings
 
 _BUILT = PROJECT_ROOT / ".sigma"
@@ -51,3 +54,17 @@ def _full_places() -> list[Path]:
 def _free(place: Path) -> int:
     there = next(path for path in (place, *place.parents) if os.path.exists(path))  # False too where we may not look
     return shutil.disk_usage(there).free
+
+
+@contextmanager
+def stripe_answers(otherwise: str) -> Iterator[None]:
+    """Say in a line that Stripe did not answer, or refused, and what follows from that."""
+    from sigma_app.gateways.payments import PaymentsRefused, PaymentsUnavailable
+
+    try:
+        yield
+    except PaymentsUnavailable:
+        raise StartError(f"Stripe does not answer, or not to this STRIPE_SECRET_KEY. {otherwise}") from None
+    except PaymentsRefused as refused:
+        what = " ".join(filter(None, (refused.code, refused.param)))
+        raise StartError(f"Stripe refused: {what or 'without a reason'}. {otherwise}") from None

@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from sigma_app.cli.database import migrated_database
+from sigma_app.cli.obstacles import stripe_answers
 from sigma_app.cli.progress import count
 from sigma_app.settings import get_settings
 
@@ -26,9 +27,10 @@ async def _reconcile() -> None:
     from sigma_app.gateways.database import serving_requests
     from sigma_app.gateways.payments import reaching_stripe
 
-    async with serving_requests(), reaching_stripe():
-        with count("Comparing with Stripe") as advance:
-            report = await reconcile(advance)
+    with stripe_answers("What was repaired until then stays; running it again begins anew."):
+        async with serving_requests(), reaching_stripe():
+            with count("Comparing with Stripe") as advance:
+                report = await reconcile(advance)
     for line in report.found:
         print(line)
     differ = "1 differed, and is" if len(report.found) == 1 else f"{len(report.found)} differed, and are"

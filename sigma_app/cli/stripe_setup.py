@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from sigma_app.cli.database import migrated_database
+from sigma_app.cli.obstacles import stripe_answers
 from sigma_app.settings import Settings, get_settings
 
 
@@ -28,11 +29,12 @@ async def _set_up(settings: Settings, replace_prices: bool) -> None:
     from sigma_app.gateways.database import serving_requests
     from sigma_app.gateways.payments import reaching_stripe
 
-    async with serving_requests(), reaching_stripe():
-        laid = await set_up(replace_prices=replace_prices, webhook=settings.is_hosted("payments"))
-        for line in laid.lines:
-            print(line)
-        report = await back_fill()
+    with stripe_answers("What was laid until then stays; running it again goes on."):
+        async with serving_requests(), reaching_stripe():
+            laid = await set_up(replace_prices=replace_prices, webhook=settings.is_hosted("payments"))
+            for line in laid.lines:
+                print(line)
+            report = await back_fill()
     for line in report.found:
         print(f"read back: {line}")
     if laid.secret:

@@ -95,7 +95,11 @@ class Subscription:
     cancel_at: datetime | None
     trial_end: datetime | None
     past_due_since: datetime | None
+    paid_once: bool
+    """Whether anything was ever paid for it, or it began with a trial; asked only while it is past due."""
     ended_at: datetime | None
+    end_reason: str | None
+    """Stripe's word for why it ended, such as "payment_failed"."""
     created_at: datetime
 
 
@@ -275,7 +279,9 @@ async def _subscription(found: stripe.Subscription) -> Subscription:
         cancel_at=_maybe(found.cancel_at or (item.current_period_end if found.cancel_at_period_end else None)),
         trial_end=_maybe(found.trial_end),
         past_due_since=await _past_due_since(found) if found.status == "past_due" else None,
+        paid_once=found.status != "past_due" or await _was_paid(found),
         ended_at=_maybe(found.ended_at),
+        end_reason=found.cancellation_details.reason if found.ended_at and found.cancellation_details else None,
         created_at=_at(found.created),
     )
 
@@ -288,6 +294,13 @@ async def _past_due_since(subscription: stripe.Subscription) -> datetime:
     (item, *_) = subscription["items"].data
     made = [one.status_transitions.finalized_at or one.created for one in listed.data]
     return _at(min(made, default=item.current_period_start))
+
+
+async def _was_paid(subscription: stripe.Subscription) -> bool:
+    """Whether it is more than a first bank debit that came back."""
+    wanted: Any = {"subscription": subscription.id, "status": "paid", "limit": 1}
+    listed = await stripe_client().v1.invoices.list_async(wanted)
+    return subscription.trial_end is not None or bool(listed.data)
 
 
 def _invoice(found: stripe.Invoice) -> Invoice:

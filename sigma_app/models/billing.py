@@ -87,7 +87,9 @@ class Subscription(SQLModel, table=True):
     cancel_at: datetime | None = Field(default=None, sa_type=_WHEN)
     trial_end: datetime | None = Field(default=None, sa_type=_WHEN)
     past_due_since: datetime | None = Field(default=None, sa_type=_WHEN)
+    paid_once: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     ended_at: datetime | None = Field(default=None, sa_type=_WHEN)
+    end_reason: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = Field(sa_type=_WHEN)
     read_at: datetime = Field(sa_type=_WHEN, sa_column_kwargs={"server_default": _NOW})
 

@@ -29,7 +29,7 @@ def home() -> rx.Component:
     return link("Back to the start", href="/", class_name=QUIET)
 
 
-def post_form(label: str, *fields: rx.Component, action: str, look: str = PRIMARY) -> rx.Component:
+def post_form(label: str | rx.Component, *fields: rx.Component, action: str, look: str = PRIMARY) -> rx.Component:
     """A form that is posted to `action` by its only button, `label`."""
     return plain_form(
         *fields,
@@ -141,7 +141,9 @@ def password_field(
     )
 
 
-def door_form(label: str, *fields: rx.Component, action: str, busy: str, message: str, look: str = PRIMARY, **attrs):
+def door_form(
+    label: str | rx.Component, *fields: rx.Component, action: str, busy: str, message: str, look: str = PRIMARY, **attrs
+):
     """A form that forms.js posts without leaving the page.
 
     Args:

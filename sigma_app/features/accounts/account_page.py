@@ -167,7 +167,9 @@ def _leaving() -> rx.Component:
         rx.el.details(
             rx.el.summary("Delete my account", class_name=QUIET),
             rx.el.p(
-                "Your profile, your picture, your place in line, your devices: all of it goes, at once and for good.",
+                "Your profile, your picture, your place in line, your devices: all of it goes, at once and for good. "
+                "A subscription ends with it: nothing more is charged, nothing is given back, and Stripe keeps the "
+                "invoices.",
             ),
             door_form(
                 "Delete it for good",

@@ -65,7 +65,8 @@ def farewell() -> Letter:
         preheader="Everything that we held about you went with it.",
         heading="Nothing is left.",
         paragraphs=[
-            "Your account is gone, and with it your profile, your picture, your place in line and your devices.",
+            "Your account is gone, and with it your profile, your picture, your place in line and your devices. A "
+            "subscription, if you had one, has ended: nothing more is charged.",
             "This is the last you hear from us. Sleep well.",
         ],
         notes=["It was not you? Reply to this mail at once: somebody else was signed in to your account."],

@@ -42,6 +42,7 @@ RULES = {
     "incomplete": "The first payment of your subscription has not gone through.",
     "expired": "The first payment of your subscription never went through.",
     "ended": "Your subscription has ended.",
+    "lapsed": "Your subscription has ended, because its payment never came.",
     "processing": "Your payment is on its way; a bank debit takes a few days.",
     "failed": "Your payment failed.",
     "refunded": "You got your money back.",
@@ -96,7 +97,11 @@ def _of_purchase(one: Purchase) -> Decision:
 
 def _of_subscription(one: Subscription, now: datetime) -> Decision:
     until = None
-    if one.status == "past_due":
+    if one.status == "past_due" and not one.paid_once:
+        rule = "incomplete"  # a bank debit that came back: nobody has a week for nothing
+    elif one.status == "canceled" and one.end_reason == "payment_failed":
+        rule = "lapsed"
+    elif one.status == "past_due":
         end = (one.past_due_since or one.current_period_end) + GRACE
         rule, until = ("grace", end) if now < end else ("overdue", None)
     else:

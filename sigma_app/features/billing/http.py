@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import cache
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core.destination import with_next
@@ -20,9 +23,12 @@ from sigma_app.features.billing.pricing_page import TEMPLATE
 from sigma_app.features.billing.standing import offered
 from sigma_app.frontend import templates
 from sigma_app.frontend.static import UNFRAMED
+from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session.doors import Answer, form_of, signed_in_door, too_many
 from sigma_app.session.guard import SIGN_IN
 from sigma_app.session.store import Session
+
+PATIENCE = 12.0  # seconds
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +39,8 @@ async def buy(request: Request, session: Session) -> Answer:
         return too_many(wait)
     form = await form_of(request)
     try:
-        return Answer(await checkout.open_checkout(session, form.get("plan", "")))
+        async with _patience():
+            return Answer(await checkout.open_checkout(session, form.get("plan", "")))
     except NotNow as refused:
         if "application/json" in request.headers.get("accept", ""):
             raise
@@ -51,7 +58,13 @@ async def manage(request: Request, session: Session) -> Answer:
     """On to the customer portal at Stripe."""
     if wait := _limiter().wait(str(session.user_id)):
         return too_many(wait)
-    return Answer(await checkout.open_portal(session))
+    async with _patience():
+        return Answer(await checkout.open_portal(session))
+
+
+async def to_billing(_: Request) -> Response:
+    """On to the page with the forms."""
+    return RedirectResponse("/billing", 303)
 
 
 async def show_pricing(request: Request) -> Response:
@@ -71,7 +84,19 @@ ROUTES = [
     Route("/pricing", show_pricing, methods=["GET"]),
     Route(CHECKOUT, signed_in_door(buy, elsewhere=sign_in_first), methods=["POST"]),
     Route(PORTAL, signed_in_door(manage), methods=["POST"]),
+    # Reloaded, or typed: what a form posted is not asked for.
+    *(Route(path, to_billing, methods=["GET"]) for path in (CHECKOUT, PORTAL)),
 ]
+
+
+@asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    """Nobody looks at a button for longer than this, whatever Stripe does; the next try goes on where this one was."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError:
+        raise PaymentsUnavailable from None
 
 
 @cache

@@ -72,14 +72,12 @@ def _plan(plan: Offered, wanted: rx.Var[str] | str) -> rx.Component:
 
 def buy(key: rx.Var[str] | str, what: rx.Var[str] | str) -> rx.Component:
     """The button that opens a checkout for the plan of this key; works without a script, too."""
-    described: Any = {"aria-label": what}
     return door_form(
-        "Choose it",
+        rx.fragment("Choose it", rx.el.span(f": {what}", class_name="off-screen")),
         rx.el.input(type="hidden", name="plan", value=key, read_only=True),
         action=CHECKOUT,
         busy="Opening the checkout …",
         message="",
-        **described,
     )
 
 

@@ -52,7 +52,7 @@ def _plan(plan: Plan) -> rx.Component:
             ),
             rx.el.p(slot(f"{shown}.description"), class_name="fine-print"),
             post_form(
-                "Choose it",
+                rx.fragment("Choose it", rx.el.span(slot(f"': ' ~ {shown}.name"), class_name="off-screen")),
                 rx.el.input(type="hidden", name="plan", default_value=plan.key),
                 action=CHECKOUT,
                 look=PRIMARY,

@@ -178,7 +178,7 @@ def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:
 
 def _warning(decision: Decision, owns: bool, live: Subscription | None) -> str:
     if decision.rule == "grace" and decision.until:
-        return f"Your last payment failed. Please change the card: access ends on {day(decision.until)}."
+        return f"Your last payment failed. Pay it at Stripe, or change the card: access ends on {day(decision.until)}."
     if decision.rule in ("overdue", "unpaid"):
         return f"Your payment has failed for {GRACE.days} days or more. A card that works opens everything again."
     if decision.rule == "incomplete":

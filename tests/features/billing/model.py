@@ -37,6 +37,8 @@ class Subscription:
     debit: Bill | None = None
     """The first bill, while its bank debit is on its way."""
     owed: list[Bill] = field(default_factory=list)
+    paid_once: bool = True
+    """Whether anything was ever paid for it."""
     was_late: bool = False
     """Whether a payment failed, and what is owed since was not paid yet."""
 
@@ -50,6 +52,8 @@ class Subscription:
             return False
         if not self.was_late:
             return True
+        if not self.paid_once:
+            return False
         bills = [bill.due for bill in self.owed if not bill.is_draft] + ([self.debit.due] if self.debit else [])
         return now < min(bills) + GRACE
 
@@ -73,6 +77,7 @@ class Subscription:
     def _collect(self, bill: Bill, at: int, card: Card) -> None:
         bill.is_draft = False
         if card == "pays":
+            self.paid_once = True
             self.owed.remove(bill)
             self.settle()
             return
@@ -95,6 +100,7 @@ class Subscription:
         if self.over:
             return
         if succeeds:
+            self.paid_once = True
             self.settle()
         else:
             bill.tries, bill.next_try = 1, now + RETRIES[0]

@@ -24,6 +24,7 @@ def bought(status: str = "paid", **columns) -> Purchase:
 
 def subscribed(status: str = "active", **columns) -> Subscription:
     known = {"id": "sub_1", "customer_id": "cus_1", "price_id": "price_monthly", "created_at": NOW - 40 * DAY}
+    known |= {"paid_once": True}
     return Subscription(**known | {"status": status, "current_period_end": NOW + 20 * DAY} | columns)
 
 
@@ -35,6 +36,9 @@ SUBSCRIPTIONS = [
     (subscribed("past_due", past_due_since=NOW - GRACE + SECOND), True, "grace"),
     (subscribed("past_due", past_due_since=NOW - GRACE), False, "overdue"),
     (subscribed("past_due", past_due_since=NOW - 300 * DAY), False, "overdue"),
+    (subscribed("past_due", past_due_since=NOW, paid_once=False), False, "incomplete"),
+    (subscribed("canceled", end_reason="payment_failed"), False, "lapsed"),
+    (subscribed("canceled", end_reason="cancellation_requested"), False, "ended"),
     (subscribed("unpaid"), False, "unpaid"),
     (subscribed("canceled", ended_at=NOW - SECOND), False, "ended"),
     (subscribed("canceled", current_period_end=NOW + 20 * DAY), False, "ended"),

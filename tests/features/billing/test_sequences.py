@@ -98,7 +98,7 @@ class Life:
         self.person.card = "pays"
         end = await self._period_end()
         bill = Bill(self.person.now, None) if by_debit else None
-        self.person.subscriptions.append(Subscription(identity, end, debit=bill))
+        self.person.subscriptions.append(Subscription(identity, end, debit=bill, paid_once=not by_debit))
 
     async def _subscribe_by_debit(self, number: int) -> None:
         await self._subscribe(number, by_debit=True)
