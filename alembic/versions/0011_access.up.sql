@@ -103,12 +103,49 @@ create trigger note_access after update of has_access, price_id, customer_id on 
     is distinct from (new.has_access, new.price_id, new.customer_id))
   execute function sigma.note_access();
 
+-- Holds an account as the first thing, so that its deletion, which begins there as well, waits and meets nobody half-way.
+create function sigma.hold_account(account uuid) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  if has_table_privilege('auth.users', 'update') then
+    perform from auth.users where id = account for key share;
+  end if;
+end;
+$$;
+
+-- However an account goes, what it pays for at Stripe goes as well.
+create function sigma.close_customer() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if old.deleted_at is null then
+    perform sigma.queue_job('billing:close_customer', jsonb_build_object('customer', old.id));
+  end if;
+  return old;
+end;
+$$;
+create trigger close_customer before delete on billing.customers
+  for each row execute function sigma.close_customer();
+
+-- Somebody is looked at again, at some time and for some reason; one job for each reason waits, however often it is given.
+create function sigma.queue_look_again(account uuid, cause text, at timestamptz default null) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if not exists (
+    select from procrastinate.procrastinate_jobs
+    where task_name = 'billing:look_again' and status = 'todo'
+      and args ->> 'user' = account::text and args ->> 'cause' = queue_look_again.cause
+  ) then
+    perform sigma.queue_job('billing:look_again', jsonb_build_object('user', account, 'cause', cause), at);
+  end if;
+end;
+$$;
+
 -- A profile that its owner deleted and made anew starts without access; what was bought is theirs all the same.
 create function sigma.look_again() returns trigger
 language plpgsql security definer set search_path = '' as $$
 begin
   if exists (select from billing.customers where user_id = new.id) then
-    perform sigma.queue_job('billing:look_again', jsonb_build_object('user', new.id, 'cause', 'profile made anew'));
+    perform sigma.queue_look_again(new.id, 'profile made anew');
   end if;
   return null;
 end;
@@ -123,7 +160,8 @@ begin
     select oid from pg_catalog.pg_proc
     where pronamespace = 'sigma'::regnamespace
       and proname in (
-        'keep_stripe_event', 'proved_address', 'tell_stripe_address', 'tell_billing', 'set_access', 'note_access', 'look_again'
+        'keep_stripe_event', 'proved_address', 'tell_stripe_address', 'tell_billing', 'set_access', 'note_access', 'look_again',
+        'hold_account', 'close_customer', 'queue_look_again'
       )
   loop
     execute format('revoke execute on function %s from public', name);

@@ -22,7 +22,7 @@ create table billing.prices (
   read_at timestamptz not null default now()
 );
 create index prices_product on billing.prices (product_id);
-create index prices_lookup_key on billing.prices (lookup_key);
+create unique index prices_lookup_key on billing.prices (lookup_key);
 
 -- Whose customer somebody is. One that was deleted at Stripe stays, with what was bought as it; a user has one other.
 create table billing.customers (

@@ -15,14 +15,8 @@ BACKEND_PATHS = (
     "/invitation/{token}",
     *("/sign-up", "/sign-in", "/sign-in/link", "/forgot", "/check-inbox", "/verify", "/reset", "/goodbye"),
     *("/profile/picture", "/account/data.zip"),
-    *(
-        "/pricing",
-        "/billing/checkout",
-        "/billing/portal",
-        "/sandbox/{path:path}",
-        "/dev/stripe",
-        "/dev/stripe/{path:path}",
-    ),
+    *("/pricing", "/billing/checkout", "/billing/portal", "/dev/stripe"),
+    *("/sandbox/checkout/{session}", "/sandbox/portal/{session}", "/sandbox/invoice/{invoice}"),
     *("/auth/v1/{path:path}", "/rest/v1/{path:path}", "/storage/v1/{path:path}"),
 )
 """What a GET asks the backend for, as routes; anything but a GET goes there whatever its path."""

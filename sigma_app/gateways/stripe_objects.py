@@ -182,8 +182,9 @@ async def all_prices(product: str) -> AsyncIterator[Price]:
 
 
 async def all_checkouts(customer: str | None = None) -> AsyncIterator[Checkout]:
-    """Every checkout session, or those of one customer."""
-    wanted = {"expand": [f"data.{path}" for path in _WITH_PAYMENT]} | ({"customer": customer} if customer else {})
+    """Every checkout session that somebody went through, or those of one customer."""
+    wanted: dict[str, Any] = {"status": "complete", "expand": [f"data.{path}" for path in _WITH_PAYMENT]}
+    wanted |= {"customer": customer} if customer else {}
     async for one in _every(stripe_client().v1.checkout.sessions.list_async, wanted):
         with asking():
             yield await _checkout(one)
@@ -195,12 +196,6 @@ async def all_subscriptions(customer: str | None = None) -> AsyncIterator[Subscr
     async for one in _every(stripe_client().v1.subscriptions.list_async, wanted):
         with asking():
             yield await _subscription(one)
-
-
-async def all_customers() -> AsyncIterator[str]:
-    """The id of every customer that was not deleted."""
-    async for one in _every(stripe_client().v1.customers.list_async, {}):
-        yield one.id
 
 
 async def _every(ask, wanted: dict[str, Any]) -> AsyncIterator[Any]:
@@ -258,7 +253,8 @@ def _payment_status(told: str, intent: Any) -> PaymentStatus:
     """What became of the payment of a complete checkout: one by bank debit takes days, and may come back."""
     if told in ("paid", "no_payment_required"):
         return "paid"
-    return "processing" if intent and intent.status == "processing" else "failed"
+    # A voucher or a bank transfer waits for the customer to act, outside of any page; only these two wait for nothing.
+    return "failed" if intent is None or intent.status in ("requires_payment_method", "canceled") else "processing"
 
 
 async def _dispute(charge: Any) -> Dispute:

@@ -31,7 +31,7 @@ class Price(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("every in ('day', 'week', 'month', 'year')", name="prices_every_check"),
         Index("prices_product", "product_id"),
-        Index("prices_lookup_key", "lookup_key"),
+        Index("prices_lookup_key", "lookup_key", unique=True),
         {"schema": "billing"},
     )
 

@@ -48,6 +48,7 @@ RULES = {
     "refunded": "You got your money back.",
     "charged back": "Your bank took the payment back.",
     "gone": "Stripe knows this payment no more.",
+    "other": "Your subscription is to something else now, which opens nothing here.",
     "by hand": "We changed it by hand.",
     "nothing": "Nothing bought yet.",
 }
@@ -65,6 +66,7 @@ _SUBSCRIPTION_RULES = {
     "incomplete_expired": "expired",
     "canceled": "ended",
     "gone": "gone",
+    "other": "other",
 }
 
 

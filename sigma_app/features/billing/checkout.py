@@ -7,9 +7,11 @@ idempotency key, and the unique index has the last word.
 
 from __future__ import annotations
 
+import json
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +34,7 @@ from sigma_app.features.billing.errors import (
 from sigma_app.features.billing.turns import turn
 from sigma_app.features.mail.service import address_digest
 from sigma_app.gateways import stripe_objects as stripe
-from sigma_app.gateways.payments import NotAtStripe, PaymentsRefused, asking, stripe_client
+from sigma_app.gateways.payments import NotAtStripe, PaymentsRefused, PaymentsUnavailable, asking, stripe_client
 from sigma_app.models import Checkout, Customer, Price, Product
 from sigma_app.session.store import Session
 from sigma_app.settings import get_settings
@@ -40,6 +42,8 @@ from sigma_app.settings import get_settings
 RETURN = "/billing/thanks"
 LIVE = ("active", "trialing", "past_due", "unpaid", "paused", "incomplete")
 """A subscription in one of these may ask for money again: nobody needs a second one."""
+
+ANOTHER_TRY = 600  # seconds, after which an answer that Stripe keeps is asked for anew
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +70,9 @@ async def open_portal(session: Session) -> str:
         NothingToManage: they have never been a customer.
         PaymentsUnavailable, PaymentsRefused, DatabaseUnavailable: it could not be opened.
     """
-    if await _customer_of(session.user_id) is None:
+    async with get_database().transaction(SERVICE) as transaction:
+        ever = (await transaction.exec(select(Customer.id).where(Customer.user_id == session.user_id))).first()
+    if ever is None:
         raise NothingToManage
     return await _as_customer(session, _portal_address)
 
@@ -129,7 +135,7 @@ async def _price_of(session: Session, key: str) -> Price:
         NotForSale: there is no such plan, or it is not sold at the moment.
     """
     if key not in {plan.key for plan in PLANS}:
-        logger.warning("Somebody signed in asked for a price that is none of ours.")
+        logger.warning("A user asked for a price that is none of ours: %s", session.user_id)
         raise NotForSale
     async with get_database().transaction(session.actor) as transaction:
         sold = (
@@ -154,10 +160,11 @@ async def _checkout_address(session: Session, customer: str, price: Price) -> st
         if known:
             return known
         opened = (await transaction.exec(select(func.count()).where(Checkout.customer_id == customer))).one()
+        wanted = _wanted(session, customer, price, mode)
         with asking():
             made = await stripe_client().v1.checkout.sessions.create_async(
-                _wanted(session, customer, price, mode),
-                {"idempotency_key": f"checkout/{customer}/{price.id}/{opened}"},
+                wanted,
+                {"idempotency_key": f"checkout/{customer}/{opened}/{_fingerprint(wanted)}"},
             )
         transaction.add(
             Checkout(
@@ -173,6 +180,12 @@ async def _checkout_address(session: Session, customer: str, price: Price) -> st
     return made.url or ""
 
 
+def _fingerprint(wanted: Any) -> str:
+    """Stripe keeps a key's first answer for a day, failures included: another wish, or a later try, is another key."""
+    said = json.dumps(wanted, sort_keys=True) + str(int(clock.now().timestamp()) // ANOTHER_TRY)
+    return sha256(said.encode()).hexdigest()[:32]
+
+
 async def _refuse_a_second(transaction: AsyncSession, user: UUID, customer: str, mode: str) -> None:
     """Refuse what somebody has already; Stripe is asked, since its events may be on their way still."""
     for purchase in await records.purchases_of(transaction, user):
@@ -181,6 +194,9 @@ async def _refuse_a_second(transaction: AsyncSession, user: UUID, customer: str,
         if decide([purchase], [], clock.now()).access:
             raise BoughtAlready
     if mode == "subscription":
+        for known in await records.subscriptions_of(transaction, user):
+            if known.status in LIVE and known.customer_id != customer:
+                raise SubscribedAlready
         async for one in stripe.all_subscriptions(customer):
             if one.status in LIVE and await records.is_ours(transaction, one.price):
                 raise SubscribedAlready
@@ -194,9 +210,13 @@ async def _open_one(transaction: AsyncSession, customer: Customer, price: str) -
     opened = select(Checkout).where(Checkout.customer_id == customer.id, Checkout.status == "open")
     address = None
     for row in (await transaction.exec(opened.order_by(col(Checkout.created_at)))).all():
-        read = await stripe.read_checkout(row.id)
-        if read.status == "open" and (row.price_id != price or address):
-            read = await _closed(row.id)
+        try:
+            read = await stripe.read_checkout(row.id)
+            if read.status == "open" and (row.price_id != price or address):
+                read = await _closed(row.id)
+        except NotAtStripe:  # of another Stripe account than the one we ask now
+            row.status = "expired"
+            continue
         if read.status == "open":
             address = read.url
         else:
@@ -208,7 +228,10 @@ async def _closed(checkout: str) -> stripe.Checkout:
     """A checkout that nobody can pay any more, or that was paid just now."""
     with suppress(PaymentsRefused), asking():  # it is open no more
         await stripe_client().v1.checkout.sessions.expire_async(checkout)
-    return await stripe.read_checkout(checkout)
+    read = await stripe.read_checkout(checkout)
+    if read.status == "open":
+        raise PaymentsUnavailable
+    return read
 
 
 def _wanted(session: Session, customer: str, price: Price, mode: str) -> Any:

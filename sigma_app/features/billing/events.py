@@ -7,6 +7,7 @@ acknowledged, and mean nothing to us.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from sigma_app.features.billing import records
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.payments import NotAtStripe
 from sigma_app.models import Customer, Purchase
+
+logger = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 Handler = Callable[[AsyncSession, Event], Awaitable[None]]
@@ -96,6 +99,10 @@ async def _payment(session: AsyncSession, event: Event) -> None:
     known = (await session.exec(select(Purchase.id).where(Purchase.payment_intent == intent))).first()
     checkout = known or await stripe.checkout_of_payment(intent)
     if checkout is None:  # of a subscription's invoice, which its status knows, or made otherwise
+        if event["type"] == "charge.dispute.closed":
+            logger.warning(
+                "A dispute of a payment that no checkout made was closed; is its subscription to go on? %s", intent
+            )
         return
     whose = (await session.exec(select(Purchase.customer_id).where(Purchase.id == checkout))).first()
     customer = await records.lock_customer(session, whose or (await stripe.read_checkout(checkout)).customer)
@@ -156,8 +163,10 @@ HANDLERS: dict[str, Handler] = {
     "invoice.upcoming": _upcoming,
     # Money was given back, all of it or a part.
     "charge.refunded": _payment,
-    # A refund changed: above all one that failed, whose money is with us again.
+    # A refund changed: above all one that failed, whose money is with us again. The first is told of some cards only.
     "charge.refund.updated": _payment,
+    "refund.updated": _payment,
+    "refund.failed": _payment,
     # A customer asks their bank for the money back; the bank has decided.
     "charge.dispute.created": _payment,
     "charge.dispute.closed": _payment,

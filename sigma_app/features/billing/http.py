@@ -58,8 +58,13 @@ async def manage(request: Request, session: Session) -> Answer:
     """On to the customer portal at Stripe."""
     if wait := _limiter().wait(str(session.user_id)):
         return too_many(wait)
-    async with _patience():
-        return Answer(await checkout.open_portal(session))
+    try:
+        async with _patience():
+            return Answer(await checkout.open_portal(session))
+    except NotNow as refused:
+        if "application/json" in request.headers.get("accept", ""):
+            raise
+        return Answer(f"/billing?said={refused.said}")
 
 
 async def to_billing(_: Request) -> Response:

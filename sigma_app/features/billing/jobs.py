@@ -7,6 +7,7 @@ names its cause.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from sigma_app.features.billing.standing import names
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.mail import Mail
-from sigma_app.gateways.payments import asking, stripe_client
+from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client
 from sigma_app.models import AccessChange, Customer, Price, Purchase, Subscription
 from sigma_app.settings import get_settings
 from sigma_app.ui.mail import Letter, render
@@ -65,6 +66,17 @@ async def reconcile_nightly(timestamp: int) -> None:
         logger.warning("Differed from Stripe, and is repaired: %s", line)
 
 
+@job("billing:close_customer")
+async def close_customer(customer: str) -> None:
+    """Delete a customer at Stripe whose account is gone, which ends what they subscribed to.
+
+    Args:
+        customer: Stripe's id.
+    """
+    with suppress(NotAtStripe), asking():
+        await stripe_client().v1.customers.delete_async(customer)
+
+
 @job("billing:tell_address")
 async def tell_address(user: str) -> None:
     """Tell Stripe somebody's present address, where receipts go."""
@@ -73,7 +85,7 @@ async def tell_address(user: str) -> None:
         living = select(Customer.id).where(Customer.user_id == UUID(user), col(Customer.deleted_at).is_(None))
         customer = (await session.exec(living)).first()
     if email and customer:
-        with asking():
+        with suppress(NotAtStripe), asking():
             await stripe_client().v1.customers.update_async(customer, {"email": email})
 
 

@@ -144,6 +144,14 @@ def thanks() -> rx.Component:
                             ),
                         ),
                         (
+                            "over",
+                            _outcome(
+                                "That is over.",
+                                "It was paid once, and has ended or was given back since.",
+                                link("Your billing", href="/billing", class_name=QUIET),
+                            ),
+                        ),
+                        (
                             "expired",
                             _outcome(
                                 "This checkout is over.",

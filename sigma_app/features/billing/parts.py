@@ -4,7 +4,7 @@ from typing import Any
 
 import reflex as rx
 
-from sigma_app.features.billing.errors import BoughtAlready, NotForSale, OnItsWay, SubscribedAlready
+from sigma_app.features.billing.errors import BoughtAlready, NotForSale, NothingToManage, OnItsWay, SubscribedAlready
 from sigma_app.features.billing.standing import Offered
 from sigma_app.ui.parts import PRIMARY, door_form
 from sigma_app.ui.portal import said
@@ -12,7 +12,10 @@ from sigma_app.ui.portal import said
 SAID = {
     "not-paid": "Nothing was charged. Your plans are still here.",
     "back": "Back from Stripe. What you changed there shows here within seconds.",
-    **{refusal.said: str(refusal()) for refusal in (NotForSale, SubscribedAlready, BoughtAlready, OnItsWay)},
+    **{
+        refusal.said: str(refusal())
+        for refusal in (NotForSale, SubscribedAlready, BoughtAlready, OnItsWay, NothingToManage)
+    },
 }
 """What was just done, or could not be, by the `said` in the address."""
 CHECKOUT, PORTAL = "/billing/checkout", "/billing/portal"

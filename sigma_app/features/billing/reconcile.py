@@ -16,9 +16,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.billing import records
+from sigma_app.features.billing.checkout import LIVE
 from sigma_app.features.billing.turns import turn
 from sigma_app.gateways import stripe_objects as stripe
-from sigma_app.gateways.payments import NotAtStripe
+from sigma_app.gateways.payments import NotAtStripe, PaymentsRefused
 from sigma_app.models import Customer, Price, Product, Profile, Purchase, Subscription
 
 CAUSE = "compared with Stripe"
@@ -58,17 +59,24 @@ async def reconcile(advance: Advance = lambda _: None) -> Report:
     differing = {users[customer] for customer in await _compare(report, users, advance) if customer in users}
     for user in sorted({*users.values(), *await _with_access()}):
         before = await _access(user)
-        if user in differing:
-            await look_again(user, CAUSE)
-        else:
-            async with get_database().transaction(SERVICE) as session:
-                await records.lock_user(session, user)
-                await records.settle(session, user, CAUSE)
+        try:
+            await _put_right(user, differs=user in differing)
+        except (PaymentsRefused, ValueError) as error:  # of one, which must not keep it from the others
+            report.found.append(f"{user}: could not be compared: {type(error).__name__}")
         after = await _access(user)
         _count(report, advance)
         if before != after:
             report.found.append(f"{user}: had {before}, and has {after} by what was paid")
     return report
+
+
+async def _put_right(user: UUID, *, differs: bool) -> None:
+    if differs:
+        await look_again(user, CAUSE)
+        return
+    async with get_database().transaction(SERVICE) as session:
+        await records.lock_user(session, user)
+        await records.settle(session, user, CAUSE)
 
 
 async def back_fill(advance: Advance = lambda _: None) -> Report:
@@ -79,7 +87,7 @@ async def back_fill(advance: Advance = lambda _: None) -> Report:
     async for product in stripe.all_products():
         _count(report, advance)
         async with get_database().transaction(SERVICE) as session:
-            if not await records.store_product(session, product):
+            if not await records.read_product(session, product.id):  # once nobody else reads it
                 continue
             read.add(product.id)
             async for price in stripe.all_prices(product.id):
@@ -103,8 +111,14 @@ async def _compare(report: Report, users: Mapping[str, UUID], advance: Advance) 
     def compare(identity: str, customer: str, read: dict[str, Any]) -> None:
         _count(report, advance)
         known = ours.pop(identity, None)
-        if customer not in users or read["price_id"] not in prices:
-            return  # of an account that was deleted, or nothing of Sigma's
+        if read["price_id"] not in prices:
+            if known is None:
+                return  # nothing of Sigma's
+            read = read | {"status": records.OTHER}
+        if customer not in users:
+            if read["status"] in LIVE:
+                report.found.append(f"{identity}: is charged, and its customer {customer} is nobody here: cancel it")
+            return
         if lines := _difference(identity, known, read):
             report.found.extend(lines)
             differing.add(customer)
@@ -128,6 +142,7 @@ async def _read_all(session: AsyncSession, customer: Customer) -> None:
     except NotAtStripe:
         known = False
     if known:
+        await _revive(session, customer)
         async for subscription in stripe.all_subscriptions(customer.id):
             await records.store_subscription(session, customer, subscription)
             read.add(subscription.id)
@@ -143,6 +158,17 @@ async def _read_all(session: AsyncSession, customer: Customer) -> None:
     for subscription in (await session.exec(stored)).all():
         if subscription not in read:
             await records.read_subscription(session, customer, subscription)
+
+
+async def _revive(session: AsyncSession, customer: Customer) -> None:
+    """A customer that was taken for deleted, by another key say, is one again, unless another has taken its place."""
+    if customer.deleted_at is None:
+        return
+    others = await records.lock_user(session, customer.user_id)
+    if all(one.deleted_at for one in others):
+        customer.deleted_at = None
+        session.add(customer)
+        await session.flush()
 
 
 async def _read_missing(identity: str) -> None:

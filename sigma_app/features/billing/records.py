@@ -25,27 +25,24 @@ from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.payments import NotAtStripe
 from sigma_app.models import Checkout, Customer, Price, Product, Purchase, Subscription
 
+OTHER = "other"
+"""The status of a subscription to something that is none of ours, or no more."""
 GONE = "gone"
 """The status of what Stripe knows no more: deleted there, or of another Stripe account than the one we ask."""
 
 
 async def lock_customer(session: AsyncSession, customer: str | None) -> Customer | None:
     """The customer, once nobody else works on what its user pays for; None for one that is none of ours."""
-    if customer is None:
-        return None
-    owner = select(Customer.user_id).where(Customer.id == customer).scalar_subquery()
-    rows = await _locked(session, col(Customer.user_id) == owner)
+    owner = (await session.exec(select(Customer.user_id).where(Customer.id == (customer or "")))).first()
+    rows = await lock_user(session, owner) if owner else []
     return next((row for row in rows if row.id == customer), None)
 
 
 async def lock_user(session: AsyncSession, user: UUID) -> list[Customer]:
     """Every customer that somebody is or was, once nobody else works on what they pay for."""
-    return await _locked(session, col(Customer.user_id) == user)
-
-
-async def _locked(session: AsyncSession, which: Any) -> list[Customer]:
-    found = await session.exec(select(Customer).where(which).order_by(Customer.id).with_for_update())
-    return list(found.all())
+    await session.exec(select(func.sigma.hold_account(user)))  # first, as the deletion of an account does
+    theirs = select(Customer).where(Customer.user_id == user).order_by(Customer.id).with_for_update()
+    return list((await session.exec(theirs)).all())
 
 
 async def read_checkout(session: AsyncSession, customer: Customer, checkout: str) -> stripe.Checkout | None:
@@ -100,9 +97,14 @@ async def read_subscription(session: AsyncSession, customer: Customer, subscript
 
 
 async def store_subscription(session: AsyncSession, customer: Customer, read: stripe.Subscription) -> None:
-    """Store what was read of a subscription of a customer who is locked."""
-    if read.customer == customer.id and await is_ours(session, read.price):
+    """Store what was read of a subscription of a customer who is locked; one that moved to a price of somebody else's
+    stays, as `OTHER`, and opens nothing any more."""
+    if read.customer != customer.id:
+        return
+    if await is_ours(session, read.price):
         await _put(session, Subscription, subscription_row(read))
+    elif await session.get(Subscription, read.id):
+        await _put(session, Subscription, subscription_row(read) | {"status": OTHER})
 
 
 def subscription_row(read: stripe.Subscription) -> dict[str, Any]:
@@ -118,8 +120,14 @@ async def is_ours(session: AsyncSession, price: str) -> bool:
     return known is not None or await read_price(session, price)
 
 
+async def hold_catalogue(session: AsyncSession) -> None:
+    """Let nobody else read the catalogue at Stripe until this transaction ends: a stale reading must not win."""
+    await session.exec(select(func.pg_advisory_xact_lock(func.hashtextextended("billing catalogue", 0))))
+
+
 async def read_product(session: AsyncSession, product: str) -> bool:
     """Read a product and store it; whether it is one of ours. One that Stripe knows no more leaves, with its prices."""
+    await hold_catalogue(session)
     try:
         read = await stripe.read_product(product)
     except NotAtStripe:
@@ -131,7 +139,8 @@ async def read_product(session: AsyncSession, product: str) -> bool:
 
 async def store_product(session: AsyncSession, read: stripe.Product) -> bool:
     """Store what was read of a product; whether it is one of ours."""
-    if not read.mark:
+    if not read.mark:  # nothing of ours, or no more: then it is not for sale
+        await session.exec(update(Product).where(col(Product.id) == read.id).values(active=False))
         return False
     await _put(session, Product, product_row(read))
     return True
@@ -144,6 +153,7 @@ def product_row(read: stripe.Product) -> dict[str, Any]:
 
 async def read_price(session: AsyncSession, price: str) -> bool:
     """Read a price and store it, with its product if need be; whether it is one of ours. One that is gone leaves."""
+    await hold_catalogue(session)
     try:
         read = await stripe.read_price(price)
     except NotAtStripe:
@@ -204,7 +214,7 @@ async def settle(session: AsyncSession, user: UUID, cause: str, event: str | Non
         await queue_job(session, "billing:send_access_changed", user=str(user), opened=decision.access)
     if decision.until:
         wait = max(decision.until - clock.now(), timedelta(0))
-        await queue_job(session, "billing:look_again", after=wait, user=str(user), cause="the days of grace are over")
+        await session.exec(select(func.sigma.queue_look_again(user, "the days of grace are over", clock.now() + wait)))
     return decision
 
 

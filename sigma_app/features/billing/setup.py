@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import stripe
+
 from sigma_app.core.errors import SigmaError, without_message
 from sigma_app.features.billing.catalogue import CURRENCY, OFFERS, PLANS, Offer, Plan
 from sigma_app.features.billing.events import HANDLERS
@@ -123,10 +125,11 @@ async def _lay_price(plan: Plan, replace: bool) -> str:
     known = found[0]
     every = known.recurring.interval if known.recurring else None
     if (known.unit_amount, known.currency, every) == (plan.amount, CURRENCY, plan.every):
-        if known.active:
-            return f"as it should be, {known.id}"
-        await prices.update_async(known.id, {"active": True})
-        return f"for sale again, {known.id}"
+        return (
+            f"as it should be, {known.id}"
+            if known.active
+            else f"kept from sale, {known.id}; Stripe's dashboard sells it"
+        )
     if not replace:
         return f"kept as {known.id}, {known.unit_amount} {known.currency}; --replace-prices makes it {plan.amount}"
     made = await prices.create_async(wanted)
@@ -135,9 +138,9 @@ async def _lay_price(plan: Plan, replace: bool) -> str:
 
 
 async def _lay_portal() -> str:
-    prices = (await stripe_client().v1.prices.list_async({"product": PLANS[0].offer.id, "active": True})).data
-    keys = {plan.key for plan in PLANS if plan.every}
-    switchable = [price.id for price in prices if price.lookup_key in keys]
+    keys = [plan.key for plan in PLANS if plan.every]
+    prices = (await stripe_client().v1.prices.list_async({"lookup_keys": keys, "active": True, "limit": 100})).data
+    switchable = [price.id for price in prices]
     base = get_settings().base_url
     wanted: Any = {
         "default_return_url": f"{base}/billing",
@@ -175,7 +178,7 @@ async def _lay_webhook(laid: Laid) -> str:
             wanted["disabled"] = False
             await endpoints.update_async(known.id, wanted)
             return "told of other events now"
-    wanted |= {"url": _endpoint(), "api_version": _version()}
+    wanted |= {"url": _endpoint(), "api_version": stripe.api_version}
     made = await endpoints.create_async(wanted)
     laid.secret = made.secret
     return "made"
@@ -183,10 +186,3 @@ async def _lay_webhook(laid: Laid) -> str:
 
 def _endpoint() -> str:
     return f"{get_settings().base_url}{PATH}"
-
-
-def _version() -> Any:
-    """The version of Stripe's API that this code is written for: that of its SDK."""
-    from stripe._api_version import _ApiVersion
-
-    return _ApiVersion.CURRENT

@@ -9,12 +9,15 @@ import logging
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
-from sqlmodel import select
+from sqlmodel import func, select
 
+from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.jobs import queue_job
+from sigma_app.core.limits import Limiter
+from sigma_app.features.billing.checkout import LIVE
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.payments import NotAtStripe
 from sigma_app.models import Customer
@@ -26,7 +29,7 @@ _CHECKOUT = re.compile(r"cs_[A-Za-z0-9_]{1,250}")
 
 logger = logging.getLogger(__name__)
 
-Outcome = Literal["paid", "processing", "failed", "open", "expired", "unknown"]
+Outcome = Literal["paid", "processing", "failed", "open", "expired", "over", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +51,37 @@ async def outcome_of(session: Session, checkout: str) -> Thanks:
     Raises:
         PaymentsUnavailable, DatabaseUnavailable: it could not be read.
     """
-    if not _CHECKOUT.fullmatch(checkout):
+    if not _CHECKOUT.fullmatch(checkout) or _limiter().wait(str(session.user_id)):
         return Thanks("unknown")
     try:
         read = await stripe.read_checkout(checkout)
     except NotAtStripe:
         return Thanks("unknown")
     if not await _is_theirs(session, read):
-        logger.warning("Somebody signed in asked for the checkout of somebody else.")
+        logger.warning("A user asked for the checkout of somebody else: %s", session.user_id)
         return Thanks("unknown")
     if read.status != "complete":
         return Thanks("open", read.url or "") if read.status == "open" else Thanks("expired")
     if read.mode == "subscription":
+        subscription = await stripe.read_subscription(read.subscription or "")
+        if subscription.status not in LIVE:
+            return Thanks("over")
         return Thanks("paid" if read.payment_status != "unpaid" else "processing")
-    return Thanks(read.payment)
+    back = read.dispute == "lost" or 0 < read.amount <= read.refunded
+    return Thanks("over" if back else read.payment)
+
+
+@cache
+def _limiter() -> Limiter:
+    """Each look asks Stripe, whose limit is one for everybody."""
+    return Limiter("thanks", "30/minute")
 
 
 async def look_if_late(session: Session) -> None:
     """Have Stripe read in a moment, should its event not have come by then."""
     async with get_database().transaction(SERVICE) as transaction:
-        await queue_job(
-            transaction, "billing:look_again", after=LATE, user=str(session.user_id), cause="back from checkout"
-        )
+        again = func.sigma.queue_look_again(session.user_id, "back from checkout", clock.now() + LATE)
+        await transaction.exec(select(again))
 
 
 async def _is_theirs(session: Session, read: stripe.Checkout) -> bool:

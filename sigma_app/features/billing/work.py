@@ -12,6 +12,7 @@ from sigma_app.core.errors import SigmaError, without_message
 from sigma_app.core.webhooks import mark_handled, unhandled
 from sigma_app.features.billing import events
 from sigma_app.features.billing.turns import turn
+from sigma_app.gateways.payments import PaymentsUnavailable
 
 SOURCE = "stripe"
 
@@ -29,7 +30,7 @@ async def work(event_id: str) -> None:
                 await _work_one(waiting)
             except Exception as error:
                 await _keep_error(waiting, error)
-                if waiting == event_id:
+                if waiting == event_id or isinstance(error, PaymentsUnavailable):
                     raise
 
 

@@ -46,6 +46,7 @@ SUBSCRIPTIONS = [
     (subscribed("incomplete_expired"), False, "expired"),
     (subscribed("paused"), False, "paused"),
     (subscribed("gone"), False, "gone"),
+    (subscribed("other"), False, "other"),
     (subscribed("a word that Stripe adds later"), False, "ended"),
 ]
 PURCHASES = [

@@ -136,6 +136,40 @@ class TestSecond:
         assert await checkout.open_checkout(session, MONTHLY)
 
 
+class TestElsewhere:
+    """What Stripe knows no more, or knows otherwise than we do."""
+
+    async def test_a_checkout_of_another_stripe_account_stands_in_nobodys_way(
+        self, shop: Till, session: Session, owner
+    ):
+        await checkout.open_checkout(session, MONTHLY)
+        owner.execute("delete from sigma.sandbox_objects where kind = 'checkout.session'")
+        assert await checkout.open_checkout(session, MONTHLY)
+
+    async def test_the_portal_opens_to_whoever_was_a_customer_once(self, shop: Till, session: Session):
+        await shop.buy(session, FOR_GOOD)
+        await shop.catch_up()
+        await shop.api.customers.delete_async(await checkout.customer_for(session))
+        await shop.catch_up()
+        assert await checkout.open_portal(session)
+
+    async def test_a_subscription_of_a_former_customer_counts_as_well(self, shop: Till, session: Session, owner):
+        await shop.buy(session, MONTHLY)
+        await shop.catch_up()
+        owner.execute("update billing.customers set deleted_at = now()")  # taken for deleted, by another key say
+        with pytest.raises(SubscribedAlready):
+            await checkout.open_checkout(session, MONTHLY)
+
+    async def test_a_voucher_that_is_not_paid_yet_is_waited_for(self, shop: Till, session: Session, owner):
+        await shop.buy(session, FOR_GOOD, acts.pay_later)
+        waits = """update sigma.sandbox_objects set body = jsonb_set(body, '{status}', '"requires_action"')
+                   where kind = 'payment_intent'"""
+        owner.execute(waits)
+        await shop.catch_up()
+        with pytest.raises(OnItsWay):
+            await checkout.open_checkout(session, FOR_GOOD)
+
+
 class TestPrice:
     @pytest.mark.parametrize("plan", ["", "sigma_free", "price_1", "sigma", "SIGMA_MONTHLY", "sigma_monthly\0"])
     async def test_none_but_ours(self, shop: Till, session: Session, plan):
@@ -218,7 +252,15 @@ class TestDoors:
 
     async def test_who_never_paid_has_nothing_to_manage(self, shop: Till, cookie):
         answer = await self.post(shop, "/billing/portal", cookie)
-        assert (answer.status_code, answer.text) == (409, str(NothingToManage()))
+        assert (answer.status_code, answer.headers["location"]) == (303, "/billing?said=nothing")
+        shop.door.headers["accept"] = "application/json"
+        answer = await self.post(shop, "/billing/portal", cookie)
+        assert (answer.status_code, answer.json()) == (409, {"message": str(NothingToManage())})
+
+    @pytest.mark.parametrize("path", ["/billing/checkout", "/billing/portal"])
+    async def test_an_address_that_was_posted_to_leads_back_when_it_is_reloaded(self, shop: Till, path):
+        answer = await shop.door.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/billing")
 
     async def test_the_portal_is_another_address_at_each_click(self, shop: Till, cookie, session):
         await shop.buy(session, MONTHLY)

@@ -12,10 +12,12 @@ import pytest
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.embedded.stripe import acts, faults
-from sigma_app.features.billing import checkout, events, records, thanks, work
+from sigma_app.features.billing import checkout, events, jobs, records, thanks, work
 from sigma_app.features.billing.access import GRACE
+from sigma_app.features.billing.errors import NotForSale
 from sigma_app.features.billing.reconcile import look_again, reconcile
 from sigma_app.features.billing.service import close_customer, what_is_kept
+from sigma_app.gateways import stripe_objects
 from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session import store
 from sigma_app.session.store import Session
@@ -133,6 +135,58 @@ class TestSubscription:
         await shop.api.customers.delete_async(await checkout.customer_for(session))
         await shop.catch_up()
         assert (standing().access, standing().customer) == (False, None)
+
+
+class TestCatalogue:
+    async def test_a_subscription_that_moves_to_something_else_opens_nothing(
+        self, shop: Till, session, standing: Stands
+    ):
+        await shop.buy(session, MONTHLY)
+        await shop.catch_up()
+        other = await shop.api.products.create_async({"name": "Consulting"})
+        price = await shop.api.prices.create_async(
+            {"product": other.id, "currency": "usd", "unit_amount": 1, "recurring": {"interval": "month"}}
+        )
+        found = await shop.api.subscriptions.retrieve_async(await subscription_of(shop))
+        item = found["items"].data[0].id
+        await shop.api.subscriptions.update_async(found.id, {"items": [{"id": item, "price": price.id}]})
+        await shop.catch_up()
+        assert (standing().access, standing().rules[-1]) == (False, "other")
+        assert (await reconcile()).found == []
+
+    async def test_a_stale_reading_of_a_price_does_not_win(self, shop: Till, owner: psycopg.Connection, monkeypatch):
+        (old,) = (await shop.api.prices.list_async({"lookup_keys": [MONTHLY]})).data
+        read, go_on = asyncio.Event(), asyncio.Event()
+        really = stripe_objects.read_price
+
+        async def slowly(price: str):
+            found = await really(price)
+            if not read.is_set():  # the first reader: Stripe's answer is old by the time it comes
+                read.set()
+                await go_on.wait()
+            return found
+
+        monkeypatch.setattr(stripe_objects, "read_price", slowly)
+
+        async def read_one(price: str) -> None:
+            async with get_database().transaction(SERVICE) as transaction:
+                await records.read_price(transaction, price)
+
+        first = asyncio.create_task(read_one(old.id))
+        await read.wait()
+        wanted = {"product": "sigma", "currency": "usd", "unit_amount": 49_00, "recurring": {"interval": "month"}}
+        new = await shop.api.prices.create_async({**wanted, "lookup_key": MONTHLY, "transfer_lookup_key": True})
+        others = [asyncio.create_task(read_one(price)) for price in (old.id, new.id)]
+        go_on.set()
+        await asyncio.gather(first, *others)
+        holds = owner.execute("select id, amount from billing.prices where lookup_key = %s", [MONTHLY]).fetchall()
+        assert holds == [(new.id, 49_00)]
+
+    async def test_a_product_that_is_ours_no_more_is_not_for_sale(self, shop: Till, session):
+        await shop.api.products.update_async("sigma", {"metadata": {"sigma": ""}})
+        await shop.catch_up()
+        with pytest.raises(NotForSale):
+            await checkout.open_checkout(session, MONTHLY)
 
 
 async def test_grace_ends_by_itself(shop: Till, session, standing: Stands, owner: psycopg.Connection):
@@ -318,8 +372,6 @@ class TestReconcile:
         assert owner.execute("select from billing.products where id = 'prod_gone'").fetchone() is None
 
     async def test_more_than_a_page_of_everything(self, shop: Till, session, sign_in, monkeypatch):
-        from sigma_app.gateways import stripe_objects
-
         monkeypatch.setattr(stripe_objects, "PAGE", 2)
         for name in ("bob", "charlie", "dora", "emil", "frida"):
             somebody = await store.find(await store.open_session(await sign_in(name), ""))
@@ -344,6 +396,15 @@ class TestThanks:
         assert (await thanks.outcome_of(session, identity)).outcome == outcome
         assert not standing().access
 
+    async def test_what_was_given_back_or_has_ended_is_over(self, shop: Till, session):
+        once = await shop.buy(session, FOR_GOOD)
+        await acts.refund(await charge_of(shop))
+        assert (await thanks.outcome_of(session, once)).outcome == "over"
+        await shop.catch_up()
+        monthly = await shop.buy(session, MONTHLY)
+        await shop.api.subscriptions.cancel_async(await subscription_of(shop))
+        assert (await thanks.outcome_of(session, monthly)).outcome == "over"
+
     async def test_somebody_elses_is_unknown_and_logged(self, shop: Till, session, sign_in, caplog):
         bob = await store.find(await store.open_session(await sign_in("bob"), ""))
         assert bob
@@ -366,6 +427,45 @@ class TestLeaving:
         (subscription,) = (await shop.api.subscriptions.list_async({"status": "all"})).data
         assert subscription.status == "canceled"
         await close_customer(session.user_id)
+
+    async def test_an_account_that_is_deleted_elsewhere_takes_its_customer_along(
+        self, shop: Till, session, owner: psycopg.Connection
+    ):
+        await shop.buy(session, MONTHLY)
+        await shop.catch_up()
+        customer = await checkout.customer_for(session)
+        owner.execute("delete from auth.users where id = %s", [session.user_id])
+        queued = "select args ->> 'customer' from procrastinate.procrastinate_jobs where task_name = %s"
+        assert owner.execute(queued, ["billing:close_customer"]).fetchall() == [(customer,)]
+        report = await reconcile()
+        assert any("is charged, and its customer" in line for line in report.found)
+        await jobs.close_customer(customer)
+        await jobs.close_customer(customer)
+        (subscription,) = (await shop.api.subscriptions.list_async({"status": "all"})).data
+        assert subscription.status == "canceled"
+
+    async def test_a_deletion_beside_the_events_that_it_causes_is_no_deadlock(
+        self, shop: Till, session, owner_url: str
+    ):
+        await shop.buy(session, MONTHLY)
+        await shop.catch_up()
+        held, deleting = asyncio.Event(), asyncio.Event()
+
+        async def settle() -> None:
+            async with get_database().transaction(SERVICE) as transaction:
+                await records.lock_user(transaction, session.user_id)
+                held.set()
+                await deleting.wait()
+                await asyncio.sleep(0.2)  # the deletion has begun, and waits
+                await records.settle(transaction, session.user_id, "test")
+
+        async def delete() -> None:
+            async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as connection:
+                await held.wait()
+                deleting.set()
+                await connection.execute("delete from auth.users where id = %s", [session.user_id])
+
+        await asyncio.gather(settle(), delete())
 
     async def test_what_is_kept_is_told(self, shop: Till, session):
         await shop.buy(session, MONTHLY)

@@ -79,11 +79,12 @@ class TestPrice:
         assert [plan.price for plan in await offered()] == ["$29.00", "$290.00", "$690.00"]
         assert not (await door.api.prices.retrieve_async(other)).active
 
-    async def test_one_taken_from_sale_is_for_sale_again(self, door: Till):
+    async def test_one_taken_from_sale_stays_so(self, door: Till):
         await set_up()
         (price,) = (await door.api.prices.list_async({"lookup_keys": ["sigma_yearly"]})).data
         await door.api.prices.update_async(price.id, {"active": False})
-        assert any("for sale again" in line for line in (await set_up()).lines)
+        assert any("kept from sale" in line for line in (await set_up()).lines)
+        assert not (await door.api.prices.retrieve_async(price.id)).active
 
 
 async def test_nothing_is_for_sale_before(door: Till):
