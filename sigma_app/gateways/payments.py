@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute
 from sigma_app.core.errors import SigmaError
 from sigma_app.embedded.stripe import app as sandbox
 from sigma_app.embedded.stripe import delivery, pages
-from sigma_app.embedded.stripe.events import signing_secret
+from sigma_app.embedded.stripe.events import signing_secret, untold
 from sigma_app.settings import Settings, get_settings
 
 TIMEOUT = httpx.Timeout(10, connect=3)  # seconds
@@ -97,6 +97,13 @@ def stripe_client() -> stripe.StripeClient:
     if _client is None:
         raise PaymentsUnavailable
     return _client
+
+
+@contextmanager
+def untold_by_sandbox() -> Iterator[None]:
+    """Have the sandbox deliver nothing of what is done inside the block; of Stripe itself nobody can ask that."""
+    with untold():
+        yield
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import secrets
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from weakref import WeakKeyDictionary
 
 from sigma_app.core.database import SERVICE, Database, Step, get_database
@@ -24,7 +26,18 @@ _MAKE = (
 )
 _READ = "select value #>> '{}' from sigma.sandbox_settings where name = 'signing secret'"
 
+_untold: ContextVar[bool] = ContextVar("untold", default=False)
 _secrets: WeakKeyDictionary[Database, str] = WeakKeyDictionary()  # a process has one database, and tests many
+
+
+@contextmanager
+def untold() -> Iterator[None]:
+    """Deliver nothing of what happens inside the block: whoever does it knows, and reads it back."""
+    token = _untold.set(True)
+    try:
+        yield
+    finally:
+        _untold.reset(token)
 
 
 async def signing_secret() -> str:
@@ -43,7 +56,7 @@ async def signing_secret() -> str:
 
 async def deliver(books: Books, events: Sequence[Thing]) -> None:
     """Queue the deliveries of new events, as far as the sandbox is not told to do otherwise."""
-    if not events:
+    if not events or _untold.get():
         return
     endpoints = await books.all("webhook_endpoint")
     wrong = await books.setting(faults.DELIVERIES, {})
