@@ -63,6 +63,7 @@ declare
   known public.profiles;
   last_rule text;
   last_price text;
+  held text := case when granted then price end;  -- a profile names what is paid for, not what was
 begin
   select * into known from public.profiles where id = account for update;
   if not found then
@@ -76,9 +77,9 @@ begin
     insert into billing.access_changes (user_id, before, after, rule, price_id, subject, cause, event_id)
       values (account, coalesce(known.has_access, false), granted, set_access.rule, price, subject, cause, event);
   end if;
-  if (known.has_access, known.customer_id, known.price_id) is distinct from (granted, customer, price) then
+  if (known.has_access, known.customer_id, known.price_id) is distinct from (granted, customer, held) then
     perform set_config('sigma.access_explained', account::text, true);
-    update public.profiles set has_access = granted, customer_id = customer, price_id = price where id = account;
+    update public.profiles set has_access = granted, customer_id = customer, price_id = held where id = account;
     perform set_config('sigma.access_explained', '', true);
   end if;
   return granted is distinct from coalesce(known.has_access, false);

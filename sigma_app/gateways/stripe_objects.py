@@ -28,6 +28,9 @@ _CLOSED_DISPUTES: dict[str, Dispute] = {
     "won": "won",
     "warning_closed": "won",  # an inquiry that never became a dispute
     "prevented": "won",
+    # An appeal against a dispute that was lost: until it is won, the money is gone.
+    "appeal_needs_response": "lost",
+    "appeal_under_review": "lost",
 }
 
 

@@ -38,7 +38,7 @@ RULES = {
     "grace": "Your last payment failed. Access stays for seven days while we try again.",
     "overdue": "Your last payment failed, and seven days have passed.",
     "unpaid": "Your subscription was not paid.",
-    "paused": "Your trial ended without a card. Your subscription waits for one.",
+    "paused": "Your subscription is paused, and opens nothing until it goes on.",
     "incomplete": "The first payment of your subscription has not gone through.",
     "expired": "The first payment of your subscription never went through.",
     "ended": "Your subscription has ended.",

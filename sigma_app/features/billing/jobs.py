@@ -156,7 +156,7 @@ async def _about_subscription(about: str, subject: str) -> Letter | None:
 async def _about_debit(_: str, subject: str) -> Letter | None:
     async with get_database().transaction(SERVICE) as session:
         purchase = await session.get(Purchase, subject)
-    failed = purchase is not None and purchase.status == "failed"
+    failed = purchase is None or purchase.status == "failed"  # of a subscription there is none
     return letters.debit_failed(get_settings().base_url) if failed else None
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sigma_app.features.billing.access import RULES
 from sigma_app.ui.mail import Letter
 
-_OPENS_AGAIN = "A card that works opens the door again."
+_OPENS_AGAIN = "Paying what is open opens the door again."
 _NOTES = ("Questions? Reply to this mail.",)
 
 
@@ -34,7 +34,7 @@ def access_closed(base_url: str, rule: str) -> Letter:
         heading="The door is closed.",
         paragraphs=[
             RULES[rule],
-            "Your account, and what is in it, stays. Pay again whenever you like, and go on where you were.",
+            "Your account, and what is in it, stays. Come back whenever you like, and go on where you were.",
         ],
         action=("See why", f"{base_url}/billing"),
         notes=_NOTES,
@@ -43,7 +43,7 @@ def access_closed(base_url: str, rule: str) -> Letter:
 
 def payment_failed(base_url: str, amount: str, next_attempt: datetime | None, until: datetime | None) -> Letter:
     """To somebody whose subscription could not be collected; `until` is how long access stays, if it does."""
-    stays = f"Your access stays until {_day(until)}. A card that works keeps it." if until else _OPENS_AGAIN
+    stays = f"Your access stays until {_day(until)} at the latest. Paying it keeps it open." if until else _OPENS_AGAIN
     again = f" We try again on {_day(next_attempt)}." if next_attempt else ""
     return Letter(
         subject="Your payment did not go through",

@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sigma_app.core import clock
 from sigma_app.core.database import ANONYMOUS, get_database
 from sigma_app.features.billing import money
-from sigma_app.features.billing.access import GRACE, RULES, Decision, decide
+from sigma_app.features.billing.access import RULES, Decision, decide
 from sigma_app.features.billing.catalogue import PLANS
 from sigma_app.features.billing.checkout import LIVE
 from sigma_app.features.billing.records import purchases_of, subscriptions_of
@@ -64,7 +64,6 @@ class Standing:
     warning: str
     """What they should do something about; "" for nothing."""
     subscribed: bool
-    owns: bool
     customer: bool
     """Whether there is something to manage at Stripe."""
     plans: list[Offered] = field(default_factory=list)
@@ -88,7 +87,8 @@ async def standing(session: Session) -> Standing:
         called = await names(transaction)
         history = [_change(one, called) for one in changes.all()]
     decision = decide(purchases, subscriptions, clock.now())
-    live = next((one for one in subscriptions if one.status in LIVE), None)
+    running = [one for one in subscriptions if one.status in LIVE]
+    live = next((one for one in running if one.id == decision.subject), next(iter(running), None))
     owns = any(decide([one], [], clock.now()).access for one in purchases)
     return Standing(
         access=bool(profile and profile.has_access),
@@ -98,7 +98,6 @@ async def standing(session: Session) -> Standing:
         next=_next(live, purchases),
         warning=_warning(decision, owns, live),
         subscribed=live is not None,
-        owns=owns,
         customer=bool(purchases or subscriptions),
         plans=[_told(one, live) for one in offered if _can_have(one, live is not None, owns, purchases)],
         history=history,
@@ -178,13 +177,14 @@ def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:
 
 def _warning(decision: Decision, owns: bool, live: Subscription | None) -> str:
     if decision.rule == "grace" and decision.until:
-        return f"Your last payment failed. Pay it at Stripe, or change the card: access ends on {day(decision.until)}."
+        end = day(decision.until)
+        return f"Your last payment failed. Pay it at Stripe, or change the card: access ends on {end} at the latest."
     if decision.rule in ("overdue", "unpaid"):
-        return f"Your payment has failed for {GRACE.days} days or more. A card that works opens everything again."
+        return "Your subscription is not paid. Pay what is open at Stripe, and everything opens again."
     if decision.rule == "incomplete":
         return "Your first payment waits for you: your bank may want you to confirm it."
     if decision.rule == "paused":
-        return "Your trial is over. Add a card, and go on."
+        return "Your subscription is paused. Go on with it at Stripe."
     if owns and live and not live.cancel_at:
         return "You have Sigma for good, and a subscription that still runs. You need only one of them."
     return ""

@@ -27,7 +27,6 @@ class BillingState(SessionState):
     next: str = ""
     warning: str = ""
     subscribed: bool = False
-    owns: bool = False
     customer: bool = False
     plans: list[Offered] = []  # noqa: RUF012 - a Var, copied for each state
     history: list[Change] = []  # noqa: RUF012 - a Var, copied for each state
@@ -61,7 +60,7 @@ class BillingState(SessionState):
                 self.access, self.plan = now.access, now.plan
                 self.headline, self.why = now.headline, now.why
                 self.next, self.warning = now.next, now.warning
-                self.subscribed, self.owns, self.customer = now.subscribed, now.owns, now.customer
+                self.subscribed, self.customer = now.subscribed, now.customer
                 self.plans, self.history = now.plans, now.history
                 self.ready, self.trouble = True, ""
         except SigmaError as error:
