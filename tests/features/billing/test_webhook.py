@@ -149,3 +149,12 @@ async def test_while_the_database_is_away_stripe_is_asked_to_come_again(shop: Ti
     answer = await shop.tell(EVENT, signature)
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
+
+
+async def test_what_is_kept_names_nobody(shop: Till, owner):
+    about = {"id": "ch_1", "object": "charge", "customer": "cus_1", "payment_intent": "pi_1"}
+    private = {"billing_details": {"email": "alice@example.com", "name": "Alice"}, "receipt_url": "https://pay.example"}
+    await shop.tell({**EVENT, "type": "charge.refunded", "data": {"object": about | private}, "account": "acct_1"})
+    ((body,),) = owner.execute("select body from sigma.webhook_events").fetchall()
+    assert body["data"] == {"object": about}
+    assert set(body) == {"id", "type", "created", "data"}
