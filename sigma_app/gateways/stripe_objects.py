@@ -48,7 +48,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What it costs: `amount` in the smallest unit of `currency`, once, or `every` so many (`every_count`)."""
+    """What it costs: `amount` in the smallest unit of `currency`, once, or `every` so many (`every_count`).
+
+    One without a fixed amount (tiers, fractions of a cent, pay what you want) is never `active`: no page could name it.
+    """
 
     id: str
     product: str
@@ -219,7 +222,7 @@ def _price(found: stripe.Price) -> Price:
         id=found.id,
         product=_id(found.product) or "",
         lookup_key=found.lookup_key,
-        active=found.active,
+        active=found.active and found.unit_amount is not None,
         currency=found.currency,
         amount=found.unit_amount or 0,
         every=recurring.interval if recurring else None,

@@ -100,7 +100,7 @@ async def send_access_changed(user: str, opened: bool) -> None:
     async with get_database().transaction(SERVICE) as session:
         latest = select(AccessChange).where(AccessChange.user_id == UUID(user)).order_by(col(AccessChange.id).desc())
         change = (await session.exec(latest.where(AccessChange.before != AccessChange.after))).first()
-        plan = (await names(session)).get((change and change.price_id) or "", "")
+        plan = "".join((await names(session, change and change.price_id)).values())
     if change is None or change.after is not opened:
         return
     base = get_settings().base_url

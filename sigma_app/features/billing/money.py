@@ -4,8 +4,8 @@ from __future__ import annotations
 
 _WITHOUT_CENTS = {
     *("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga"),
-    *("pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"),
-}  # https://docs.stripe.com/currencies#zero-decimal
+    *("pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"),
+}  # https://docs.stripe.com/currencies#zero-decimal; UGX has none either, but Stripe counts it in hundredths
 _THREE_DECIMALS = {"bhd", "jod", "kwd", "omr", "tnd"}
 _SIGNS = {"usd": "$", "eur": "€", "gbp": "£"}
 

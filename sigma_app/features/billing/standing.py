@@ -84,9 +84,10 @@ async def standing(session: Session) -> Standing:
         latest = select(AccessChange).where(AccessChange.user_id == session.user_id)
         changes = await transaction.exec(latest.order_by(col(AccessChange.id).desc()).limit(_LATEST))
         offered = await _offered(transaction)
-        called = await names(transaction)
-        history = [_change(one, called) for one in changes.all()]
-    decision = decide(purchases, subscriptions, clock.now())
+        changes = changes.all()
+        decision = decide(purchases, subscriptions, clock.now())
+        called = await names(transaction, decision.price, *(one.price_id for one in changes))
+        history = [_change(one, called) for one in changes]
     running = [one for one in subscriptions if one.status in LIVE]
     live = next((one for one in running if one.id == decision.subject), next(iter(running), None))
     owns = any(decide([one], [], clock.now()).access for one in purchases)
@@ -131,9 +132,10 @@ def _shown(price: Price, product: Product) -> Offered:
     return Offered(price.lookup_key or "", name, product.description, amount, words.removeprefix(amount).strip())
 
 
-async def names(transaction: AsyncSession) -> dict[str, str]:
-    """What each price, past or present, is called on a bill."""
+async def names(transaction: AsyncSession, *prices: str | None) -> dict[str, str]:
+    """What prices, past or present, are called on a bill."""
     found = select(Price, Product).join(Product, col(Product.id) == col(Price.product_id))
+    found = found.where(col(Price.id).in_({price for price in prices if price}))
     return {
         price.id: f"{product.name}, {money.recurring(price.amount, price.currency, price.every, price.every_count)}"
         for price, product in (await transaction.exec(found)).all()

@@ -9,6 +9,7 @@ from sigma_app.features.billing.events import HANDLERS
 from sigma_app.features.billing.reconcile import back_fill
 from sigma_app.features.billing.setup import set_up
 from sigma_app.features.billing.standing import offered
+from sigma_app.settings import get_settings
 from tests.features.billing.conftest import Till
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +45,14 @@ async def test_stripe_tells_what_there_is_a_handler_for(door: Till):
     assert "webhook" in (await set_up()).lines[-1]
     (endpoint,) = (await door.api.webhook_endpoints.list_async()).data
     assert sorted(endpoint.enabled_events) == sorted(HANDLERS)
+
+
+async def test_an_endpoint_of_another_version_is_named(door: Till):
+    url = f"{get_settings().base_url}/webhooks/stripe"
+    wanted = {"url": url, "enabled_events": ["invoice.paid"], "api_version": "2024-06-20"}
+    await door.api.webhook_endpoints.create_async(wanted)
+    line = (await set_up()).lines[-1]
+    assert "told of other events now; it speaks 2024-06-20" in line
 
 
 async def test_a_name_that_was_changed_is_put_right(door: Till):
