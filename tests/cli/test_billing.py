@@ -44,6 +44,30 @@ def test_what_differs_is_said_and_repaired(laid: Sigma, owner: psycopg.Connectio
     assert "compared with Stripe" in why.stdout
 
 
+def test_what_somebody_pays_for_is_shown(laid: Sigma, owner: psycopg.Connection):
+    alice = uuid4()
+    owner.execute("insert into auth.users (id, email) values (%s, 'alice@example.com')", [alice])
+    owner.execute("insert into billing.customers (id, user_id) values ('cus_1', %s)", [alice])
+    owner.execute(
+        "insert into billing.purchases"
+        " (id, customer_id, price_id, status, amount, refunded, currency, dispute, created_at)"
+        " values ('cs_1', 'cus_1', 'price_gone', 'paid', 69000, 100, 'usd', 'open', '2026-01-02 03:04:05+00')"
+    )
+    owner.execute(
+        "insert into billing.subscriptions"
+        " (id, customer_id, price_id, status, current_period_end, cancel_at, created_at)"
+        " select 'sub_1', 'cus_1', id, 'active', '2026-03-01+00', '2026-03-01+00', '2026-02-01+00' from billing.prices"
+        " where lookup_key = 'sigma_monthly'"
+    )
+    for who in ("cus_1", str(alice)):
+        shown = laid.run("access-why", who).stdout.splitlines()
+        assert shown[1:3] == [
+            "2026-01-02 03:04:05 UTC  purchase cs_1 (price_gone): paid, 69000 usd, refunded 100, dispute open",
+            "2026-02-01 00:00:00 UTC  subscription sub_1 (sigma_monthly): active, period ends 2026-03-01,"
+            " canceled for 2026-03-01",
+        ]
+
+
 def test_nobody_by_that_name(laid: Sigma):
     done = laid.run("access-why", "nobody@example.com")
     assert (done.returncode, done.stderr) == (1, "nobody@example.com: nobody with an account.\n")
