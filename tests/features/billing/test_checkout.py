@@ -10,7 +10,7 @@ import pytest
 
 from sigma_app.embedded.stripe import acts, faults
 from sigma_app.embedded.stripe.books import opened
-from sigma_app.features.billing import checkout
+from sigma_app.features.billing import checkout, http
 from sigma_app.features.billing.errors import BoughtAlready, NotForSale, NothingToManage, OnItsWay, SubscribedAlready
 from sigma_app.features.billing.reconcile import back_fill
 from sigma_app.gateways.payments import PaymentsUnavailable
@@ -278,6 +278,21 @@ class TestDoors:
             async with opened() as books:
                 visit = await books.get("billing_portal.session", address.rpartition("/")[2])
             assert visit["customer"] == await checkout.customer_for(who)
+
+    async def test_nobody_waits_longer_than_patience_for_a_stripe_that_says_nothing(
+        self, shop: Till, cookie, monkeypatch
+    ):
+        await faults.spoil_answers("silence", times=10, seconds=60)
+        shop.door.headers["accept"] = "application/json"
+        with monkeypatch.context() as short:
+            short.setattr(http, "PATIENCE", 0.5)
+            answer = await self.post(shop, "/billing/checkout", cookie, plan=MONTHLY)
+        assert (answer.status_code, answer.json()) == (
+            PaymentsUnavailable.status,
+            {"message": str(PaymentsUnavailable())},
+        )
+        await faults.stop()
+        assert (await self.post(shop, "/billing/checkout", cookie, plan=MONTHLY)).status_code == 200
 
     async def test_too_many_clicks_are_asked_to_wait(self, shop: Till, cookie):
         answers = [await self.post(shop, "/billing/portal", cookie) for _ in range(11)]
