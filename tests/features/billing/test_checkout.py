@@ -291,6 +291,9 @@ class TestDoors:
             PaymentsUnavailable.status,
             {"message": str(PaymentsUnavailable())},
         )
+        async with opened() as books:
+            told = await books.setting(faults.API, {})
+        assert told["times"] == 9, "given up in the first silence, before any retry"
         await faults.stop()
         assert (await self.post(shop, "/billing/checkout", cookie, plan=MONTHLY)).status_code == 200
 
