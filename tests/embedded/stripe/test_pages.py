@@ -158,7 +158,9 @@ class TestPortal:
         await acts.set_card(alice.id, "asks")
         await acts.let_a_period_pass(subscription)
         (bill,) = (await sdk.invoices.list_async({"status": "open"})).data
-        assert bill.number in await text_of(browser, path)
+        shown = await text_of(browser, path)
+        assert bill.number in shown
+        assert f'<a href="{bill.hosted_invoice_url}">Pay the 19.00 EUR that is open</a>' in shown
         page = path_of(bill.hosted_invoice_url)
         assert "Your bank asks you to confirm" in await text_of(browser, page)
         assert await press(browser, page, do="decline") == page
@@ -166,6 +168,7 @@ class TestPortal:
             await press(browser, page, do="pay")
         assert "paid." in await text_of(browser, page)
         assert (await sdk.subscriptions.retrieve_async(subscription)).status == "active"
+        assert "is open</a>" not in await text_of(browser, path)
 
 
 class TestDashboard:

@@ -8,7 +8,7 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sigma_app.embedded.stripe import portal, subscriptions
+from sigma_app.embedded.stripe import invoices, portal, subscriptions
 from sigma_app.embedded.stripe.books import Books, Thing, opened
 from sigma_app.embedded.stripe.errors import Refused
 from sigma_app.embedded.stripe.pages.parts import page, render
@@ -65,11 +65,13 @@ async def _entered(books: Books, request: Request) -> tuple[Thing, Thing, Thing]
 
 
 async def _plan(books: Books, subscription: Thing, features: Thing) -> Thing:
-    """A subscription for the page, with the prices that one may switch to."""
+    """A subscription for the page, with the prices that one may switch to, and the invoices that are open."""
     (item,) = subscription["items"]["data"]
     name = await subscriptions.name_of(books, item["price"])
     others = [await books.find("price", one) for one in _switchable(features) if one != item["price"]["id"]]
-    return {"it": subscription, "item": item, "name": name, "others": [one for one in others if one and one["active"]]}
+    others = [one for one in others if one and one["active"]]
+    owed = await invoices.of_subscription(books, subscription["id"], status="open")
+    return {"it": subscription, "item": item, "name": name, "others": others, "owed": owed}
 
 
 async def _of(books: Books, customer: Thing, form: Mapping[str, str]) -> Thing:
