@@ -120,14 +120,14 @@ def test_a_mail_runs_nothing_and_sends_nothing(sigma: Sigma, page: Page):
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request))
     html = (
-        "<p>Hello</p><script>top.document.title = 'mine'</script><img src='/og.png' alt='Picture' onerror='top.mine = 1'>"
+        "<p>Hello</p><script>top.document.title = 'mine'</script><img src='/og.png' alt='Sun' onerror='top.mine = 1'>"
         f"<form action='{sigma.base_url}/join' method=post><button>Send</button></form>"
     )
     deliver(sigma, Mail("alice@example.com", "Hello", html, "Hello"))
     page.goto("/dev/mailbox")
     page.frame_locator("iframe").get_by_role("button", name="Send").click()
     expect(page).to_have_title("Mailbox · Sigma")
-    picture = page.frame_locator("iframe").get_by_alt_text("Picture")
+    picture = page.frame_locator("iframe").get_by_alt_text("Sun")
     expect(picture).to_have_js_property("complete", True)
     expect(picture).to_have_js_property("naturalWidth", 0)  # the driver does not see all that a frame asks for
     own = {f"{sigma.base_url}/dev/mailbox", f"{sigma.base_url}/favicon.svg"}  # the icon is the browser's own wish
