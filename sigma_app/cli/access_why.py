@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC
+from datetime import UTC, datetime
 
 import click
 
@@ -64,12 +64,14 @@ def command(who: str) -> None:
         access = "has access" if has_access else "no access"
         print(f"{account}: {access}, customer {customer or 'none'}, price {price or 'none'}")
         for at, kind, identity, what, status, told in owner.execute(_PAID_FOR, [account]):
-            print(
-                f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC  {kind} {identity} ({what}): {', '.join([status, *told])}"
-            )
+            print(f"{_when(at)}  {kind} {identity} ({what}): {', '.join([status, *told])}")
         for at, before, after, rule, *about, cause, event in owner.execute(_CHANGES, [account]):
-            when, change = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", f"{_WORDS[before]} → {_WORDS[after]}"
-            print(f"{when}  {change:<9}  {' '.join(filter(None, (f'{rule},', *about, f'by {cause}', event)))}")
+            change = f"{_WORDS[before]} → {_WORDS[after]}"
+            print(f"{_when(at)}  {change:<9}  {' '.join(filter(None, (f'{rule},', *about, f'by {cause}', event)))}")
 
 
 _WORDS = {True: "yes", False: "no"}
+
+
+def _when(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -114,10 +114,8 @@ class Invoice:
     """A bill; an upcoming one has no id."""
 
     id: str
-    customer: str
     subscription: str | None
     status: str
-    attempts: int
     amount_due: int
     currency: str
     hosted_url: str | None
@@ -309,10 +307,8 @@ def _invoice(found: stripe.Invoice) -> Invoice:
     details = found.parent.subscription_details if found.parent else None
     return Invoice(
         id=found.id,
-        customer=_id(found.customer) or "",
         subscription=_id(details.subscription) if details else None,
         status=found.status or "",
-        attempts=found.attempt_count,
         amount_due=found.amount_due,
         currency=found.currency,
         hosted_url=found.hosted_invoice_url,

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from ua_parser import parse
 
+from sigma_app.core import clock
 from sigma_app.session.store import Session
 
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -37,7 +38,7 @@ def devices(sessions: Sequence[Session], mine: Session) -> list[Device]:
         Device(
             str(session.id),
             describe(session.user_agent),
-            day(session.created_at),
+            clock.day(session.created_at),
             "now" if session.id == mine.id else ago(now - session.seen_at, session.seen_at),
             session.id == mine.id,
         )
@@ -66,9 +67,4 @@ def ago(past: timedelta, when: datetime) -> str:
             if count == 0:
                 return "a moment ago"
             return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return day(when)
-
-
-def day(when: datetime) -> str:
-    """Such as "12 November 2026"."""
-    return f"{when.day} {when:%B %Y}"
+    return clock.day(when)

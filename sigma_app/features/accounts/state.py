@@ -9,6 +9,7 @@ from uuid import UUID
 
 import reflex as rx
 
+from sigma_app.core import clock
 from sigma_app.core.errors import DatabaseUnavailable, NotLikeThat, SigmaError
 from sigma_app.features.accounts import service
 from sigma_app.features.accounts.devices import Device, devices
@@ -77,7 +78,7 @@ class ProfileState(SessionState):
     def _show(self, profile: Profile) -> None:
         self.name = profile.name or ""
         self.image = address_of(profile.image, profile.id)
-        self.member_since = f"{profile.created_at.day} {profile.created_at:%B %Y}" if profile.created_at else ""
+        self.member_since = clock.day(profile.created_at) if profile.created_at else ""
 
 
 class AccountState(SessionState):

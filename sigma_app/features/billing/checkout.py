@@ -1,8 +1,8 @@
 """Opening Stripe's pages for somebody: a checkout for a plan, and the customer portal.
 
 What is paid is never what a browser says: it names a plan, by a lookup key of ours, and Stripe's price of that key is
-the one. Whoever pays is bound to one customer at Stripe, once, before anything else; two tabs find the same one by the
-idempotency key, and the unique index has the last word.
+the one. Whoever pays is bound to one customer at Stripe, once, before anything else; of two tabs the second waits for a
+lock and finds what the first has made, and the unique index has the last word.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ async def customer_for(session: Session) -> str:
     Raises:
         PaymentsUnavailable, PaymentsRefused, DatabaseUnavailable: there is none, or none yet.
     """
-    if known := await _customer_of(session.user_id):
-        return known
+    async with get_database().transaction(SERVICE) as transaction:
+        if known := await records.living_customer(transaction, session.user_id):
+            return known
     async with turn(), get_database().transaction(SERVICE) as transaction:
         # Of two tabs at once the second waits here, and finds what the first has made.
         await transaction.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(str(session.user_id), 0))))
@@ -112,12 +113,6 @@ async def customer_for(session: Session) -> str:
             )
         transaction.add(Customer(id=made.id, user_id=session.user_id, created_at=clock.now()))
     return made.id
-
-
-async def _customer_of(user: UUID) -> str | None:
-    async with get_database().transaction(SERVICE) as transaction:
-        found = select(Customer.id).where(Customer.user_id == user, col(Customer.deleted_at).is_(None))
-        return (await transaction.exec(found)).first()
 
 
 async def _forget_customer(customer: str) -> None:

@@ -30,7 +30,7 @@ async def apply(session: AsyncSession, event: Event) -> None:
     """Do what follows from an event, in a transaction of SERVICE.
 
     Raises:
-        PaymentsUnavailable: Stripe could not be read; nothing was changed.
+        PaymentsUnavailable, PaymentsRefused: Stripe could not be read; nothing was changed.
     """
     if handler := HANDLERS.get(event["type"]):
         await handler(session, event)

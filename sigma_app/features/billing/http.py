@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 
@@ -35,16 +35,8 @@ logger = logging.getLogger(__name__)
 
 async def buy(request: Request, session: Session) -> Answer:
     """On to a checkout at Stripe for the plan that was chosen."""
-    if wait := _limiter().wait(str(session.user_id)):
-        return too_many(wait)
     form = await form_of(request)
-    try:
-        async with _patience():
-            return Answer(await checkout.open_checkout(session, form.get("plan", "")))
-    except NotNow as refused:
-        if "application/json" in request.headers.get("accept", ""):
-            raise
-        return Answer(f"/billing?said={refused.said}")  # from a plain form, such as that of /pricing
+    return await _on_to(request, session, lambda: checkout.open_checkout(session, form.get("plan", "")))
 
 
 async def sign_in_first(request: Request) -> str:
@@ -56,15 +48,20 @@ async def sign_in_first(request: Request) -> str:
 
 async def manage(request: Request, session: Session) -> Answer:
     """On to the customer portal at Stripe."""
+    return await _on_to(request, session, lambda: checkout.open_portal(session))
+
+
+async def _on_to(request: Request, session: Session, address: Callable[[], Awaitable[str]]) -> Answer:
+    """On to an address at Stripe, for somebody who has not asked too often, and within `PATIENCE`."""
     if wait := _limiter().wait(str(session.user_id)):
         return too_many(wait)
     try:
         async with _patience():
-            return Answer(await checkout.open_portal(session))
+            return Answer(await address())
     except NotNow as refused:
         if "application/json" in request.headers.get("accept", ""):
             raise
-        return Answer(f"/billing?said={refused.said}")
+        return Answer(f"/billing?said={refused.said}")  # from a plain form, such as that of /pricing
 
 
 async def to_billing(_: Request) -> Response:

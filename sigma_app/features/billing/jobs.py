@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import col, func, select
 
 from sigma_app.core import clock
-from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.jobs import job, queue
-from sigma_app.features.billing import letters, money, reconcile, work
+from sigma_app.features.billing import letters, money, reconcile, records, service, work
 from sigma_app.features.billing.access import decide
 from sigma_app.features.billing.standing import names
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.mail import Mail
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client
-from sigma_app.models import AccessChange, Customer, Price, Purchase, Subscription
+from sigma_app.models import AccessChange, Price, Purchase, Subscription
 from sigma_app.settings import get_settings
 from sigma_app.ui.mail import Letter, render
 
@@ -73,8 +73,7 @@ async def close_customer(customer: str) -> None:
     Args:
         customer: Stripe's id.
     """
-    with suppress(NotAtStripe), asking():
-        await stripe_client().v1.customers.delete_async(customer)
+    await service.delete_customer(customer)
 
 
 @job("billing:tell_address")
@@ -82,8 +81,7 @@ async def tell_address(user: str) -> None:
     """Tell Stripe somebody's present address, where receipts go."""
     async with get_database().transaction(SERVICE) as session:
         email = (await session.exec(select(func.sigma.proved_address(UUID(user))))).one()
-        living = select(Customer.id).where(Customer.user_id == UUID(user), col(Customer.deleted_at).is_(None))
-        customer = (await session.exec(living)).first()
+        customer = await records.living_customer(session, UUID(user))
     if email and customer:
         with suppress(NotAtStripe), asking():
             await stripe_client().v1.customers.update_async(customer, {"email": email})
@@ -180,11 +178,8 @@ async def _send(user: UUID, words: Letter, key: str, since: datetime) -> None:
 
 async def _event_time(event: str) -> datetime:
     """When an event was told to us."""
-    from sqlalchemy import text
+    rows = await get_database().run(Step(SERVICE, _RECEIVED, {"id": event}))
+    return rows[0][0] if rows else clock.now()
 
-    async with get_database().transaction(SERVICE) as session:
-        connection = await session.connection()
-        found = await connection.execute(
-            text("SELECT received_at FROM sigma.webhook_events WHERE source = 'stripe' AND id = :id"), {"id": event}
-        )
-        return found.scalar_one_or_none() or datetime.now(UTC)
+
+_RECEIVED = "select received_at from sigma.webhook_events where source = 'stripe' and id = %(id)s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sigma_app.core import clock
 from sigma_app.features.billing.access import RULES
 from sigma_app.ui.mail import Letter
 
@@ -43,8 +44,10 @@ def access_closed(base_url: str, rule: str) -> Letter:
 
 def payment_failed(base_url: str, amount: str, next_attempt: datetime | None, until: datetime | None) -> Letter:
     """To somebody whose subscription could not be collected; `until` is how long access stays, if it does."""
-    stays = f"Your access stays until {_day(until)} at the latest. Paying it keeps it open." if until else _OPENS_AGAIN
-    again = f" We try again on {_day(next_attempt)}." if next_attempt else ""
+    stays = (
+        f"Your access stays until {clock.day(until)} at the latest. Paying it keeps it open." if until else _OPENS_AGAIN
+    )
+    again = f" We try again on {clock.day(next_attempt)}." if next_attempt else ""
     return Letter(
         subject="Your payment did not go through",
         preheader=f"{amount} could not be collected.",
@@ -85,10 +88,10 @@ def action_required(amount: str, invoice_url: str) -> Letter:
 def trial_ends(base_url: str, day: datetime, price: str) -> Letter:
     """To somebody whose trial is about to end."""
     return Letter(
-        subject=f"Your trial ends on {_day(day)}",
+        subject=f"Your trial ends on {clock.day(day)}",
         preheader=f"From then on it is {price}.",
         heading="The free part is nearly over.",
-        paragraphs=[f"Your trial ends on {_day(day)}. From then on Sigma is {price}, until you cancel."],
+        paragraphs=[f"Your trial ends on {clock.day(day)}. From then on Sigma is {price}, until you cancel."],
         action=("See it, or cancel", f"{base_url}/billing"),
         notes=_NOTES,
     )
@@ -97,14 +100,10 @@ def trial_ends(base_url: str, day: datetime, price: str) -> Letter:
 def renewal(base_url: str, day: datetime, price: str) -> Letter:
     """To somebody whose subscription renews for a long time."""
     return Letter(
-        subject=f"Your subscription renews on {_day(day)}",
+        subject=f"Your subscription renews on {clock.day(day)}",
         preheader=f"{price}. Nothing to do, unless you want to cancel.",
         heading="Another year?",
-        paragraphs=[f"Your subscription to Sigma renews on {_day(day)}: {price}. You need do nothing for that."],
+        paragraphs=[f"Your subscription to Sigma renews on {clock.day(day)}: {price}. You need do nothing for that."],
         action=("See it, or cancel", f"{base_url}/billing"),
         notes=_NOTES,
     )
-
-
-def _day(when: datetime) -> str:
-    return f"{when.day} {when:%B %Y}"

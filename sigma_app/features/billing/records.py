@@ -38,6 +38,12 @@ async def lock_customer(session: AsyncSession, customer: str | None) -> Customer
     return next((row for row in rows if row.id == customer), None)
 
 
+async def living_customer(session: AsyncSession, user: UUID) -> str | None:
+    """Who somebody is at Stripe now; a unique index keeps it to one."""
+    living = select(Customer.id).where(Customer.user_id == user, col(Customer.deleted_at).is_(None))
+    return (await session.exec(living)).first()
+
+
 async def lock_user(session: AsyncSession, user: UUID) -> list[Customer]:
     """Every customer that somebody is or was, once nobody else works on what they pay for."""
     await session.exec(select(func.sigma.hold_account(user)))  # first, as the deletion of an account does
@@ -202,9 +208,8 @@ async def settle(session: AsyncSession, user: UUID, cause: str, event: str | Non
         event: Stripe's id of it, if it was an event.
     """
     decision = await decide_now(session, user)
-    living = select(Customer.id).where(Customer.user_id == user, col(Customer.deleted_at).is_(None))
     written = func.sigma.set_access(
-        *(user, decision.access, (await session.exec(living)).first(), decision.price),
+        *(user, decision.access, await living_customer(session, user), decision.price),
         *(decision.rule, decision.subject, cause, event),
     )
     await session.flush()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from sqlmodel import col, select
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.features.billing.records import purchases_of, subscriptions_of
+from sigma_app.features.billing.records import living_customer, purchases_of, subscriptions_of
 from sigma_app.features.billing.standing import standing
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client
 from sigma_app.models import AccessChange, Customer
@@ -22,14 +23,19 @@ async def close_customer(user: UUID) -> None:
         PaymentsUnavailable, PaymentsRefused, DatabaseUnavailable: it is still there, or may be.
     """
     async with get_database().transaction(SERVICE) as session:
-        living = select(Customer.id).where(Customer.user_id == user, col(Customer.deleted_at).is_(None))
-        customers = (await session.exec(living)).all()
-    for customer in customers:
-        try:
-            with asking():
-                await stripe_client().v1.customers.delete_async(customer)
-        except NotAtStripe:
-            continue
+        customer = await living_customer(session, user)
+    if customer:
+        await delete_customer(customer)
+
+
+async def delete_customer(customer: str) -> None:
+    """Delete a customer at Stripe, unless that was done already.
+
+    Raises:
+        PaymentsUnavailable, PaymentsRefused: it is still there, or may be.
+    """
+    with suppress(NotAtStripe), asking():
+        await stripe_client().v1.customers.delete_async(customer)
 
 
 async def plan_of(session: Session) -> tuple[str, bool]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -151,7 +151,7 @@ def _can_have(one: Offered, subscribed: bool, owns: bool, purchases: Sequence[Pu
 def _headline(decision: Decision, live: Subscription | None) -> str:
     if decision.access:
         if decision.rule == "subscribed" and live and live.cancel_at:
-            return f"Paid until {day(live.cancel_at)}."
+            return f"Paid until {clock.day(live.cancel_at)}."
         return "Not paid yet." if decision.rule == "grace" else "Paid up."
     return {"nothing": "Nothing to pay yet.", "processing": "On its way."}.get(decision.rule, "No access.")
 
@@ -169,17 +169,17 @@ def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:
     if live is None:
         return ""
     if live.cancel_at:
-        return f"Canceled. It runs until {day(live.cancel_at)}, and nothing more is charged."
+        return f"Canceled. It runs until {clock.day(live.cancel_at)}, and nothing more is charged."
     if live.status == "trialing" and live.trial_end:
-        return f"The first payment is due on {day(live.trial_end)}."
+        return f"The first payment is due on {clock.day(live.trial_end)}."
     if live.status == "active":
-        return f"The next payment is due on {day(live.current_period_end)}."
+        return f"The next payment is due on {clock.day(live.current_period_end)}."
     return ""
 
 
 def _warning(decision: Decision, owns: bool, live: Subscription | None) -> str:
     if decision.rule == "grace" and decision.until:
-        end = day(decision.until)
+        end = clock.day(decision.until)
         return f"Your last payment failed. Pay it at Stripe, or change the card: access ends on {end} at the latest."
     if decision.rule in ("overdue", "unpaid"):
         return "Your subscription is not paid. Pay what is open at Stripe, and everything opens again."
@@ -197,13 +197,7 @@ def _change(one: AccessChange, called: dict[str, str]) -> Change:
     plan = called.get(one.price_id or "")
     why = RULES.get(one.rule, one.rule)
     return Change(
-        at=f"{day(one.at)}, {one.at.astimezone(UTC):%H:%M} UTC",
+        at=f"{clock.day(one.at)}, {one.at.astimezone(UTC):%H:%M} UTC",
         what=what.get((one.before, one.after), "Still no access"),
         why=f"{why} ({plan})" if plan else why,
     )
-
-
-def day(when: datetime) -> str:
-    """A day as it is written, such as "4 December 2026", in UTC."""
-    local = when.astimezone(UTC)
-    return f"{local.day} {local:%B %Y}"

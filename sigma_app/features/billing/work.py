@@ -1,4 +1,4 @@
-"""Works Stripe's events, which the webhook has kept: in order for each customer, and each once.
+"""Works Stripe's events, which the webhook has kept: a job works those of its customer that wait, the oldest first.
 
 An event that cannot be worked stays with the reason, and stands in nobody's way: those behind it read the same customer
 and end the same. Its job tries again as every job does; what is left then is a dead letter, for the operator to see and

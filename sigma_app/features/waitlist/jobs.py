@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import JobError, job, queue
 from sigma_app.core.links import Links, digest
@@ -126,7 +127,7 @@ def _message(link: LeadLink, lead: Lead, token: str, code: str, base_url: str) -
 
 def day(link: LeadLink) -> str:
     """The day on which a link expires, in words such as "4 March 2027" (UTC)."""
-    return f"{link.expires_at.day} {link.expires_at:%B %Y}" if link.expires_at else ""
+    return clock.day(link.expires_at) if link.expires_at else ""
 
 
 async def _is_wanted(session: AsyncSession, link: LeadLink, lead: Lead) -> bool:

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from sigma_app.features.accounts.devices import Device, ago, day, describe, devices
+from sigma_app.core.clock import day
+from sigma_app.features.accounts.devices import Device, ago, describe, devices
 from sigma_app.session.store import Session
 
 NOBODY_KNOWS = "A browser that does not say which"
