@@ -1,7 +1,8 @@
 """The API (https://docs.stripe.com/api), for the SDK in this process: any key opens it, so it must never be served.
 
-A request is a transaction. `Transport` is how the SDK's client gets here; beside calling `app` it is silent where the
-sandbox is told to be, and what a client sees of a lost answer is a timeout.
+A request is a transaction. The first answer under an idempotency key is kept for a day, a 500 too, as Stripe does
+(https://docs.stripe.com/api/idempotent_requests). `Transport` is how the SDK's client gets here; beside calling `app`
+it is silent where the sandbox is told to be, and what a client sees of a lost answer is a timeout.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ async def answer(request: Request) -> Response:
         raise
     except Exception as error:
         logger.error("The sandbox failed: %s", without_message(error))
-        status, body, further = 500, _error("api_error", "An error occurred with our connection to Stripe."), {}
+        status, body, further = 500, _FAILED, {}
     return JSONResponse(body, status, headers | further)
 
 
@@ -62,24 +63,38 @@ async def _answer(request: Request, name: str, key: str | None) -> tuple[int, Th
     async with opened(key) as books:
         books.request = {"id": name, "idempotency_key": key}
         wrong = await faults.next_answer(books)
-        if wrong and wrong["how"] != "lost":
+        if wrong.get("how") in ("429", "silence"):  # nothing has begun, so nothing is kept under the key
             return _wrong(wrong)
-        if key and (known := await books.remembered(key)):
-            if known["fingerprint"] != fingerprint:
-                message = (
-                    "Keys for idempotent requests can only be used with the same parameters they were first used with."
-                )
-                raise Refused(message, kind="idempotency_error")
-            return known["status"], known["body"], {"idempotent-replayed": "true"}
-        try:
-            status, body = 200, await _do(books, call, ids, encoded, request.url.path)
-        except Declined as declined:  # which was done, and is kept
-            status, body = declined.status, declined.body
-        if key:
+        known = await _known(books, key, fingerprint)
+        if known:
+            status, body = known["status"], known["body"]
+        elif wrong.get("how") == "500":
+            status, body = 500, _FAILED
+        else:
+            status, body = await _try(books, call, ids, encoded, request.url.path)
+        if key and not known:
             await books.remember(key, fingerprint, status, body)
-    if wrong:
+    if wrong.get("how") == "lost":
         return _wrong(wrong)
-    return status, body, {}
+    replayed = {"idempotent-replayed": "true"} if known else {}
+    is_final = key is not None and status >= 500  # asked again under this key, it would be answered the same
+    return status, body, replayed | ({"stripe-should-retry": "false"} if is_final else {})
+
+
+async def _known(books: Books, key: str | None, fingerprint: bytes) -> Thing | None:
+    """What was answered under a key before."""
+    known = await books.remembered(key) if key else None
+    if known and known["fingerprint"] != fingerprint:
+        message = "Keys for idempotent requests can only be used with the same parameters they were first used with."
+        raise Refused(message, kind="idempotency_error")
+    return known
+
+
+async def _try(books: Books, call: calls.Call, ids: tuple[str, ...], encoded: str, path: str) -> tuple[int, Thing]:
+    try:
+        return 200, await _do(books, call, ids, encoded, path)
+    except Declined as declined:  # which was done, and is kept
+        return declined.status, declined.body
 
 
 async def _do(books: Books, call: calls.Call, ids: tuple[str, ...], encoded: str, path: str) -> Thing:
@@ -97,16 +112,18 @@ def _check_key(request: Request) -> None:
 
 
 def _wrong(told: dict[str, Any]) -> tuple[int, Thing, dict[str, str]]:
-    """The answer of a sandbox that is told to answer wrong."""
+    """The answer of a sandbox that is told to be too busy, or to say nothing."""
     if told["how"] == "429":
         body = _error("invalid_request_error", "Too many requests hit the API too quickly.", "rate_limit")
         return 429, body, {"retry-after": str(int(told["seconds"]))}
-    lost = {} if told["how"] == "500" else {_LOST: str(told["seconds"])}
-    return 500, _error("api_error", "An error occurred with our connection to Stripe."), lost
+    return 500, _FAILED, {_LOST: str(told["seconds"])}
 
 
 def _error(kind: str, message: str, code: str = "") -> Thing:
     return {"error": {"type": kind, "message": message, **({"code": code} if code else {})}}
+
+
+_FAILED = _error("api_error", "An error occurred with our connection to Stripe.")
 
 
 async def _is_away(_: Request, away: Any) -> Response:

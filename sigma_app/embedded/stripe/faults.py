@@ -1,7 +1,7 @@
 """What the sandbox is told to do wrong; kept with its books, so that every process does it.
 
 Deliveries: each event several times over, later, out of order, not at all, or beside forged ones. The API: the next
-requests are refused with 429 or 500, are not answered in time, or are done and their answer is lost.
+requests are refused with 429, fail with 500, are not answered in time, or are done and their answer is lost.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ async def spoil_answers(how: Answer, times: int = 1, seconds: float = 0) -> None
     """Spoil the answers to the next requests.
 
     Args:
-        how: refused with 429 or 500; not answered for `seconds`; or done, and the answer lost.
+        how: refused with 429; failing with 500, which is the answer under the request's idempotency key from then on;
+            not answered for `seconds`; or done, and the answer lost.
         times: how many requests.
         seconds: of silence, or what Retry-After says.
     """

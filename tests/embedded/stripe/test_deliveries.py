@@ -237,3 +237,44 @@ class TestFaults:
             await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})
         again = await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})
         assert [one.id for one in (await sdk.products.list_async()).data] == [again.id]
+
+    async def test_an_answer_that_was_kept_is_lost_as_well(self, sdk):
+        made = await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})
+        await faults.spoil_answers("lost")
+        with pytest.raises(stripe.APIConnectionError):
+            await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})
+        again = await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})
+        assert again.id == made.id
+
+    async def test_a_500_is_the_answer_under_its_key_for_a_day_and_the_sdk_is_told_not_to_ask_again(
+        self, sdk, connections, owner
+    ):
+        await faults.spoil_answers("500")
+        for _ in range(2):
+            with pytest.raises(stripe.APIError):
+                await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})
+        first, second = connections.headers
+        assert ("idempotent-replayed" in first, second["idempotent-replayed"]) == (False, "true")
+        assert first["stripe-should-retry"] == second["stripe-should-retry"] == "false"
+        assert (await sdk.products.list_async()).data == []
+        assert (await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "other"})).name == "Sigma"
+        owner.execute("update sigma.sandbox_requests set created_at = created_at - interval '25 hours'")
+        assert (await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})).name == "Sigma"
+
+    async def test_a_500_changes_nothing_about_what_a_key_was_answered_before(self, sdk):
+        made = await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})
+        await faults.spoil_answers("500")
+        assert (await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})).id == made.id
+
+    async def test_a_500_to_a_reading_is_worth_another_try(self, sdk, connections):
+        await faults.spoil_answers("500")
+        with pytest.raises(stripe.APIError):
+            await sdk.products.list_async()
+        assert "stripe-should-retry" not in connections.headers[-1]
+
+    @pytest.mark.parametrize(("how", "error"), [("429", stripe.RateLimitError), ("silence", stripe.APIConnectionError)])
+    async def test_what_stripe_never_began_is_not_kept_under_its_key(self, sdk, how, error):
+        await faults.spoil_answers(how)
+        with pytest.raises(error):
+            await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})
+        assert (await sdk.products.create_async({"name": "Sigma"}, {"idempotency_key": "k"})).name == "Sigma"
