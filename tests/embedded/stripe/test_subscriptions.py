@@ -37,7 +37,7 @@ async def test_without_a_card_there_is_none(sdk, alice, monthly):
     ("card", "events"),
     [
         ("declines", ["charge.failed", "payment_intent.payment_failed", "invoice.payment_failed"]),
-        ("asks", ["payment_intent.requires_action", "invoice.payment_action_required"]),
+        ("asks", ["payment_intent.requires_action", "invoice.payment_failed", "invoice.payment_action_required"]),
     ],
 )
 async def test_a_first_payment_that_fails_leaves_it_incomplete_until_it_is_paid(
