@@ -12,6 +12,7 @@ A job that fails is tried again, later and later; one that fails for good stays,
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -39,7 +40,7 @@ HEARTBEAT = timedelta(seconds=5)
 SILENCE = timedelta(seconds=20)  # a worker that was not heard of for so long is dead, and its jobs run again
 GRACE = timedelta(seconds=5)  # for jobs in hand when the worker is told to stop; then they go back into the queue
 FAREWELL = timedelta(seconds=3)  # for its last words to the database
-LONGEST = timedelta(minutes=10)  # a job under way for longer has ended, and its worker could not say so
+LONGEST = timedelta(minutes=10)  # a job under way for longer has ended, and its worker could not say so; but see `job`
 QUEUE = "default"  # what sigma.queue_job puts a job into
 UPKEEP = "upkeep"  # the queue's care for itself, which is every worker's
 POLL = timedelta(seconds=1)  # when jobs that were to wait are looked for; new ones announce themselves
@@ -83,9 +84,19 @@ class Backoff(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": wait.total_seconds()})  # pyright: ignore[reportArgumentType]
 
 
-def job(name: str, **options: Any) -> Callable:
-    """Declare the async function below as what the job `name` does; retried as `Backoff` says."""
-    return queue.task(name=name, retry=Backoff(), **options)
+_longest: dict[str, float] = {}
+
+
+def job(name: str, *, longest: timedelta = LONGEST, **options: Any) -> Callable[[Any], Any]:
+    """Declare the async function below as what the job `name` does; retried as `Backoff` says.
+
+    Args:
+        name: "feature:verb".
+        longest: how long it may be under way before it counts as one that never ended.
+        options: of procrastinate's tasks.
+    """
+    _longest[name] = longest.total_seconds()
+    return queue.task(**{"name": name, "retry": Backoff(), **options})
 
 
 async def queue_job(session: AsyncSession, name: str, *, after: timedelta | None = None, **arguments: Any) -> None:
@@ -156,7 +167,9 @@ async def retry_stalled_jobs() -> None:
     """
     manager = queue.job_manager
     silent = await manager.get_stalled_jobs(seconds_since_heartbeat=SILENCE.total_seconds())
-    endless = await queue.connector.execute_query_all_async(_ENDLESS, seconds=LONGEST.total_seconds())
+    endless = await queue.connector.execute_query_all_async(
+        _ENDLESS, seconds=LONGEST.total_seconds(), longest=json.dumps(_longest)
+    )
     attempts = {row["id"]: row["attempts"] for row in endless} | {one.id: one.attempts for one in silent if one.id}
     for job_id, tried in attempts.items():
         with suppress(ConnectorException):  # another worker was first
@@ -180,7 +193,8 @@ async def _record(job_id: int, error: str) -> None:
 _ENDLESS = (
     "SELECT job.id, job.attempts FROM procrastinate_jobs AS job JOIN procrastinate_events AS event"
     " ON event.job_id = job.id WHERE job.status = 'doing' AND event.type = 'started'"
-    " GROUP BY job.id HAVING max(event.at) < now() - make_interval(secs => %(seconds)s)"
+    " GROUP BY job.id HAVING max(event.at)"
+    " < now() - make_interval(secs => coalesce((%(longest)s::jsonb ->> job.task_name)::float, %(seconds)s))"
 )
 
 

@@ -7,11 +7,15 @@ What the application reads comes as the small classes of gateways/stripe_objects
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from hashlib import sha256
+from itertools import count
 from typing import Any, NoReturn
 
+import anyio
 import httpx
 import stripe
 from starlette.routing import BaseRoute
@@ -25,6 +29,7 @@ from sigma_app.settings import Settings, get_settings
 TIMEOUT = httpx.Timeout(10, connect=3)  # seconds
 RETRIES = 2  # the SDK's own, of what may be tried again; writes carry an idempotency key
 TOLERANCE = 300  # seconds that a signature may be old: Stripe's own default
+_MOST_KEYS = 50  # of failures that `create_once` has repeated to it
 _SANDBOX = "http://stripe.sandbox"  # a name for requests that never leave the process
 _OUR_KEY = (401, 403)
 
@@ -115,6 +120,35 @@ def asking() -> Iterator[None]:
         _explain(error)
 
 
+async def create_once(create: Callable[..., Awaitable[Any]], wanted: Mapping[str, Any], key: str) -> Any:
+    """Make something at Stripe, and the same one again where our note of it was lost.
+
+    Stripe keeps the first answer under a key for a day, failures as well (https://docs.stripe.com/api/idempotent_requests):
+    another wish, and a failure that it kept, are asked for under another one.
+
+    Args:
+        create: the SDK's method, such as `stripe_client().v1.customers.create_async`.
+        wanted: what it takes.
+        key: names the occasion.
+
+    Raises:
+        PaymentsUnavailable, PaymentsRefused: nothing was made that anybody knows of.
+    """
+    digest = sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:32]
+    with asking():
+        failed = 0
+        for again in count():
+            try:
+                return await create(wanted, {"idempotency_key": f"{key}/{digest}/{again}"})
+            except stripe.StripeError as error:
+                repeated = (error.headers or {}).get("idempotent-replayed") == "true"
+                failed += not repeated
+                kept = repeated or (error.http_status or 0) >= 500
+                if not kept or failed > RETRIES or again == _MOST_KEYS:
+                    raise
+    raise AssertionError  # `count` does not end
+
+
 def routes(settings: Settings) -> Sequence[BaseRoute]:
     """The sandbox's pages, where it stands in for Stripe; its dashboard only for who develops Sigma."""
     if settings.is_hosted("payments"):
@@ -178,8 +212,6 @@ class _Connections(stripe.HTTPClient):
 
     async def sleep_async(self, secs: float) -> None:
         """Called by the SDK between two tries."""
-        import anyio
-
         await anyio.sleep(secs)
 
     async def close_async(self) -> None:

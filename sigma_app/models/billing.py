@@ -33,7 +33,6 @@ class Checkout(SQLModel, table=True):
 
     __tablename__ = "checkouts"  # pyright: ignore[reportAssignmentType] - as SQLModel documents it
     __table_args__ = (
-        CheckConstraint("mode in ('payment', 'subscription')", name="checkouts_mode_check"),
         CheckConstraint("status in ('open', 'complete', 'expired')", name="checkouts_status_check"),
         Index("checkouts_open", "customer_id", postgresql_where=text("status = 'open'")),
         {"schema": "billing"},
@@ -42,10 +41,8 @@ class Checkout(SQLModel, table=True):
     id: str = Field(primary_key=True, sa_type=Text)
     customer_id: str = Field(foreign_key="billing.customers.id", ondelete="CASCADE", sa_type=Text)
     price_id: str = Field(sa_type=Text)
-    mode: str = Field(sa_type=Text)
     status: str = Field(sa_type=Text)
     created_at: datetime = Field(sa_type=_WHEN)
-    expires_at: datetime = Field(sa_type=_WHEN)
 
 
 class Purchase(SQLModel, table=True):

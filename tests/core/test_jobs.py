@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -43,8 +43,8 @@ def declare() -> Iterator[Callable]:
     """Declare a job for the length of a test."""
     declared: list[str] = []
 
-    def add(name: str, function: Callable) -> None:
-        jobs.job(name)(function)
+    def add(name: str, function: Callable, **options: Any) -> None:
+        jobs.job(name, **options)(function)
         declared.append(name)
 
     yield add
@@ -278,6 +278,25 @@ async def test_a_job_whose_end_was_never_told_runs_again(database, login_url, ow
     owner.execute("update procrastinate_events set at = at - interval '11 minutes' where type = 'started'")
     await work(login_url, until_idle=True)
     assert ran == ["again"]
+
+
+async def test_a_job_that_may_take_hours_is_not_begun_beside_itself(database, login_url, owner, declare):
+    ran: list[int] = []
+
+    async def note() -> None:
+        ran.append(1)
+
+    declare("test:long", note, longest=timedelta(hours=1))
+    await database.run(Step(SERVICE, *queueing("test:long")))
+    owner.execute("set search_path = procrastinate")
+    (alive,) = owner.execute("select worker_id from procrastinate_register_worker_v1()").fetchone() or (None,)
+    owner.execute("select procrastinate_fetch_job_v2(null, %s)", [alive])
+    owner.execute("update procrastinate_events set at = at - interval '50 minutes' where type = 'started'")
+    await work(login_url, until_idle=True)
+    assert ran == []
+    owner.execute("update procrastinate_events set at = at - interval '11 minutes' where type = 'started'")
+    await work(login_url, until_idle=True)
+    assert ran == [1]
 
 
 @pytest.mark.parametrize("host", ["aws-0-eu.pooler.supabase.com", "db.abcdef.supabase.co"])

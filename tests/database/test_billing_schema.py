@@ -20,8 +20,8 @@ insert into billing.prices (id, product_id, active, currency, amount) values ('p
 """
 ROWS_OF = """
 insert into billing.customers (id, user_id) values ('cus_{name}', '{id}');
-insert into billing.checkouts (id, customer_id, price_id, mode, status, created_at, expires_at)
-  values ('cs_{name}', 'cus_{name}', 'price_1', 'payment', 'open', now(), now());
+insert into billing.checkouts (id, customer_id, price_id, status, created_at)
+  values ('cs_{name}', 'cus_{name}', 'price_1', 'open', now());
 insert into billing.purchases (id, customer_id, price_id, status, amount, currency, created_at)
   values ('cs_{name}', 'cus_{name}', 'price_1', 'paid', 100, 'usd', now());
 insert into billing.subscriptions (id, customer_id, price_id, status, current_period_end, created_at)
@@ -84,12 +84,12 @@ def test_the_record_of_access_is_only_added_to(owner, paying):
                 owner.execute(statement.encode())
 
 
-def set_access(owner: psycopg.Connection, person: Person, granted: bool, rule: str) -> bool:
+def set_access(owner: psycopg.Connection, person: Person, granted: bool, rule: str, subject: str = "cs_1") -> bool:
     with owner.transaction():
         become(owner, SERVICE)
         row = owner.execute(
-            "select sigma.set_access(%s, %s, 'cus_1', 'price_1', %s, 'cs_1', 'test', 'evt_1')",
-            [person.id, granted, rule],
+            "select sigma.set_access(%s, %s, 'cus_1', 'price_1', %s, %s, 'test', 'evt_1')",
+            [person.id, granted, rule, subject],
         ).fetchone()
     return bool(row and row[0])
 
@@ -113,6 +113,15 @@ class TestAccess:
         assert not set_access(owner, alice, True, "grace")
         assert changes(owner, alice)[1:] == [(True, True, "grace", "test")]
 
+    def test_what_takes_the_place_of_another_at_the_same_price_is_a_line(self, owner, alice):
+        set_access(owner, alice, True, "subscribed", "sub_1")
+        assert not set_access(owner, alice, True, "subscribed", "sub_2")
+        subjects = owner.execute("select subject from billing.access_changes order by id").fetchall()
+        assert subjects == [("sub_1",), ("sub_2",)]
+        set_access(owner, alice, False, "ended", "sub_2")
+        assert not set_access(owner, alice, False, "ended", "sub_1")  # of two that opened nothing, which is no matter
+        assert len(changes(owner, alice)) == 3
+
     def test_nothing_bought_is_no_line(self, owner, alice):
         assert not set_access(owner, alice, False, "nothing")
         assert changes(owner, alice) == []
@@ -123,7 +132,20 @@ class TestAccess:
             owner.execute("update profiles set has_access = true where id = %s", [alice.id])
         ((before, after, rule, cause),) = changes(owner, alice)
         assert (before, after, rule) == (False, True, "by hand")
-        assert cause
+        (login, program) = owner.execute("select session_user, current_setting('application_name')").fetchone()
+        assert cause.split(", ") == [login, "service_role", *([program] if program else [])]
+
+    def test_a_profile_that_is_deleted_takes_access_along_on_record(self, owner, alice, bob):
+        set_access(owner, alice, True, "bought")
+        for person in (alice, bob):
+            owner.execute("delete from profiles where id = %s", [person.id])
+        assert changes(owner, alice)[1:] == [(True, False, "profile deleted", "profile deleted")]
+        assert changes(owner, bob) == []
+
+    def test_an_account_that_is_deleted_takes_its_record_along(self, owner, alice):
+        set_access(owner, alice, True, "bought")
+        owner.execute("delete from auth.users where id = %s", [alice.id])
+        assert changes(owner, alice) == []
 
     def test_a_line_by_hand_beside_one_of_ours_in_one_transaction(self, owner, alice, bob):
         with owner.transaction():

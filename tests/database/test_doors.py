@@ -18,7 +18,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
 
 from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, user_actor
-from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.errors import DatabaseBusy, DatabaseUnavailable
 from sigma_app.core.exchange import Bound
 from sigma_app.models import Lead, Profile
 
@@ -221,6 +221,23 @@ class TestTransaction:
 
 
 class TestClaims:
+    async def test_who_waits_too_long_for_a_lock_is_told_that_it_is_busy(self, one, owner, alice):
+        with owner.transaction():
+            owner.execute("select from profiles where id = %s for update", [alice.id])
+            with pytest.raises(DatabaseBusy):
+                async with one.transaction(SERVICE) as session:
+                    await session.exec(text("set local lock_timeout = '50ms'"))
+                    await session.exec(text("select from profiles for update"))
+
+    async def test_who_idles_too_long_in_a_transaction_is_told_that_it_is_busy(self, one, owner):
+        with pytest.raises(DatabaseBusy):
+            async with one.transaction(SERVICE) as session:
+                ((pid,),) = await session.exec(text("select pg_backend_pid()"))
+                await session.exec(text("set local idle_in_transaction_session_timeout = '50ms'"))
+                while owner.execute("select from pg_stat_activity where pid = %s", [pid]).fetchone() is not None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                await session.exec(text("select 1"))
+
     async def test_a_claim_cannot_replace_who_it_is(self, one, alice, bob):
         actor = user_actor(alice.id, alice.email, sub=str(bob.id), role="service_role", session_id="s1")
         step = Step(actor, "select auth.uid(), auth.role(), auth.jwt() ->> 'session_id'")

@@ -7,11 +7,9 @@ lock and finds what the first has made, and the unique index has the last word.
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import suppress
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -31,19 +29,24 @@ from sigma_app.features.billing.errors import (
     OnItsWay,
     SubscribedAlready,
 )
-from sigma_app.features.billing.turns import turn
-from sigma_app.features.mail.service import address_digest
+from sigma_app.features.billing.records import on_sale
+from sigma_app.features.billing.turns import Line, turn
 from sigma_app.gateways import stripe_objects as stripe
-from sigma_app.gateways.payments import NotAtStripe, PaymentsRefused, PaymentsUnavailable, asking, stripe_client
-from sigma_app.models import Checkout, Customer, Price, Product
+from sigma_app.gateways.payments import (
+    NotAtStripe,
+    PaymentsRefused,
+    PaymentsUnavailable,
+    asking,
+    create_once,
+    stripe_client,
+)
+from sigma_app.models import Checkout, Customer, Price
 from sigma_app.session.store import Session
 from sigma_app.settings import get_settings
 
 RETURN = "/billing/thanks"
 LIVE = ("active", "trialing", "past_due", "unpaid", "paused", "incomplete")
 """A subscription in one of these may ask for money again: nobody needs a second one."""
-
-ANOTHER_TRY = 600  # seconds, after which an answer that Stripe keeps is asked for anew
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +89,7 @@ async def _as_customer(session: Session, act) -> str:
         if missing.param != "customer":
             raise
         logger.warning("A customer was deleted at Stripe, and is made anew.")
-        await _forget_customer(customer)
+        await _forget_customer(session, customer)
         return await act(await customer_for(session))
 
 
@@ -99,24 +102,23 @@ async def customer_for(session: Session) -> str:
     async with get_database().transaction(SERVICE) as transaction:
         if known := await records.living_customer(transaction, session.user_id):
             return known
-    async with turn(), get_database().transaction(SERVICE) as transaction:
+    async with turn(Line.VISITORS, str(session.user_id)), get_database().transaction(SERVICE) as transaction:
         # Of two tabs at once the second waits here, and finds what the first has made.
         await transaction.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(str(session.user_id), 0))))
         theirs = (await transaction.exec(select(Customer).where(Customer.user_id == session.user_id))).all()
         if living := next((one for one in theirs if one.deleted_at is None), None):
             return living.id
-        with asking():
-            made = await stripe_client().v1.customers.create_async(
-                {"email": session.email, "metadata": {"sigma_user": str(session.user_id)}},
-                # If we die before it is bound, the next try gets the same one.
-                {"idempotency_key": f"customer/{session.user_id}/{len(theirs)}/{address_digest(session.email).hex()}"},
-            )
+        made = await create_once(
+            stripe_client().v1.customers.create_async,
+            {"email": session.email, "metadata": {"sigma_user": str(session.user_id)}},
+            key=f"customer/{session.user_id}/{len(theirs)}",
+        )
         transaction.add(Customer(id=made.id, user_id=session.user_id, created_at=clock.now()))
     return made.id
 
 
-async def _forget_customer(customer: str) -> None:
-    async with turn(), get_database().transaction(SERVICE) as transaction:
+async def _forget_customer(session: Session, customer: str) -> None:
+    async with turn(Line.VISITORS, str(session.user_id)), get_database().transaction(SERVICE) as transaction:
         locked = await records.lock_customer(transaction, customer)
         if locked:
             await records.mark_deleted(transaction, locked)
@@ -133,20 +135,15 @@ async def _price_of(session: Session, key: str) -> Price:
         logger.warning("A user asked for a price that is none of ours: %s", session.user_id)
         raise NotForSale
     async with get_database().transaction(session.actor) as transaction:
-        sold = (
-            select(Price)
-            .join(Product, col(Product.id) == col(Price.product_id))
-            .where(Price.lookup_key == key, col(Price.active), col(Product.active))
-        )
-        price = (await transaction.exec(sold)).first()
-    if price is None:
+        sold = await on_sale(transaction)
+    if key not in sold:
         raise NotForSale
-    return price
+    return sold[key][0]
 
 
 async def _checkout_address(session: Session, customer: str, price: Price) -> str:
     mode = "subscription" if price.every else "payment"
-    async with turn(), get_database().transaction(SERVICE) as transaction:
+    async with turn(Line.VISITORS, str(session.user_id)), get_database().transaction(SERVICE) as transaction:
         locked = await records.lock_customer(transaction, customer)
         if locked is None:
             raise NotAtStripe(param="customer")
@@ -155,30 +152,21 @@ async def _checkout_address(session: Session, customer: str, price: Price) -> st
         if known:
             return known
         opened = (await transaction.exec(select(func.count()).where(Checkout.customer_id == customer))).one()
-        wanted = _wanted(session, customer, price, mode)
-        with asking():
-            made = await stripe_client().v1.checkout.sessions.create_async(
-                wanted,
-                {"idempotency_key": f"checkout/{customer}/{opened}/{_fingerprint(wanted)}"},
-            )
+        made = await create_once(
+            stripe_client().v1.checkout.sessions.create_async,
+            _wanted(session, customer, price, mode),
+            key=f"checkout/{customer}/{opened}",
+        )
         transaction.add(
             Checkout(
                 id=made.id,
                 customer_id=customer,
                 price_id=price.id,
-                mode=mode,
                 status="open",
                 created_at=datetime.fromtimestamp(made.created, UTC),
-                expires_at=datetime.fromtimestamp(made.expires_at, UTC),
             )
         )
     return made.url or ""
-
-
-def _fingerprint(wanted: Any) -> str:
-    """Stripe keeps a key's first answer for a day, failures included: another wish, or a later try, is another key."""
-    said = json.dumps(wanted, sort_keys=True) + str(int(clock.now().timestamp()) // ANOTHER_TRY)
-    return sha256(said.encode()).hexdigest()[:32]
 
 
 async def _refuse_a_second(transaction: AsyncSession, user: UUID, customer: str, mode: str) -> None:

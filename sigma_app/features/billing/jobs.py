@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlmodel import col, func, select
@@ -29,6 +29,8 @@ from sigma_app.ui.mail import Letter, render
 
 _LONG = "year"
 """Renewals that come more often need no mail before each."""
+
+_NIGHTLY = "billing:reconcile"
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +59,9 @@ async def look_again(user: str, cause: str) -> None:
     await reconcile.look_again(UUID(user), cause)
 
 
+# Without retry: the next night does it again anyhow. Of many customers it takes hours, and `lock` keeps it to one.
 @queue.periodic(cron="40 3 * * *")
-@queue.task(name="billing:reconcile", queueing_lock="billing:reconcile")
+@job("billing:reconcile", retry=False, longest=timedelta(hours=12), queueing_lock=_NIGHTLY, lock=_NIGHTLY)
 async def reconcile_nightly(timestamp: int) -> None:
     """Once a night, compare everything with Stripe; what differed is an event that was lost, and worth a look."""
     report = await reconcile.reconcile()
@@ -89,7 +92,9 @@ async def tell_address(user: str) -> None:
 
 @job("billing:send_access_changed")
 async def send_access_changed(user: str, opened: bool) -> None:
-    """Tell somebody that they have access now, or have it no more; nothing where that has changed again.
+    """Tell somebody that they have access now, or have it no more.
+
+    Nothing where that has changed again, nor where it is there once more only because their profile is.
 
     Args:
         user: whom.
@@ -97,9 +102,10 @@ async def send_access_changed(user: str, opened: bool) -> None:
     """
     async with get_database().transaction(SERVICE) as session:
         latest = select(AccessChange).where(AccessChange.user_id == UUID(user)).order_by(col(AccessChange.id).desc())
-        change = (await session.exec(latest.where(AccessChange.before != AccessChange.after))).first()
+        changes = (await session.exec(latest.where(AccessChange.before != AccessChange.after).limit(2))).all()
+        change = next(iter(changes), None)
         plan = "".join((await names(session, change and change.price_id)).values())
-    if change is None or change.after is not opened:
+    if change is None or change.after is not opened or "profile deleted" in [one.rule for one in changes]:
         return
     base = get_settings().base_url
     words = letters.access_opened(base, plan) if opened else letters.access_closed(base, change.rule)

@@ -6,7 +6,8 @@ reading under the same lock that an event causes. So a run beside events does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -14,15 +15,18 @@ from uuid import UUID
 from sqlmodel import SQLModel, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.billing import records
+from sigma_app.features.billing.access import decide
 from sigma_app.features.billing.checkout import LIVE
-from sigma_app.features.billing.turns import turn
+from sigma_app.features.billing.turns import Line, turn
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.payments import NotAtStripe, PaymentsRefused
 from sigma_app.models import Customer, Price, Product, Profile, Purchase, Subscription
 
 CAUSE = "compared with Stripe"
+_PORTION = 500  # users whose rows are read together
 
 Advance = Callable[[int], object]
 """Told how many more objects were looked at."""
@@ -42,7 +46,7 @@ async def look_again(user: UUID, cause: str) -> None:
     Raises:
         PaymentsUnavailable, DatabaseUnavailable: nothing was changed.
     """
-    async with turn(), get_database().transaction(SERVICE) as session:
+    async with turn(Line.WORKER, str(user)), get_database().transaction(SERVICE) as session:
         for customer in await records.lock_user(session, user):
             await _read_all(session, customer)
         await records.settle(session, user, cause)
@@ -57,26 +61,57 @@ async def reconcile(advance: Advance = lambda _: None) -> Report:
     report = await back_fill(advance)
     users = await _users()
     differing = {users[customer] for customer in await _compare(report, users, advance) if customer in users}
-    for user in sorted({*users.values(), *await _with_access()}):
-        before = await _access(user)
-        try:
-            await _put_right(user, differs=user in differing)
-        except (PaymentsRefused, ValueError) as error:  # of one, which must not keep it from the others
-            report.found.append(f"{user}: could not be compared: {type(error).__name__}")
-        after = await _access(user)
-        _count(report, advance)
-        if before != after:
-            report.found.append(f"{user}: had {before}, and has {after} by what was paid")
+    for portion in _portions(sorted({*users.values(), *await _with_access()})):
+        unsettled = await _unsettled(portion)
+        for user in portion:
+            _count(report, advance)
+            if user in differing or user in unsettled:
+                await _put_right(report, user, differs=user in differing)
     return report
 
 
-async def _put_right(user: UUID, *, differs: bool) -> None:
-    if differs:
-        await look_again(user, CAUSE)
-        return
+async def _put_right(report: Report, user: UUID, *, differs: bool) -> None:
+    before = await _access(user)
+    try:
+        if differs:
+            await look_again(user, CAUSE)
+        else:
+            async with get_database().transaction(SERVICE) as session:
+                await records.lock_user(session, user)
+                await records.settle(session, user, CAUSE)
+    except (PaymentsRefused, ValueError) as error:  # of one, which must not keep it from the others
+        report.found.append(f"{user}: could not be compared: {type(error).__name__}")
+    after = await _access(user)
+    if before != after:
+        report.found.append(f"{user}: had {before}, and has {after} by what was paid")
+
+
+async def _unsettled(users: Sequence[UUID]) -> set[UUID]:
+    """Those whose profile says something else than follows from the rows that we have."""
     async with get_database().transaction(SERVICE) as session:
-        await records.lock_user(session, user)
-        await records.settle(session, user, CAUSE)
+        profiles = (await session.exec(select(Profile).where(col(Profile.id).in_(users)))).all()
+        customers = (await session.exec(select(Customer).where(col(Customer.user_id).in_(users)))).all()
+        ids = [one.id for one in customers]
+        bought = (await session.exec(select(Purchase).where(col(Purchase.customer_id).in_(ids)))).all()
+        running = (await session.exec(select(Subscription).where(col(Subscription.customer_id).in_(ids)))).all()
+    whose = {one.id: one.user_id for one in customers}
+    living = {one.user_id: one.id for one in customers if one.deleted_at is None}
+    purchases, subscriptions = defaultdict(list), defaultdict(list)
+    for one in bought:
+        purchases[whose[one.customer_id]].append(one)
+    for one in running:
+        subscriptions[whose[one.customer_id]].append(one)
+    found = set()
+    for profile in profiles:
+        decision = decide(purchases[profile.id], subscriptions[profile.id], clock.now())
+        follows = (decision.access, decision.price if decision.access else None, living.get(profile.id))
+        if (bool(profile.has_access), profile.price_id, profile.customer_id) != follows:
+            found.add(profile.id)
+    return found
+
+
+def _portions(users: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    return (users[start : start + _PORTION] for start in range(0, len(users), _PORTION))
 
 
 async def back_fill(advance: Advance = lambda _: None) -> Report:

@@ -1,4 +1,4 @@
-"""What was read at Stripe, written into our tables, and access decided anew; always in a transaction of SERVICE.
+"""What was read at Stripe, written into our tables, and access decided anew; whatever writes, as SERVICE.
 
 The lock comes first: `lock_customer` holds everything that one user pays for, then Stripe is read, then what was read
 is stored and `settle` decides. So whoever comes second reads later as well, and two deliveries of anything, in any
@@ -240,6 +240,16 @@ async def subscriptions_of(session: AsyncSession, user: UUID) -> Sequence[Subscr
     theirs = col(Subscription.customer_id).in_(select(Customer.id).where(Customer.user_id == user))
     found = await session.exec(select(Subscription).where(theirs).order_by(col(Subscription.created_at).desc()))
     return found.all()
+
+
+async def on_sale(session: AsyncSession) -> dict[str, tuple[Price, Product]]:
+    """What is for sale now, by lookup key, as anybody may read it; keys besides those of the catalogue included."""
+    sold = (
+        select(Price, Product)
+        .join(Product, col(Product.id) == col(Price.product_id))
+        .where(col(Price.lookup_key).is_not(None), col(Price.active), col(Product.active))
+    )
+    return {price.lookup_key or "": (price, product) for price, product in (await session.exec(sold)).all()}
 
 
 async def _mark_gone(session: AsyncSession, model: type[Purchase] | type[Subscription], identity: str) -> None:

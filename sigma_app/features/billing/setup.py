@@ -101,7 +101,7 @@ async def _lay_product(offer: Offer) -> str:
             found = await products.retrieve_async(offer.id)
     except NotAtStripe:
         made: Any = {**wanted, "id": offer.id}
-        await products.create_async(made, {"idempotency_key": f"product/{offer.id}"})
+        await products.create_async(made)
         return "made"
     if (found.name, found.description, mark_of(found)) == (offer.name, offer.description, OURS):
         return "as it should be"

@@ -18,7 +18,7 @@ from sigma_app.features.billing import money
 from sigma_app.features.billing.access import RULES, Decision, decide
 from sigma_app.features.billing.catalogue import PLANS
 from sigma_app.features.billing.checkout import LIVE
-from sigma_app.features.billing.records import purchases_of, subscriptions_of
+from sigma_app.features.billing.records import on_sale, purchases_of, subscriptions_of
 from sigma_app.models import AccessChange, Price, Product, Profile, Purchase, Subscription
 from sigma_app.session.store import Session
 
@@ -116,13 +116,8 @@ async def offered() -> list[Offered]:
 
 
 async def _offered(transaction: AsyncSession) -> list[Offered]:
-    sold = (
-        select(Price, Product)
-        .join(Product, col(Product.id) == col(Price.product_id))
-        .where(col(Price.lookup_key).in_([plan.key for plan in PLANS]), col(Price.active), col(Product.active))
-    )
-    by_key = {price.lookup_key: (price, product) for price, product in (await transaction.exec(sold)).all()}
-    return [_shown(*by_key[plan.key]) for plan in PLANS if plan.key in by_key]
+    sold = await on_sale(transaction)
+    return [_shown(*sold[plan.key]) for plan in PLANS if plan.key in sold]
 
 
 def _shown(price: Price, product: Product) -> Offered:

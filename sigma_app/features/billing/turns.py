@@ -1,33 +1,59 @@
-"""Few at a time: whoever holds a customer's lock while Stripe is asked holds a connection, and pages need some, too."""
+"""Few at a time: whoever holds a customer's lock while Stripe is asked holds a connection, and pages need some, too.
+
+Visitors and the worker wait in lines of their own, so that a burst of events keeps nobody from paying; and of one
+customer only one at a time is in a line at all, since the others would wait for its lock there, in everybody's way.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from weakref import WeakKeyDictionary
+from contextlib import AsyncExitStack, asynccontextmanager
+from enum import Enum
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from sigma_app.gateways.payments import PaymentsUnavailable
 
-AT_ONCE = 3
+AT_ONCE = 3  # in each line; both together leave four connections of a pool of ten
 PATIENCE = 20.0  # seconds
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+class Line(Enum):
+    """Who waits."""
+
+    VISITORS = "visitors"
+    WORKER = "worker"
+
+
+class _Turns:
+    """The turns of one event loop."""
+
+    def __init__(self) -> None:
+        self.lines = {line: asyncio.Semaphore(AT_ONCE) for line in Line}
+        self.of_one: WeakValueDictionary[tuple[Line, str], asyncio.Lock] = WeakValueDictionary()
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def turn() -> AsyncIterator[None]:
+async def turn(line: Line, whose: str) -> AsyncIterator[None]:
     """Wait for one's turn, which lasts for the block.
+
+    Args:
+        line: where to wait.
+        whose: for which customer or user; another one of theirs waits until this one's is over.
 
     Raises:
         PaymentsUnavailable: it did not come within `PATIENCE`, since Stripe is slow.
     """
-    turns = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
-    try:
-        await asyncio.wait_for(turns.acquire(), PATIENCE)
-    except TimeoutError:
-        raise PaymentsUnavailable from None
-    try:
+    turns = _turns.setdefault(asyncio.get_running_loop(), _Turns())
+    one_of_theirs = turns.of_one.setdefault((line, whose), asyncio.Lock())
+    async with AsyncExitStack() as held:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await held.enter_async_context(one_of_theirs)
+                await held.enter_async_context(turns.lines[line])
+        except TimeoutError:
+            raise PaymentsUnavailable from None
         yield
-    finally:
-        turns.release()

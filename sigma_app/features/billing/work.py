@@ -11,7 +11,7 @@ from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError, without_message
 from sigma_app.core.webhooks import mark_handled, unhandled
 from sigma_app.features.billing import events
-from sigma_app.features.billing.turns import turn
+from sigma_app.features.billing.turns import Line, turn
 from sigma_app.gateways.payments import PaymentsUnavailable
 
 SOURCE = "stripe"
@@ -23,7 +23,9 @@ async def work(event_id: str) -> None:
     Raises:
         PaymentsUnavailable, DatabaseUnavailable, PaymentsRefused: this event waits still; others have their jobs.
     """
-    async with turn():
+    if not (found := await get_database().run(Step(SERVICE, _CUSTOMER, {"id": event_id}))):
+        return  # worked with one before it
+    async with turn(Line.WORKER, found[0][0] or ""):
         rows = await get_database().run(Step(SERVICE, _WAITING, {"id": event_id}))
         for (waiting,) in rows:
             try:
@@ -48,6 +50,7 @@ async def _keep_error(event_id: str, error: Exception) -> None:
     await get_database().run(Step(SERVICE, _FAILED, {"id": event_id, "error": f"{type(error).__name__}: {said}"}))
 
 
+_CUSTOMER = "select customer from sigma.webhook_events where source = 'stripe' and id = %(id)s and handled_at is null"
 _WAITING = """
 select id from sigma.webhook_events
 where source = 'stripe' and handled_at is null

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from sigma_app.embedded.stripe import acts
 from sigma_app.embedded.stripe.books import opened
 from sigma_app.embedded.stripe.events import signing_secret
-from sigma_app.features.billing import checkout, http, webhook, work
+from sigma_app.features.billing import checkout, http, thanks, webhook, work
 from sigma_app.features.billing.reconcile import back_fill
 from sigma_app.features.billing.setup import set_up
 from sigma_app.gateways.payments import reaching_stripe, stripe_client
@@ -45,6 +45,8 @@ __all__ = [
     "turn_back",
     "variables",
 ]
+
+MONTHLY, YEARLY, FOR_GOOD = "sigma_monthly", "sigma_yearly", "sigma_for_good"
 
 Event = dict[str, Any]
 
@@ -101,6 +103,7 @@ async def sign(body: str, secret: str | None = None, at: int | None = None) -> s
 def nothing_counted() -> None:
     """Limits begin anew with each test."""
     http._limiter.cache_clear()
+    thanks._limiter.cache_clear()
 
 
 @pytest.fixture
@@ -120,6 +123,16 @@ async def shop(door: Till) -> Till:
     return door
 
 
+async def subscription_of(shop: Till) -> str:
+    """The latest subscription at Stripe."""
+    return (await shop.api.subscriptions.list_async({"status": "all"})).data[0].id
+
+
+async def charge_of(shop: Till) -> str:
+    """The latest charge at Stripe."""
+    return (await shop.api.charges.list_async()).data[0].id
+
+
 @dataclass(frozen=True)
 class Standing:
     """What the database says about somebody's access."""
@@ -131,8 +144,11 @@ class Standing:
     """Of the record of their access, from the first to the last."""
 
 
+Stands = Callable[[], Standing]
+
+
 @pytest.fixture
-def standing(owner: psycopg.Connection, session: Session) -> Callable[[], Standing]:
+def standing(owner: psycopg.Connection, session: Session) -> Stands:
     """How Alice stands."""
 
     def read() -> Standing:

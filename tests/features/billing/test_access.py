@@ -121,7 +121,7 @@ def test_grace_says_when_it_ends_and_nothing_else_does():
 
 
 def test_every_rule_has_words():
-    rules = {rule for _, _, rule in [*SUBSCRIPTIONS, *PURCHASES]} | {"nothing", "by hand"}
+    rules = {rule for _, _, rule in [*SUBSCRIPTIONS, *PURCHASES]} | {"nothing", "by hand", "profile deleted"}
     assert rules == set(RULES)
 
 

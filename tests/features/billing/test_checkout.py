@@ -16,11 +16,9 @@ from sigma_app.features.billing.reconcile import back_fill
 from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session import store
 from sigma_app.session.store import Session
-from tests.features.billing.conftest import Till
+from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Till
 
 pytestmark = pytest.mark.anyio
-
-MONTHLY, YEARLY, FOR_GOOD = "sigma_monthly", "sigma_yearly", "sigma_for_good"
 
 
 def customers(owner: psycopg.Connection) -> list[tuple]:
@@ -218,6 +216,15 @@ class TestTrouble:
         await faults.stop()
         assert await checkout.open_checkout(session, MONTHLY)
         assert len((await shop.api.checkout.sessions.list_async()).data) == 1
+
+    async def test_a_failure_that_stripe_keeps_is_in_nobodys_way_for_a_day(self, shop: Till, session: Session):
+        for _ in range(3):
+            await faults.spoil_answers("500", times=20)
+            with pytest.raises(PaymentsUnavailable):
+                await checkout.customer_for(session)
+            await faults.stop()
+        customer = await checkout.customer_for(session)
+        assert [one.id for one in (await shop.api.customers.list_async()).data] == [customer]
 
 
 class TestDoors:

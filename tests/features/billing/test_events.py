@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from datetime import timedelta
 
 import psycopg
@@ -12,29 +11,25 @@ import pytest
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.embedded.stripe import acts, faults
-from sigma_app.features.billing import checkout, events, jobs, records, thanks, work
+from sigma_app.features.billing import checkout, events, records, work
 from sigma_app.features.billing.access import GRACE
 from sigma_app.features.billing.errors import NotForSale
 from sigma_app.features.billing.reconcile import look_again, reconcile
-from sigma_app.features.billing.service import close_customer, what_is_kept
 from sigma_app.gateways import stripe_objects
 from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session import store
 from sigma_app.session.store import Session
-from tests.features.billing.conftest import Standing, Till
+from tests.features.billing.conftest import (
+    FOR_GOOD,
+    MONTHLY,
+    YEARLY,
+    Stands,
+    Till,
+    charge_of,
+    subscription_of,
+)
 
 pytestmark = pytest.mark.anyio
-
-MONTHLY, YEARLY, FOR_GOOD = "sigma_monthly", "sigma_yearly", "sigma_for_good"
-Stands = Callable[[], Standing]
-
-
-async def subscription_of(shop: Till) -> str:
-    return (await shop.api.subscriptions.list_async({"status": "all"})).data[0].id
-
-
-async def charge_of(shop: Till) -> str:
-    return (await shop.api.charges.list_async()).data[0].id
 
 
 class TestSinglePayment:
@@ -328,155 +323,6 @@ class TestTrouble:
             await asyncio.gather(task, return_exceptions=True)
         await work.work(told[-1]["id"])
         assert standing().rules == ["bought"]
-
-
-class TestReconcile:
-    async def test_a_lost_event_is_found_and_repaired(self, shop: Till, session, standing: Stands):
-        await shop.buy(session, MONTHLY)
-        await shop.news()
-        report = await reconcile()
-        assert standing().access
-        assert any("missing here" in line for line in report.found)
-        assert (await reconcile()).found == []
-
-    async def test_a_lost_end_is_found_and_repaired(self, shop: Till, session, standing: Stands):
-        await shop.buy(session, MONTHLY)
-        await shop.catch_up()
-        await shop.api.subscriptions.cancel_async(await subscription_of(shop))
-        await reconcile()
-        assert not standing().access
-
-    async def test_access_that_nobody_paid_for_is_taken_back(self, shop: Till, session, standing: Stands, owner):
-        owner.execute("update profiles set has_access = true where id = %s", [session.user_id])
-        report = await reconcile()
-        assert not standing().access
-        assert any("had access" in line for line in report.found)
-        assert standing().rules == ["by hand", "nothing"]
-
-    async def test_what_stripe_knows_no_more_opens_nothing(self, shop: Till, session, standing: Stands, owner):
-        await shop.buy(session, MONTHLY)
-        await shop.buy(session, FOR_GOOD)
-        await shop.catch_up()
-        owner.execute("delete from sigma.sandbox_objects where kind in ('checkout.session', 'subscription')")
-        await reconcile()
-        assert (standing().access, standing().rules[-1]) == (False, "gone")
-
-    async def test_prices_are_put_right_and_what_is_gone_leaves(self, shop: Till, owner):
-        owner.execute("update billing.prices set amount = 1 where lookup_key = %s", [MONTHLY])
-        owner.execute("insert into billing.products (id, name, active) values ('prod_gone', 'Gone', true)")
-        report = await reconcile()
-        assert len(report.found) == 2
-        assert owner.execute("select amount from billing.prices where lookup_key = %s", [MONTHLY]).fetchone() == (
-            29_00,
-        )
-        assert owner.execute("select from billing.products where id = 'prod_gone'").fetchone() is None
-
-    async def test_more_than_a_page_of_everything(self, shop: Till, session, sign_in, monkeypatch):
-        monkeypatch.setattr(stripe_objects, "PAGE", 2)
-        for name in ("bob", "charlie", "dora", "emil", "frida"):
-            somebody = await store.find(await store.open_session(await sign_in(name), ""))
-            assert somebody
-            await shop.buy(somebody, FOR_GOOD)
-        report = await reconcile()
-        assert len([line for line in report.found if "missing here" in line]) == 5
-
-
-class TestThanks:
-    @pytest.mark.parametrize(
-        ("plan", "how", "outcome"),
-        [
-            (FOR_GOOD, acts.pay, "paid"),
-            (MONTHLY, acts.pay, "paid"),
-            (FOR_GOOD, acts.pay_later, "processing"),
-            (FOR_GOOD, acts.decline, "open"),
-        ],
-    )
-    async def test_it_says_how_it_stands_at_stripe(self, shop: Till, session, standing: Stands, plan, how, outcome):
-        identity = await shop.buy(session, plan, how)
-        assert (await thanks.outcome_of(session, identity)).outcome == outcome
-        assert not standing().access
-
-    async def test_what_was_given_back_or_has_ended_is_over(self, shop: Till, session):
-        once = await shop.buy(session, FOR_GOOD)
-        await acts.refund(await charge_of(shop))
-        assert (await thanks.outcome_of(session, once)).outcome == "over"
-        await shop.catch_up()
-        monthly = await shop.buy(session, MONTHLY)
-        await shop.api.subscriptions.cancel_async(await subscription_of(shop))
-        assert (await thanks.outcome_of(session, monthly)).outcome == "over"
-
-    async def test_somebody_elses_is_unknown_and_logged(self, shop: Till, session, sign_in, caplog):
-        bob = await store.find(await store.open_session(await sign_in("bob"), ""))
-        assert bob
-        identity = await shop.buy(bob, FOR_GOOD)
-        assert (await thanks.outcome_of(session, identity)).outcome == "unknown"
-        assert "checkout of somebody else" in caplog.text
-
-    @pytest.mark.parametrize("identity", ["", "cs_", "cs_test_unknown", "../charges/ch_1", "cs_a?b", "cs_" + "a" * 300])
-    async def test_nonsense_is_unknown(self, shop: Till, session, identity):
-        assert (await thanks.outcome_of(session, identity)).outcome == "unknown"
-
-
-class TestLeaving:
-    async def test_the_customer_goes_and_the_subscription_with_it(self, shop: Till, session):
-        await shop.buy(session, MONTHLY)
-        await shop.catch_up()
-        customer = await checkout.customer_for(session)
-        await close_customer(session.user_id)
-        assert (await shop.api.customers.retrieve_async(customer)).deleted
-        (subscription,) = (await shop.api.subscriptions.list_async({"status": "all"})).data
-        assert subscription.status == "canceled"
-        await close_customer(session.user_id)
-
-    async def test_an_account_that_is_deleted_elsewhere_takes_its_customer_along(
-        self, shop: Till, session, owner: psycopg.Connection
-    ):
-        await shop.buy(session, MONTHLY)
-        await shop.catch_up()
-        customer = await checkout.customer_for(session)
-        owner.execute("delete from auth.users where id = %s", [session.user_id])
-        queued = "select args ->> 'customer' from procrastinate.procrastinate_jobs where task_name = %s"
-        assert owner.execute(queued, ["billing:close_customer"]).fetchall() == [(customer,)]
-        report = await reconcile()
-        assert any("is charged, and its customer" in line for line in report.found)
-        await jobs.close_customer(customer)
-        await jobs.close_customer(customer)
-        (subscription,) = (await shop.api.subscriptions.list_async({"status": "all"})).data
-        assert subscription.status == "canceled"
-
-    async def test_a_deletion_beside_the_events_that_it_causes_is_no_deadlock(
-        self, shop: Till, session, owner_url: str
-    ):
-        await shop.buy(session, MONTHLY)
-        await shop.catch_up()
-        held, deleting = asyncio.Event(), asyncio.Event()
-
-        async def settle() -> None:
-            async with get_database().transaction(SERVICE) as transaction:
-                await records.lock_user(transaction, session.user_id)
-                held.set()
-                await deleting.wait()
-                await asyncio.sleep(0.2)  # the deletion has begun, and waits
-                await records.settle(transaction, session.user_id, "test")
-
-        async def delete() -> None:
-            async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as connection:
-                await held.wait()
-                deleting.set()
-                await connection.execute("delete from auth.users where id = %s", [session.user_id])
-
-        await asyncio.gather(settle(), delete())
-
-    async def test_what_is_kept_is_told(self, shop: Till, session):
-        await shop.buy(session, MONTHLY)
-        await shop.catch_up()
-        kept = await what_is_kept(session)
-        assert {name: len(rows) for name, rows in kept.items()} == {
-            "customers": 1,
-            "purchases": 0,
-            "subscriptions": 1,
-            "access": 1,
-        }
 
 
 async def test_who_pays_is_a_customer_of_the_waitlist(shop: Till, session, owner):

@@ -14,11 +14,10 @@ from sigma_app.embedded.stripe.books import opened
 from sigma_app.features.billing import checkout, jobs
 from sigma_app.gateways.mail import sending_mail
 from sigma_app.session.store import Session
-from tests.features.billing.conftest import Till
+from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Till
 
 pytestmark = pytest.mark.anyio
 
-MONTHLY, YEARLY, FOR_GOOD = "sigma_monthly", "sigma_yearly", "sigma_for_good"
 Work = Callable[[], object]
 
 
@@ -68,6 +67,16 @@ async def test_access_that_closed_again_meanwhile_is_not_told_to_be_open(shop: T
     await shop.catch_up()
     await acts.refund((await shop.api.charges.list_async()).data[0].id)
     assert [subject for _, subject in await post()] == ["Your access to Sigma has ended"]
+
+
+async def test_access_that_comes_back_with_a_profile_is_nothing_new(shop: Till, session: Session, post, owner):
+    await shop.buy(session, FOR_GOOD)
+    await post()
+    owner.execute("delete from profiles where id = %s", [session.user_id])
+    owner.execute("insert into profiles (id) values (%s)", [session.user_id])
+    assert [subject for _, subject in await post()] == ["You are in"]
+    rows = owner.execute("select after, rule from billing.access_changes order by id").fetchall()
+    assert rows == [(True, "bought"), (False, "profile deleted"), (True, "bought")]
 
 
 async def test_it_goes_to_the_address_that_was_proved_and_not_to_that_of_the_profile(

@@ -1,0 +1,81 @@
+"""An account that goes, its customer with it, and what billing keeps about somebody."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.features.billing import checkout, jobs, records
+from sigma_app.features.billing.reconcile import reconcile
+from sigma_app.features.billing.service import close_customer, what_is_kept
+from tests.features.billing.conftest import (
+    MONTHLY,
+    Till,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_customer_goes_and_the_subscription_with_it(shop: Till, session):
+    await shop.buy(session, MONTHLY)
+    await shop.catch_up()
+    customer = await checkout.customer_for(session)
+    await close_customer(session.user_id)
+    assert (await shop.api.customers.retrieve_async(customer)).deleted
+    (subscription,) = (await shop.api.subscriptions.list_async({"status": "all"})).data
+    assert subscription.status == "canceled"
+    await close_customer(session.user_id)
+
+
+async def test_an_account_that_is_deleted_elsewhere_takes_its_customer_along(
+    shop: Till, session, owner: psycopg.Connection
+):
+    await shop.buy(session, MONTHLY)
+    await shop.catch_up()
+    customer = await checkout.customer_for(session)
+    owner.execute("delete from auth.users where id = %s", [session.user_id])
+    queued = "select args ->> 'customer' from procrastinate.procrastinate_jobs where task_name = %s"
+    assert owner.execute(queued, ["billing:close_customer"]).fetchall() == [(customer,)]
+    report = await reconcile()
+    assert any("is charged, and its customer" in line for line in report.found)
+    await jobs.close_customer(customer)
+    await jobs.close_customer(customer)
+    (subscription,) = (await shop.api.subscriptions.list_async({"status": "all"})).data
+    assert subscription.status == "canceled"
+
+
+async def test_a_deletion_beside_the_events_that_it_causes_is_no_deadlock(shop: Till, session, owner_url: str):
+    await shop.buy(session, MONTHLY)
+    await shop.catch_up()
+    held, deleting = asyncio.Event(), asyncio.Event()
+
+    async def settle() -> None:
+        async with get_database().transaction(SERVICE) as transaction:
+            await records.lock_user(transaction, session.user_id)
+            held.set()
+            await deleting.wait()
+            await asyncio.sleep(0.2)  # the deletion has begun, and waits
+            await records.settle(transaction, session.user_id, "test")
+
+    async def delete() -> None:
+        async with await psycopg.AsyncConnection.connect(owner_url, autocommit=True) as connection:
+            await held.wait()
+            deleting.set()
+            await connection.execute("delete from auth.users where id = %s", [session.user_id])
+
+    await asyncio.gather(settle(), delete())
+
+
+async def test_what_is_kept_is_told(shop: Till, session):
+    await shop.buy(session, MONTHLY)
+    await shop.catch_up()
+    kept = await what_is_kept(session)
+    assert {name: len(rows) for name, rows in kept.items()} == {
+        "customers": 1,
+        "purchases": 0,
+        "subscriptions": 1,
+        "access": 1,
+    }
