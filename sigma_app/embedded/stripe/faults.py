@@ -15,6 +15,11 @@ from sigma_app.embedded.stripe.books import Books, opened
 DELIVERIES, API = "faulty deliveries", "faulty answers"
 
 Answer = Literal["429", "500", "silence", "lost"]
+ANSWERS: dict[Answer, str] = {"429": "429, too many", "500": "500", "silence": "none", "lost": "lost, once done"}
+"""In words."""
+
+RIGHT = {"copies": 1, "delay": 0, "shuffle": 0, "drop": 0, "drop_next": 0, "forge": False}
+"""Deliveries that nothing is wrong with, as `spoil_deliveries` would say it."""
 
 
 async def spoil_deliveries(
@@ -63,6 +68,27 @@ async def stop() -> None:
     async with opened() as books:
         await books.set(DELIVERIES, {})
         await books.set(API, {})
+
+
+def in_words(deliveries: dict[str, Any], answers: dict[str, Any]) -> list[str]:
+    """What goes wrong from now on; nothing where all goes right.
+
+    Args:
+        deliveries: the setting `DELIVERIES`.
+        answers: the setting `API`.
+    """
+    told, times = RIGHT | deliveries, answers.get("times", 0)
+    requests = "request" if times == 1 else f"{times} requests"
+    said = (
+        (times, f"answer to the next {requests}: {ANSWERS[answers['how']] if times else ''}"),
+        (told["copies"] != 1, f"copies of each event: {told['copies']}"),
+        (told["delay"], f"events late by {told['delay']:g} s"),
+        (told["shuffle"], f"events out of order by up to {told['shuffle']:g} s"),
+        (told["drop"], f"events dropped: {told['drop'] * 100:g} %"),
+        (told["drop_next"], f"next events dropped: {told['drop_next']}"),
+        (told["forge"], "forged events beside each"),
+    )
+    return [words for is_so, words in said if is_so]
 
 
 async def next_answer(books: Books) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from psycopg.types.json import Jsonb
 from starlette.applications import Starlette
 
 from sigma_app.embedded.stripe import acts
+from sigma_app.embedded.stripe.events import untold
 from sigma_app.embedded.stripe.pages import DASHBOARD_ROUTES, ROUTES
 
 pytestmark = pytest.mark.anyio
@@ -174,8 +176,65 @@ class TestPortal:
 class TestDashboard:
     PATH = "/dev/stripe"
 
-    async def test_an_empty_one(self, browser):
-        assert "None yet." in await text_of(browser, self.PATH)
+    async def test_an_empty_one_says_what_will_be_where(self, browser):
+        page = await text_of(browser, self.PATH)
+        assert page.count("None yet.") == 4
+        assert '<ul class="rows">' not in page
+        assert "Nothing at the moment." in page
+
+    async def test_each_row_names_whose_it_is(self, browser, checkout, once, monthly, sdk, alice):
+        for price, pay in ((once, acts.pay), (monthly, acts.pay), (once, acts.pay_later)):
+            await pay((await checkout(price)).id)
+        charge = (await sdk.charges.list_async({"limit": 2})).data[1]
+        await sdk.refunds.create_async({"charge": charge.id, "amount": 100})
+        await press(browser, self.PATH, do="dispute", id=charge.id)
+        page = await text_of(browser, self.PATH)
+        rows = {part.split('"', 1)[0]: part.split("</li>", 1)[0] for part in page.split('<li id="')[1:]}
+        assert {name.partition("_")[0] for name in rows} == {"cs", "ch", "sub", "cus", "evt"}
+        assert [row for row in rows.values() if '<span class="who">alice@example.com</span>' not in row] == []
+        await sdk.customers.delete_async(alice.id)
+        assert "alice@example.com (deleted)" in await text_of(browser, self.PATH)
+
+    async def test_what_belongs_to_nobody_says_so(self, browser, product, sdk, once):
+        assert "no customer" in await text_of(browser, self.PATH)
+        wanted = {"mode": "payment", "line_items": [{"price": once.id}], "success_url": "http://sigma.test/"}
+        opened = await sdk.checkout.sessions.create_async(wanted | {"customer_email": "new@example.com"})
+        await sdk.checkout.sessions.expire_async(opened.id)
+        assert "new@example.com" in await text_of(browser, self.PATH)
+
+    async def test_what_is_older_is_left_off_and_said_to_be(self, browser, checkout, once, sdk):
+        assert "left off" not in await text_of(browser, self.PATH)
+        debit = await checkout(once)
+        await acts.pay_later(debit.id)
+        for _ in range(10):
+            await acts.pay((await checkout(once)).id)
+        page = await text_of(browser, self.PATH)
+        assert page.count("These are the newest 10; older ones are left off.") == 2  # payments and events
+        assert (page.count('<li id="ch_'), page.count('<li id="evt_')) == (10, 10)
+        assert f'<li id="{debit.id}">' in page, "a debit under way is there, however old"
+
+    async def test_a_customer_who_lives_by_a_clock_of_their_own_is_said_to(self, browser, checkout, monthly, sdk):
+        await acts.pay((await checkout(monthly)).id)
+        page = await text_of(browser, self.PATH)
+        assert ("card pays" in page, "by a clock of their own" in page) == (True, False)
+        (subscription,) = (await sdk.subscriptions.list_async()).data
+        await press(browser, self.PATH, do="pass", id=subscription.id)
+        await sdk.subscriptions.update_async(subscription.id, {"cancel_at_period_end": True})
+        page = await text_of(browser, self.PATH)
+        assert "by a clock of their own" in page
+        assert "active, ends on" in page
+
+    async def test_an_event_says_what_became_of_it(self, browser, sdk, owner):
+        with untold():
+            await sdk.products.create_async({"name": "Sigma"})
+        assert "told to nobody" in await text_of(browser, self.PATH)
+        await sdk.products.create_async({"name": "Tau"})
+        assert "not taken yet" in await text_of(browser, self.PATH)
+        owner.execute(
+            "update sigma.sandbox_objects set body = body || %s where kind = 'event'",
+            [Jsonb({"pending_webhooks": 0, "_deliveries": [{"at": 1, "said": "500"}, {"at": 2, "said": "200"}]})],
+        )
+        assert "taken: 500, 200" in await text_of(browser, self.PATH)
 
     async def test_money_is_given_back_and_disputed(self, browser, checkout, once, sdk):
         for _ in range(2):
@@ -210,11 +269,14 @@ class TestDashboard:
         await press(browser, self.PATH, do="spoil-deliveries", copies="2", delay="0.5", drop="10", forge="on")
         await press(browser, self.PATH, do="spoil-answers", how="429", times="3", seconds="1")
         page = await text_of(browser, self.PATH)
+        assert "answer to the next 3 requests: 429, too many; copies of each event: 2; events late by 0.5 s" in page
         assert 'name="copies" min="0" value="2"' in page
         assert '<option value="429" selected>' in page
         assert (await browser.post(self.PATH, data={"do": "spoil-deliveries", "copies": "x"})).status_code == 409
         await press(browser, self.PATH, do="stop")
-        assert 'name="copies" min="0" value="1"' in await text_of(browser, self.PATH)
+        page = await text_of(browser, self.PATH)
+        assert 'name="copies" min="0" value="1"' in page
+        assert "Do everything right again" not in page
 
     async def test_without_a_database_it_says_so(self, settings):
         transport = httpx.ASGITransport(Starlette(routes=DASHBOARD_ROUTES))

@@ -99,3 +99,17 @@ async def test_a_checkout_is_gone_through_by_keyboard(page, address, sdk, checko
     await page.get_by_role("button", name="Pay", exact=True).press("Enter")
     await page.wait_for_url("**/dev/stripe")
     assert (await sdk.checkout.sessions.retrieve_async(opened.id)).payment_status == "paid"
+
+
+async def test_the_dashboard_is_gone_about_by_keyboard_and_comes_back_to_the_row(page, address, checkout, once):
+    for _ in range(5):
+        await acts.pay((await checkout(once)).id)
+    await page.goto(f"{address}/dev/stripe")
+    await page.get_by_role("link", name="Payments").press("Enter")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.textContent") == "Give all back"
+    row = page.locator("li[id^=ch_]").nth(3)
+    await row.get_by_role("button", name="Give all back").press("Enter")
+    await page.wait_for_url(f"**#{await row.get_attribute('id')}")
+    assert "given back" in await page.locator(":target").inner_text()
+    assert await page.evaluate("document.querySelector(':target').getBoundingClientRect().top") < NARROW["height"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,28 +13,53 @@ from sigma_app.embedded.stripe import acts, faults
 from sigma_app.embedded.stripe.books import Books, Thing, opened
 from sigma_app.embedded.stripe.errors import Refused
 from sigma_app.embedded.stripe.pages.parts import page, render
+from sigma_app.embedded.stripe.pages.portal import CARDS
 
 PATH = "/dev/stripe"
-_MOST = "15"  # of a kind on the page
+_MOST = 10  # of a kind on the page
 
 Form = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Something on the page, and whose it is."""
+
+    it: Thing
+    who: str
+    """The customer's address; "" of what is nobody's, such as a price."""
+    beside: Thing | None = None
+    """Of a payment its newest dispute, of a customer their test clock."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The newest of a kind."""
+
+    rows: Sequence[Row]
+    are_more: bool
 
 
 async def show(_: Request) -> Response:
     """The newest of each kind."""
     async with opened() as books:
-        customers = {one["id"]: one for one in await _newest(books, "customer")}
+        deliveries, answers = await books.setting(faults.DELIVERIES, {}), await books.setting(faults.API, {})
         values = {
-            "customers": list(customers.values()),
-            "charges": await _newest(books, "charge"),
-            "disputes": {one["charge"]: one for one in (await books.all("dispute"))[::-1]},
-            "waiting": [one for one in await _newest(books, "checkout.session") if await _is_under_way(books, one)],
+            "payments": await _newest(books, "charge"),
+            "debits": await _debits(books),
             "subscriptions": await _newest(books, "subscription"),
+            "customers": await _newest(books, "customer"),
             "events": await _newest(books, "event"),
-            "deliveries": await books.setting(faults.DELIVERIES, {}),
-            "answers": await books.setting(faults.API, {}),
         }
-    return render("dashboard.html", path=PATH, **values)
+    values |= {"deliveries": faults.RIGHT | deliveries, "answers": answers, "ways": faults.ANSWERS}
+    return render(
+        "dashboard.html",
+        path=PATH,
+        most=_MOST,
+        cards=CARDS,
+        wrong=faults.in_words(deliveries, answers),
+        **values,
+    )
 
 
 async def act(_: Request, form: Form) -> str:
@@ -87,10 +114,9 @@ async def _spoil_deliveries(_: str, form: Form) -> None:
 
 
 async def _spoil_answers(_: str, form: Form) -> None:
-    hows: dict[str, faults.Answer] = {"429": "429", "500": "500", "silence": "silence", "lost": "lost"}
-    how = hows.get(form.get("how", ""))
-    if how:
-        await faults.spoil_answers(how, int(_number(form, "times", 1)), _number(form, "seconds", 0))
+    for how in faults.ANSWERS:
+        if how == form.get("how"):
+            await faults.spoil_answers(how, int(_number(form, "times", 1)), _number(form, "seconds", 0))
 
 
 async def _stop(_: str, __: Form) -> None:
@@ -112,13 +138,36 @@ _ACTS: dict[str, Callable[[str, Form], Awaitable[None]]] = {
 }
 
 
-async def _newest(books: Books, kind: str) -> list[Thing]:
-    return (await books.page(kind, {"limit": _MOST}, "", {}, lambda one: not one.get("deleted")))["data"]
+async def _newest(books: Books, kind: str, **where: Any) -> Rows:
+    found = await books.page(kind, {"limit": _MOST}, "", where, lambda one: not one.get("deleted"))
+    rows = [Row(one, await _who(books, one), await _beside(books, one)) for one in found["data"]]
+    return Rows(rows, found["has_more"])
 
 
-async def _is_under_way(books: Books, session: Thing) -> bool:
-    intent = await books.find("payment_intent", session["_intent"])
-    return intent is not None and intent["status"] == "processing"
+async def _debits(books: Books) -> Rows:
+    """The checkouts that are paid by a bank debit which is under way."""
+    intents = await _newest(books, "payment_intent", status="processing")
+    sessions = [await books.all("checkout.session", _intent=one.it["id"]) for one in intents.rows]
+    rows = [Row(session, one.who) for one, found in zip(intents.rows, sessions, strict=True) for session in found]
+    return Rows(rows, intents.are_more)
+
+
+async def _who(books: Books, thing: Thing) -> str:
+    about: Thing = thing["data"]["object"] if thing["object"] == "event" else thing
+    if "customer" not in about:  # of a refund and a dispute the charge says it, of an invoice's payment the invoice
+        about = await books.any(about.get("charge") or about.get("invoice")) or about
+    customer = await books.find("customer", about["id"] if about["object"] == "customer" else about.get("customer"))
+    if customer is None:
+        return about.get("customer_email") or ""  # of a checkout whose customer is yet to be made
+    return f"{customer['email'] or 'no address'}{' (deleted)' if customer.get('deleted') else ''}"
+
+
+async def _beside(books: Books, thing: Thing) -> Thing | None:
+    if thing["object"] == "charge":
+        return next(iter(await books.all("dispute", charge=thing["id"])), None)
+    if thing["object"] == "customer":
+        return await books.find("test_helpers.test_clock", thing["test_clock"])
+    return None
 
 
 def _number(form: Form, name: str, default: float) -> float:
