@@ -86,7 +86,6 @@ class Checkout:
     url: str | None
     """Where it goes on, while it is open."""
     created_at: datetime
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,8 @@ class Invoice:
     amount_due: int
     currency: str
     hosted_url: str | None
+    awaits_customer: bool
+    """Whether its payment waits for the customer to confirm it, at `hosted_url`."""
     next_attempt: datetime | None
 
 
@@ -157,7 +158,16 @@ async def read_subscription(subscription: str) -> Subscription:
 async def read_invoice(invoice: str) -> Invoice:
     """One invoice."""
     with asking():
-        return _invoice(await stripe_client().v1.invoices.retrieve_async(invoice))
+        wanted: Any = {"expand": ["payments.data.payment.payment_intent"]}
+        return _invoice(await stripe_client().v1.invoices.retrieve_async(invoice, wanted))
+
+
+async def our_portal() -> str | None:
+    """The customer portal's configuration that `stripe-setup` laid."""
+    with asking():
+        configurations = stripe_client().v1.billing_portal.configurations
+        listed = await configurations.list_async({"active": True, "limit": PAGE})
+    return next((one.id for one in listed.data if mark_of(one)), None)
 
 
 async def payment_intent_of_charge(charge: str) -> str | None:
@@ -249,7 +259,6 @@ async def _checkout(found: Any) -> Checkout:
         dispute=await _dispute(charge) if charge and charge.disputed else None,
         url=found.url,
         created_at=_at(found.created),
-        expires_at=_at(found.expires_at),
     )
 
 
@@ -312,8 +321,14 @@ def _invoice(found: stripe.Invoice) -> Invoice:
         amount_due=found.amount_due,
         currency=found.currency,
         hosted_url=found.hosted_invoice_url,
+        awaits_customer=any(_awaits_customer(one) for one in (found.payments.data if found.payments else [])),
         next_attempt=_maybe(found.next_payment_attempt),
     )
+
+
+def _awaits_customer(paying: stripe.InvoicePayment) -> bool:
+    intent = paying.payment.payment_intent
+    return isinstance(intent, stripe.PaymentIntent) and intent.status == "requires_action"
 
 
 def mark_of(found: Any) -> str:

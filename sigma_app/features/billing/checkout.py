@@ -246,10 +246,7 @@ def _wanted(session: Session, customer: str, price: Price, mode: str) -> Any:
 async def _portal_address(customer: str) -> str:
     wanted: Any = {"customer": customer, "return_url": f"{get_settings().base_url}/billing?said=back"}
     with asking():
-        configurations = stripe_client().v1.billing_portal.configurations
-        found = await configurations.list_async({"active": True, "limit": 100})
-        ours = [one.id for one in found.data if stripe.mark_of(one)]
-        if ours:  # as laid by stripe-setup; else what Stripe's dashboard says
-            wanted["configuration"] = ours[0]
+        if ours := await stripe.our_portal():  # else what Stripe's dashboard says
+            wanted["configuration"] = ours
         opened = await stripe_client().v1.billing_portal.sessions.create_async(wanted)
     return opened.url

@@ -49,6 +49,8 @@ async def _checkout(session: AsyncSession, event: Event) -> None:
         if read and read.subscription:
             await records.read_subscription(session, customer, read.subscription)
         await _settle(session, customer, event)
+        if read and records.is_purchase(read) and read.payment == "paid":
+            await _write(session, event, "bought", read.id)
 
 
 async def _debit_came_back(session: AsyncSession, event: Event) -> None:
@@ -127,10 +129,12 @@ async def _product(session: AsyncSession, event: Event) -> None:
     if await records.read_product(session, product):
         async for price in stripe.all_prices(product):  # of one that is ours only now, none was stored
             await records.store_price(session, price)
+        await queue_job(session, "billing:lay_portal")
 
 
 async def _price(session: AsyncSession, event: Event) -> None:
-    await records.read_price(session, _object(event)["id"])
+    if await records.read_price(session, _object(event)["id"]):
+        await queue_job(session, "billing:lay_portal")
 
 
 HANDLERS: dict[str, Handler] = {

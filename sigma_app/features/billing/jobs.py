@@ -16,14 +16,15 @@ from sqlmodel import col, func, select
 from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.jobs import job, queue
-from sigma_app.features.billing import letters, money, reconcile, records, service, work
+from sigma_app.features.billing import letters, money, reconcile, records, service, setup, work
 from sigma_app.features.billing.access import decide
+from sigma_app.features.billing.checkout import LIVE
 from sigma_app.features.billing.standing import names
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.mail import Mail
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client
-from sigma_app.models import AccessChange, Price, Purchase, Subscription
+from sigma_app.models import AccessChange, Customer, Price, Purchase, Subscription
 from sigma_app.settings import get_settings
 from sigma_app.ui.mail import Letter, render
 
@@ -67,6 +68,12 @@ async def reconcile_nightly(timestamp: int) -> None:
     report = await reconcile.reconcile()
     for line in report.found:
         logger.warning("Differed from Stripe, and is repaired: %s", line)
+
+
+@job("billing:lay_portal")
+async def lay_portal() -> None:
+    """Let the portal at Stripe offer the prices that are for sale now."""
+    await setup.lay_portal()
 
 
 @job("billing:close_customer")
@@ -120,10 +127,11 @@ async def send_notice(user: str, about: str, subject: str, event: str) -> None:
         user: whom.
         about: one of `_NOTICES`.
         subject: the id of the invoice, the subscription or the checkout that it is about.
-        event: Stripe's id of the event, which the mail is sent once for.
+        event: Stripe's id of the event, which the mail is sent once for; of a purchase, once altogether.
     """
     if words := await _NOTICES[about](about, subject):
-        await _send(UUID(user), words, f"stripe/{event}", await _event_time(event))
+        once = f"bought/{subject}" if about == "bought" else f"stripe/{event}"
+        await _send(UUID(user), words, once, await _event_time(event))
 
 
 async def _about_invoice(about: str, subject: str) -> Letter | None:
@@ -133,6 +141,8 @@ async def _about_invoice(about: str, subject: str) -> Letter | None:
     amount = money.words(invoice.amount_due, invoice.currency)
     if about == "action_required":
         return letters.action_required(amount, invoice.hosted_url) if invoice.hosted_url else None
+    if invoice.awaits_customer:  # Stripe tells of both, and the other mail says what to do
+        return None
     async with get_database().transaction(SERVICE) as session:
         subscription = await session.get(Subscription, invoice.subscription or "")
     if subscription is None or subscription.status != "past_due":  # a first payment, which gave nothing to keep
@@ -164,7 +174,22 @@ async def _about_debit(_: str, subject: str) -> Letter | None:
     return letters.debit_failed(get_settings().base_url) if failed else None
 
 
+async def _about_purchase(_: str, subject: str) -> Letter | None:
+    """Of one that opened nothing, since everything was open already; else they have been told so."""
+    async with get_database().transaction(SERVICE) as session:
+        purchase = await session.get(Purchase, subject)
+        opened = select(AccessChange.id).where(AccessChange.subject == subject, col(AccessChange.before).is_(False))
+        if purchase is None or not decide([purchase], [], clock.now()).access or (await session.exec(opened)).first():
+            return None
+        customer = await session.get(Customer, purchase.customer_id)
+        running = await records.subscriptions_of(session, customer.user_id) if customer else []
+    amount = money.words(purchase.amount, purchase.currency)
+    runs_on = any(one.status in LIVE and one.cancel_at is None for one in running)
+    return letters.bought_besides(get_settings().base_url, amount, runs_on=runs_on)
+
+
 _NOTICES = {
+    "bought": _about_purchase,
     "payment_failed": _about_invoice,
     "action_required": _about_invoice,
     "trial_ends": _about_subscription,

@@ -27,6 +27,22 @@ def access_opened(base_url: str, plan: str) -> Letter:
     )
 
 
+def bought_besides(base_url: str, amount: str, *, runs_on: bool) -> Letter:
+    """To somebody who bought Sigma for good while everything was open to them already, perhaps by a subscription that
+    runs on."""
+    return Letter(
+        subject="Sigma is yours for good",
+        preheader=f"{amount}, paid once.",
+        heading="Yours, for good.",
+        paragraphs=[
+            f"Your payment of {amount} went through, and nothing is left to pay.",
+            *(["Your subscription runs on until you cancel it. You need only one of the two."] if runs_on else []),
+        ],
+        action=("Cancel the subscription", f"{base_url}/billing") if runs_on else ("Go in", f"{base_url}/app"),
+        notes=_NOTES,
+    )
+
+
 def access_closed(base_url: str, rule: str) -> Letter:
     """To somebody who has just lost access, by a rule of access.py."""
     return Letter(

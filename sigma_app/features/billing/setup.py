@@ -23,7 +23,7 @@ from sigma_app.features.billing.events import HANDLERS
 from sigma_app.features.billing.reconcile import back_fill
 from sigma_app.features.billing.webhook import PATH
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client, untold_by_sandbox
-from sigma_app.gateways.stripe_objects import MARK, mark_of
+from sigma_app.gateways.stripe_objects import MARK, mark_of, our_portal
 from sigma_app.settings import get_settings
 
 OURS = "yes"
@@ -91,6 +91,17 @@ async def set_up(*, replace_prices: bool = False, webhook: bool = True) -> Laid:
         if webhook:
             laid.lines.append(f"webhook {_endpoint()}: {await _lay_webhook(laid)}")
     return laid
+
+
+async def lay_portal() -> None:
+    """Bring the customer portal's configuration up to date with the prices that are for sale; nothing before `set_up`.
+
+    Raises:
+        PaymentsUnavailable, PaymentsRefused: it is as it was.
+    """
+    with asking():
+        if await our_portal():
+            await _lay_portal()
 
 
 async def _lay_product(offer: Offer) -> str:
@@ -161,11 +172,9 @@ async def _lay_portal() -> str:
         "metadata": {MARK: OURS},
     }
     configurations = stripe_client().v1.billing_portal.configurations
-    listed = (await configurations.list_async({"active": True, "limit": 100})).data
-    ours = [one.id for one in listed if mark_of(one)]
-    if ours:
-        await configurations.update_async(ours[0], wanted)
-        return f"brought up to date, {ours[0]}"
+    if ours := await our_portal():
+        await configurations.update_async(ours, wanted)
+        return f"brought up to date, {ours}"
     return f"made, {(await configurations.create_async(wanted)).id}"
 
 

@@ -14,7 +14,7 @@ from sigma_app.embedded.stripe.books import opened
 from sigma_app.features.billing import checkout, jobs
 from sigma_app.gateways.mail import sending_mail
 from sigma_app.session.store import Session
-from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Till
+from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Till, subscription_of
 
 pytestmark = pytest.mark.anyio
 
@@ -114,8 +114,7 @@ async def test_a_bank_that_asks_is_told_with_the_place_to_answer(shop: Till, ses
     await post()
     await acts.set_card(await checkout.customer_for(session), "asks")
     await to_the_end_of_the_period(shop)
-    told = [subject for _, subject in await post()]
-    assert "Your bank wants to hear from you" in told
+    assert [subject for _, subject in await post()] == ["You are in", "Your bank wants to hear from you"]
     ((body,),) = owner.execute("select body from sigma.mailbox where subject like 'Your bank wants%'").fetchall()
     assert "/sandbox/invoice/" in body
 
@@ -133,6 +132,31 @@ async def test_a_debit_that_came_back_is_told(shop: Till, session: Session, post
     assert await post() == []
     await acts.settle_later(identity, succeeds=False)
     assert await post() == [(session.email, "Your bank sent the payment back")]
+
+
+@pytest.mark.parametrize("canceled", [False, True])
+async def test_what_is_bought_besides_a_subscription_is_told_once(shop: Till, session, post, owner, canceled):
+    await shop.buy(session, MONTHLY)
+    await post()
+    if canceled:
+        await shop.api.subscriptions.update_async(await subscription_of(shop), {"cancel_at_period_end": True})
+    identity = await shop.buy(session, FOR_GOOD, acts.pay_later)
+    await acts.settle_later(identity, succeeds=True)
+    assert [subject for _, subject in await post()] == ["You are in", "Sigma is yours for good"]
+    ((body,),) = owner.execute("select body from sigma.mailbox where subject like '%for good'").fetchall()
+    assert "$690.00" in body
+    assert ("Cancel the subscription" in body) is not canceled
+
+
+async def test_the_portal_follows_a_new_price(shop: Till, post):
+    wanted = {"product": "sigma", "currency": "usd", "unit_amount": 31_00, "recurring": {"interval": "month"}}
+    made = await shop.api.prices.create_async({**wanted, "lookup_key": MONTHLY, "transfer_lookup_key": True})
+    await post()
+    products = "data.features.subscription_update.products"
+    (portal,) = (await shop.api.billing_portal.configurations.list_async({"expand": [products]})).data
+    (offered,) = portal.features.subscription_update.products
+    assert made.id in offered.prices
+    assert len(offered.prices) == 2
 
 
 async def test_another_address_is_told_to_stripe(shop: Till, session: Session, post, owner):
