@@ -191,6 +191,8 @@ async def _lines(books: Books, params: Thing, mode: str) -> list[Thing]:
     given = params.get("line_items")
     if not isinstance(given, list) or not given:
         raise required("line_items")
+    if mode == "subscription" and len(given) > 1:
+        raise invalid("line_items", "The sandbox takes one line for a subscription.")
     lines = []
     for place, wanted in enumerate(given):
         price = await books.get("price", wanted.get("price"), f"line_items[{place}][price]")

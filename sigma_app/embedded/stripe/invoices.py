@@ -6,7 +6,7 @@ What a paid or a failed invoice means for its subscription is said in renewals.p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from sigma_app.embedded.stripe import blanks, payments
 from sigma_app.embedded.stripe.books import Books, Thing, new_id
@@ -16,8 +16,6 @@ from sigma_app.settings import get_settings
 
 DRAFT_FOR = 3600  # seconds between a renewal's invoice and the first try to collect it
 HOSTED = "/sandbox/invoice"
-
-Collected = Literal["paid", "failed", "asked"]
 
 
 async def draft(
@@ -34,7 +32,7 @@ async def draft(
     Args:
         books: as everywhere.
         customer: whose.
-        lines: made by `line`, all in one currency.
+        lines: made by `blanks.invoice_line`, all in one currency.
         reason: Stripe's `billing_reason`.
         period: of the invoice; the lines have their own.
         subscription: which it is of.
@@ -58,14 +56,13 @@ async def draft(
     return await books.put(invoice)
 
 
-async def finalize(books: Books, invoice: Thing, intent: Thing | None = None, kind: str = "card") -> None:
+async def finalize(books: Books, invoice: Thing, intent: Thing | None = None) -> None:
     """Give the invoice its number, take the customer's credit into account, and lay a payment where one is due.
 
     Args:
         books: as everywhere.
         invoice: a draft.
-        intent: the payment that it is paid with, where there is one already.
-        kind: of the payment that is made otherwise.
+        intent: the payment that it is paid with, where there is one already; one by card is made otherwise.
     """
     customer = await books.get("customer", invoice["customer"])
     now = await books.now(customer["id"])
@@ -82,13 +79,13 @@ async def finalize(books: Books, invoice: Thing, intent: Thing | None = None, ki
     await books.emit("invoice.finalized", invoice)
     if invoice["amount_due"]:
         intent = intent or await payments.new_intent(
-            books, customer["id"], invoice["amount_due"], invoice["currency"], {}, kind
+            books, customer["id"], invoice["amount_due"], invoice["currency"], {}, "card"
         )
         await _lay_payment(books, invoice, intent)
 
 
-async def collect(books: Books, invoice: Thing, card: payments.Card | None) -> Collected:
-    """Try to collect what is due, as the card behaves; None is no card."""
+async def collect(books: Books, invoice: Thing, card: payments.Card | None) -> bool:
+    """Try to collect what is due, as the card behaves, None being no card; whether it is paid now."""
     invoice["attempted"] = True
     invoice["attempt_count"] += 1
     intent = await intent_of(books, invoice)
@@ -96,15 +93,15 @@ async def collect(books: Books, invoice: Thing, card: payments.Card | None) -> C
         if intent:
             await payments.succeed(books, intent)
         await mark_paid(books, invoice)
-        return "paid"
+        return True
     if card != "asks":
         await payments.fail(books, intent)
         await fail(books, invoice)
-        return "failed"
+        return False
     await payments.ask(books, intent)
     await fail(books, invoice)  # for an invoice a try that the bank asks about is one that failed; both are told
     await books.emit("invoice.payment_action_required", invoice)
-    return "asked"
+    return False
 
 
 async def mark_paid(books: Books, invoice: Thing) -> None:

@@ -15,9 +15,8 @@ _DETAILS: Thing = {
     "card": {"brand": "visa", "country": "DE", "exp_month": 12, "exp_year": 2034, "funding": "credit", "last4": "4242"},
     "sepa_debit": {"country": "DE", "last4": "3000"},
 }
-_BILLING_DETAILS = {
-    **nulls("address email name phone tax_id"),
-}
+CLOSED = ("won", "lost", "warning_closed")
+"""Of a dispute that is decided."""
 
 
 async def new_intent(books: Books, customer: str, amount: int, currency: str, metadata: Thing, kind: str) -> Thing:
@@ -176,7 +175,7 @@ async def open_dispute(books: Books, charge: Thing, status: str = "needs_respons
         "network_reason_code": None,
         "payment_intent": charge["payment_intent"],
         "reason": "fraudulent",
-        "status": "needs_response",
+        "status": status,
     }
     charge["disputed"] = True
     await books.put(dispute)
@@ -189,7 +188,7 @@ async def open_dispute(books: Books, charge: Thing, status: str = "needs_respons
 
 async def close_dispute(books: Books, dispute: Thing, outcome: Literal["won", "lost", "warning_closed"]) -> Thing:
     """The bank has decided, or an inquiry came to nothing."""
-    if dispute["status"] in ("won", "lost", "warning_closed"):
+    if dispute["status"] in CLOSED:
         raise Refused(f"Dispute {dispute['id']} is closed.")
     dispute["status"] = outcome
     await books.put(dispute)
@@ -246,7 +245,7 @@ async def _new_charge(books: Books, intent: Thing) -> Thing:
         "amount": intent["amount"],
         "amount_captured": 0,
         "amount_refunded": 0,
-        "billing_details": dict(_BILLING_DETAILS),
+        "billing_details": nulls("address email name phone tax_id"),
         "captured": False,
         "created": await books.now(intent["customer"]),
         "currency": intent["currency"],

@@ -64,18 +64,16 @@ async def invoice_failed(books: Books, invoice: Thing) -> None:
         await change(books, subscription, status=after)
 
 
-async def try_to_collect(books: Books, invoice: Thing) -> invoices.Collected:
+async def try_to_collect(books: Books, invoice: Thing) -> None:
     """Try to collect an open invoice with the customer's card, and say what it means for the subscription."""
     customer = await books.get("customer", invoice["customer"])
     tries = invoice["attempt_count"]
     now = await books.now(customer["id"])
     invoice["next_payment_attempt"] = now + RETRIES[tries] if tries < len(RETRIES) else None
-    collected = await invoices.collect(books, invoice, customer.get("_card"))
-    if collected == "paid":
+    if await invoices.collect(books, invoice, customer.get("_card")):
         await invoice_paid(books, invoice)
     else:
         await invoice_failed(books, invoice)
-    return collected
 
 
 async def pay_invoice(books: Books, identity: str) -> Thing:
@@ -92,10 +90,10 @@ async def pay_invoice(books: Books, identity: str) -> Thing:
     if invoice["status"] != "open":
         raise Refused(f"Invoice is {invoice['status']}; it cannot be paid.", code="invoice_not_payable")
     customer, later = await books.get("customer", invoice["customer"]), invoice["next_payment_attempt"]
-    collected = await invoices.collect(books, invoice, customer.get("_card"))
-    invoice["next_payment_attempt"] = None if collected == "paid" else later
+    is_paid = await invoices.collect(books, invoice, customer.get("_card"))
+    invoice["next_payment_attempt"] = None if is_paid else later
     await books.put(invoice)
-    if collected == "paid":
+    if is_paid:
         await invoice_paid(books, invoice)
     return invoice
 

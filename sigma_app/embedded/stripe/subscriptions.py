@@ -10,7 +10,7 @@ from typing import Any
 
 from sigma_app.embedded.stripe import blanks, invoices, payments
 from sigma_app.embedded.stripe.books import Books, Thing, new_id
-from sigma_app.embedded.stripe.errors import Refused, invalid, required
+from sigma_app.embedded.stripe.errors import Declined, Refused, invalid, required
 from sigma_app.embedded.stripe.form import flag, merged, whole
 from sigma_app.embedded.stripe.periods import end_of_period
 
@@ -86,15 +86,13 @@ async def collect_first(
     invoice: Thing,
     card: payments.Card | None,
     intent: Thing | None = None,
-) -> invoices.Collected:
+) -> None:
     """Finalize and collect the first invoice; paid, the subscription is active."""
     await invoices.finalize(books, invoice, intent)
     if invoice["amount_due"] and card is None:
-        return "failed"
-    collected = await invoices.collect(books, invoice, card)
-    if collected == "paid" and subscription["status"] == "incomplete":
+        return
+    if await invoices.collect(books, invoice, card) and subscription["status"] == "incomplete":
         await change(books, subscription, status="active")
-    return collected
 
 
 async def change(books: Books, subscription: Thing, **values: Any) -> None:
@@ -164,7 +162,7 @@ async def resume(books: Books, params: Thing, identity: str) -> Thing:
     await invoices.finalize(books, invoice)
     if invoice["amount_due"] and customer.get("_card") is None:
         return subscription
-    if await invoices.collect(books, invoice, customer.get("_card")) == "paid":
+    if await invoices.collect(books, invoice, customer.get("_card")):
         await change(books, subscription, status="active", latest_invoice=invoice["id"])
         await books.emit("customer.subscription.resumed", subscription)
     return subscription
@@ -266,7 +264,7 @@ def _check_card(card: payments.Card | None, behaviour: str) -> None:
         message = "This customer has no attached payment source or default payment method."
         raise Refused(message, code="resource_missing")
     if card != "pays" and behaviour == "error_if_incomplete":
-        raise Refused("Your card was declined.", status=402, kind="card_error", code="card_declined")
+        raise Declined
 
 
 def _when_no_card(params: Thing) -> str:

@@ -68,8 +68,7 @@ async def _collect_now(books: Books, subscription: Thing, now: int) -> None:
     invoice = await invoice_period(books, subscription, "subscription_update", (now, now))
     customer = await books.get("customer", subscription["customer"])
     await invoices.finalize(books, invoice)
-    collected = await invoices.collect(books, invoice, customer.get("_card"))
-    if collected != "paid":
+    if not await invoices.collect(books, invoice, customer.get("_card")):
         await change(books, subscription, status="past_due")
 
 

@@ -206,6 +206,12 @@ async def test_who_has_no_customer_yet_becomes_one(sdk, once, monthly):
         assert paid.customer.email == "new@example.com"
 
 
+async def test_a_subscription_of_two_lines_is_refused_before_anybody_pays(checkout, monthly, yearly):
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        await checkout(monthly, line_items=[{"price": monthly.id}, {"price": yearly.id}])
+    assert refused.value.param == "line_items"
+
+
 @pytest.mark.parametrize(
     ("wrong", "param"),
     [

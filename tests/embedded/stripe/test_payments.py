@@ -66,6 +66,7 @@ async def test_a_dispute(sdk, charge, told, outcome):
 
 async def test_an_inquiry_that_comes_to_nothing_moves_no_money(sdk, charge, told):
     inquiry = await acts.open_dispute(charge.id, "warning_needs_response")
+    assert (await sdk.disputes.retrieve_async(inquiry["id"])).status == "warning_needs_response"
     await acts.close_dispute(inquiry["id"], "warning_closed")
     assert told() == ["charge.dispute.created", "charge.dispute.closed"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sigma_app.embedded.stripe import acts, faults
+from sigma_app.embedded.stripe import acts, faults, payments, subscriptions
 from sigma_app.embedded.stripe.books import Books, Thing, opened
 from sigma_app.embedded.stripe.errors import Refused
 from sigma_app.embedded.stripe.pages.parts import page, render
@@ -44,7 +44,7 @@ async def show(_: Request) -> Response:
     """The newest of each kind."""
     async with opened() as books:
         deliveries, answers = await books.setting(faults.DELIVERIES, {}), await books.setting(faults.API, {})
-        values = {
+        values: dict[str, Any] = {
             "payments": await _newest(books, "charge"),
             "debits": await _debits(books),
             "subscriptions": await _newest(books, "subscription"),
@@ -52,14 +52,8 @@ async def show(_: Request) -> Response:
             "events": await _newest(books, "event"),
         }
     values |= {"deliveries": faults.RIGHT | deliveries, "answers": answers, "ways": faults.ANSWERS}
-    return render(
-        "dashboard.html",
-        path=PATH,
-        most=_MOST,
-        cards=CARDS,
-        wrong=faults.in_words(deliveries, answers),
-        **values,
-    )
+    values |= {"over": subscriptions.OVER, "closed": payments.CLOSED, "cards": CARDS, "most": _MOST}
+    return render("dashboard.html", path=PATH, wrong=faults.in_words(deliveries, answers), **values)
 
 
 async def act(_: Request, form: Form) -> str:
