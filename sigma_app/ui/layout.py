@@ -1,5 +1,7 @@
 """The frame every public page stands in: skip link, header, main, footer, and the ledger's margin."""
 
+from collections.abc import Sequence
+
 import reflex as rx
 
 from sigma_app.ui.brand import sigma_mark, wordmark
@@ -13,11 +15,18 @@ SECTIONS = (
 )
 
 
-def shell(*children: rx.Component, call_to_action: bool = True) -> rx.Component:
-    """A whole page; `children` are the content of <main>."""
+WAYS_IN = (
+    link("Sign in", href="/sign-in", class_name="sign-in"),
+    link("Join the list", href="/join", class_name="button button-quiet"),
+)
+"""For those with an account, and onto the list."""
+
+
+def shell(*children: rx.Component, ways: Sequence[rx.Component] = WAYS_IN) -> rx.Component:
+    """A whole page; `children` are the content of <main>, `ways` stand at the end of the header."""
     return rx.el.div(
         link("Skip to content", href="#content", class_name="skip-link"),
-        header(call_to_action),
+        header(*ways),
         rx.el.main(
             *children,
             custom_attrs={"id": "content", "data-socket": "on-demand", "tabIndex": -1},
@@ -27,8 +36,8 @@ def shell(*children: rx.Component, call_to_action: bool = True) -> rx.Component:
     )
 
 
-def header(call_to_action: bool = True) -> rx.Component:
-    """Wordmark, the sections of the landing page, and the ways in: for those with an account, and onto the list."""
+def header(*ways: rx.Component) -> rx.Component:
+    """Wordmark, the sections of the landing page, and `ways` to elsewhere."""
     return rx.el.header(
         wordmark(),
         rx.el.nav(
@@ -36,12 +45,7 @@ def header(call_to_action: bool = True) -> rx.Component:
             aria_label="Sections",
             class_name="site-nav",
         ),
-        rx.fragment(
-            link("Sign in", href="/sign-in", class_name="sign-in"),
-            link("Join the list", href="/join", class_name="button button-quiet"),
-        )
-        if call_to_action
-        else rx.fragment(),
+        *ways,
         class_name="site-header frame",
     )
 

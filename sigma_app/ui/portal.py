@@ -66,8 +66,11 @@ def phase(state: Any) -> rx.Component:
     return rx.el.div(hidden=True, custom_attrs={"data-phase": rx.cond(state.is_hydrated, state.phase, "")})
 
 
-def waiting(trouble: rx.Var[str] | str, again: Any) -> rx.Component:
-    """Room for what is to come, or why there is nothing, `trouble`, and a button with the event that asks again."""
+def waiting(trouble: rx.Var[str] | str, again: Any, *plainly: rx.Component) -> rx.Component:
+    """Room for what is to come, or why there is nothing, `trouble`, and a button with the event that asks again.
+
+    `plainly` is what can be done here without a script, besides signing out.
+    """
     return rx.el.section(
         rx.el.p("--:--", class_name="margin-note", aria_hidden="true"),
         rx.el.div(
@@ -80,7 +83,13 @@ def waiting(trouble: rx.Var[str] | str, again: Any) -> rx.Component:
                 ),
                 rx.el.p("One moment …", class_name="lede waiting", role="status"),
             ),
-            rx.el.noscript(rx.el.p("This page needs JavaScript. Signing out works without it.", class_name="lede")),
+            rx.el.noscript(
+                rx.el.div(
+                    rx.el.p("This page needs JavaScript. Signing out works without it.", class_name="lede"),
+                    *plainly,
+                    class_name="stack",
+                )
+            ),
             class_name="entry",
         ),
         class_name="ledger-row frame waiting-room",

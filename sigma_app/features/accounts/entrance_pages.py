@@ -21,6 +21,7 @@ from sigma_app.ui.script import forms_script
 from sigma_app.ui.template import slot, when
 
 PRIVACY = link("Privacy", href="/privacy")
+_CHOSEN = "'/billing?plan=' in next"  # whoever chose a plan before they signed in
 
 
 def sign_up() -> rx.Component:
@@ -30,6 +31,7 @@ def sign_up() -> rx.Component:
             "open",
             lone(
                 title("Take the keys."),
+                when(_CHOSEN, lede("First an account. Then you pay for the plan that you chose.")),
                 when("invited", lede("The invitation is good, and this address is proved by it. A password is all.")),
                 when("not invited", lede("An address and a password. We ask the address whether it was you.")),
                 door_form(
@@ -80,7 +82,14 @@ def sign_in() -> rx.Component:
         lone(
             when("said", notice(slot("said"))),
             title("Good morning."),
-            lede("Sign in, and see what the night brought."),
+            when(
+                _CHOSEN,
+                lede("The plan that you chose is kept. It belongs to an account: sign in to yours, or make one first."),
+                rx.el.p(
+                    link("Make an account", href=slot("'/sign-up' ~ onward"), class_name=QUIET), class_name="ways-out"
+                ),
+            ),
+            when(f"not ({_CHOSEN})", lede("Sign in, and see what the night brought.")),
             door_form(
                 "Sign in",
                 _address("username"),
@@ -303,7 +312,7 @@ def hidden(name: str, value: str) -> rx.Component:
 
 
 def _page(*children: rx.Component) -> rx.Component:
-    return shell(forms_script(), *children, call_to_action=False)
+    return shell(forms_script(), *children, ways=())
 
 
 def _address(autocomplete: str) -> rx.Component:

@@ -24,6 +24,8 @@ from sigma_app.features.billing.standing import offered
 from sigma_app.frontend import templates
 from sigma_app.frontend.static import UNFRAMED
 from sigma_app.gateways.payments import PaymentsUnavailable
+from sigma_app.session import store
+from sigma_app.session.cookie import cookie_of
 from sigma_app.session.doors import Answer, form_of, signed_in_door, too_many
 from sigma_app.session.guard import SIGN_IN
 from sigma_app.session.store import Session
@@ -73,13 +75,14 @@ async def show_pricing(request: Request) -> Response:
     """What each plan costs."""
     pages = request.scope.get("sigma.pages")
     try:
+        signed_in = await store.find(cookie_of(request.scope["headers"])) is not None
         plans = {plan.key: plan for plan in await offered()}
     except DatabaseUnavailable as away:
         return PlainTextResponse(str(away), away.status, {"retry-after": "5"})
     if pages is None:  # `make dev`, where the frontend has a server of its own
         return PlainTextResponse(f"{TEMPLATE}; see this page with make run.\n\n{plans}")
-    text = templates.render(pages, f"/templates/{TEMPLATE}", plans=plans)
-    return HTMLResponse(text, headers=UNFRAMED | {"cache-control": "no-cache"})
+    text = templates.render(pages, f"/templates/{TEMPLATE}", plans=plans, signed_in=signed_in)
+    return HTMLResponse(text, headers=UNFRAMED | {"cache-control": "private, no-cache", "vary": "cookie"})
 
 
 ROUTES = [

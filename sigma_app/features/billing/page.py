@@ -3,13 +3,13 @@
 import reflex as rx
 
 from sigma_app.features.billing.access import RULES
-from sigma_app.features.billing.parts import banner, heading, manage, plan_cards, some
+from sigma_app.features.billing.parts import PORTAL, banner, heading, manage, plan_cards, some
 from sigma_app.features.billing.standing import Change
 from sigma_app.features.billing.state import BillingState
 from sigma_app.ui import head
 from sigma_app.ui.layout import section
 from sigma_app.ui.link import link
-from sigma_app.ui.parts import PRIMARY, QUIET
+from sigma_app.ui.parts import PRIMARY, QUIET, post_form
 from sigma_app.ui.portal import phase, portal, waiting
 
 SHOWN = (BillingState.phase == "in") & BillingState.ready & (BillingState.trouble == "")
@@ -32,10 +32,15 @@ def billing() -> rx.Component:
                 rx.cond(some(BillingState.plans), _plans()),
                 _history(),
             ),
-            waiting(BillingState.trouble, BillingState.load),
+            waiting(BillingState.trouble, BillingState.load, _plainly()),
         ),
         here="/billing",
     )
+
+
+def _plainly() -> rx.Component:
+    """What works without a script: Stripe's pages know the plan, the invoices and the way out."""
+    return post_form("Manage what you pay at Stripe", action=PORTAL, look=QUIET)
 
 
 def _present() -> rx.Component:
@@ -167,7 +172,7 @@ def thanks() -> rx.Component:
                     ),
                 ),
             ),
-            waiting(BillingState.trouble, BillingState.load_thanks),
+            waiting(BillingState.trouble, BillingState.load_thanks, _plainly()),
         ),
         here="/billing",
     )
@@ -184,7 +189,7 @@ def home() -> rx.Component:
         rx.cond(
             SHOWN,
             rx.cond(BillingState.access, _inside(), _outside()),
-            waiting(BillingState.trouble, BillingState.load),
+            waiting(BillingState.trouble, BillingState.load, _plainly()),
         ),
         here="/app",
     )

@@ -5,8 +5,9 @@ import reflex as rx
 from sigma_app.features.billing.catalogue import PLANS, Plan
 from sigma_app.features.billing.parts import CHECKOUT
 from sigma_app.ui import head
-from sigma_app.ui.layout import section, shell
-from sigma_app.ui.parts import PRIMARY, post_form
+from sigma_app.ui.layout import WAYS_IN, section, shell
+from sigma_app.ui.link import link
+from sigma_app.ui.parts import PRIMARY, QUIET, post_form
 from sigma_app.ui.template import slot, when
 
 TEMPLATE = "pricing"
@@ -37,6 +38,10 @@ def pricing() -> rx.Component:
             anchor="plans",
             time="03:39",
             title="Pick one.",
+        ),
+        ways=(
+            when("signed_in", link("Go in", href="/app", class_name=QUIET)),
+            when("not signed_in", *WAYS_IN),
         ),
     )
 

@@ -16,7 +16,7 @@ HOW_OFTEN = "We send one mail in ten minutes at most, and three a day."
 
 def link_page(*children: rx.Component) -> rx.Component:
     """A whole page; `children` are its entries."""
-    return shell(inline_script(Path(__file__).parent / "links.js"), *children, call_to_action=False)
+    return shell(inline_script(Path(__file__).parent / "links.js"), *children, ways=())
 
 
 def address() -> rx.Component:

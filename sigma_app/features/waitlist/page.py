@@ -36,7 +36,7 @@ def join() -> rx.Component:
             join_form("page", template=True),
             time="23:04",
         ),
-        call_to_action=False,
+        ways=(),
     )
 
 
@@ -55,7 +55,7 @@ def joined() -> rx.Component:
             rx.el.p(link("Back to the start", href="/", class_name="button button-quiet")),
             time="23:05",
         ),
-        call_to_action=False,
+        ways=(),
     )
 
 

@@ -217,6 +217,12 @@ def test_a_visitor_signs_in_first_and_finds_the_plans(page: Page, alice: Somebod
     expect(page.locator(".plans > li")).to_have_count(3)
     page.locator(".plans > li", has_text="$29.00").get_by_role("button").click()
     page.wait_for_url("**/sign-in?next=%2Fbilling**")
+    expect(page.get_by_text("The plan that you chose is kept.")).to_be_visible()
+    look(page)
+    page.get_by_role("link", name="Make an account").first.click()
+    expect(page.get_by_text("Then you pay for the plan that you chose.")).to_be_visible()
+    look(page)
+    page.go_back()
     sign_in(page, alice)
     heading(page, "Nothing to pay yet.")
     expect(page.get_by_role("heading", name="your choice")).to_have_text("Sigma, by the month · your choice")
@@ -233,6 +239,19 @@ def test_from_pricing_straight_to_checkout_without_a_script(
     page.get_by_role("button", name="Pay", exact=True).click()
     page.wait_for_url("**/billing/thanks**")
     assert "This page needs JavaScript" in page.content()
+    page.get_by_role("button", name="Manage what you pay at Stripe").click()
+    page.wait_for_url("**/sandbox/portal/**")
+
+
+def test_pricing_knows_who_is_signed_in(page: Page, alice: Somebody, sign_in: Callable[..., Page]):
+    page.goto("/pricing")
+    expect(page.locator("header").get_by_role("link", name="Sign in")).to_be_visible()
+    page.goto("/sign-in")
+    sign_in(page, alice)
+    page.goto("/pricing")
+    expect(page.locator("header").get_by_role("link", name="Sign in")).to_have_count(0)
+    page.get_by_role("link", name="Go in").click()
+    heading(page, "This door takes a plan.")
 
 
 def test_by_keyboard_alone(alice: Somebody, signed_in: SignedIn):
