@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     # Database
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     database_login_url: SecretStr | None = Field(None, validation_alias="DATABASE_LOGIN_URL")
-    database_pool_size: int = Field(10, ge=1, le=200, validation_alias="DATABASE_POOL_SIZE")
+    database_pool_size: int = Field(10, ge=3, le=200, validation_alias="DATABASE_POOL_SIZE")
 
     # Several backends share Reflex's state here; one keeps it in memory
     redis_url: SecretStr | None = Field(None, validation_alias="REFLEX_REDIS_URL")

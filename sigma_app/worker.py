@@ -32,7 +32,7 @@ async def working() -> AsyncIterator[None]:
     ours = [jobs.QUEUE]
     ours += [] if settings.is_hosted("auth") else [STAND_IN]
     ours += [] if settings.is_hosted("payments") else [SANDBOX]
-    async with jobs.working(login_address(), ours):
+    async with jobs.working(login_address(), ours, apart=[billing_jobs.EVENTS]):
         yield
 
 

@@ -5,6 +5,31 @@ alter table billing.checkouts alter column mode drop default, alter column expir
 drop trigger note_access_gone on public.profiles;
 drop function sigma.note_access_gone();
 
+create or replace function sigma.keep_stripe_event(event text, kind text, customer text, at timestamptz, content jsonb)
+returns boolean language plpgsql set search_path = '' as $$
+begin
+  insert into sigma.webhook_events (source, id, type, customer, created_at, body)
+    values ('stripe', event, kind, customer, at, content) on conflict do nothing;
+  if not found then
+    return false;
+  end if;
+  perform sigma.queue_job('billing:apply_event', jsonb_build_object('event_id', event));
+  return true;
+end;
+$$;
+
+create or replace function sigma.look_again() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if exists (select from billing.customers where user_id = new.id) then
+    perform sigma.queue_look_again(new.id, 'profile made anew');
+  end if;
+  return null;
+end;
+$$;
+drop function sigma.queue_stripe_event(text);
+update procrastinate.procrastinate_jobs set queue_name = 'default' where queue_name = 'stripe events';
+
 create or replace function sigma.set_access(
   account uuid, granted boolean, customer text, price text, rule text, subject text, cause text, event text
 ) returns boolean language plpgsql set search_path = '' as $$
@@ -47,3 +72,4 @@ begin
   return null;
 end;
 $$;
+drop function sigma.who_writes();

@@ -6,6 +6,8 @@ import sys
 from datetime import UTC
 
 import click
+import psycopg
+from psycopg.errors import UniqueViolation
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,10 +30,11 @@ _ALIVE = """
     select count(*) from procrastinate.procrastinate_workers
     where last_heartbeat > now() - %s::interval
 """
-_AGAIN = """
-    select procrastinate.procrastinate_retry_job_v2(id, now(), null, null, null)
-    from procrastinate.procrastinate_jobs where status = 'failed' and (id = %(id)s or %(id)s is null)
+_FAILED_IDS = """
+    select id from procrastinate.procrastinate_jobs where status = 'failed' and (id = %(id)s or %(id)s is null)
+    order by id
 """
+_AGAIN = "select procrastinate.procrastinate_retry_job_v2(%s, now(), null, null, null)"
 
 
 @click.command()
@@ -42,10 +45,11 @@ def command(retry: int | None, retry_all: bool) -> None:
     settings = get_settings()
     with migrated_database(settings, lambda _: None), connect(owner_url(settings), autocommit=True) as owner:
         if retry is not None or retry_all:
-            again = owner.execute(_AGAIN, {"id": retry}).rowcount
-            if retry is not None and not again:
+            failed = [job for (job,) in owner.execute(_FAILED_IDS, {"id": retry})]
+            if retry is not None and not failed:
                 print(f"There is no failed job {retry}.", file=sys.stderr)
                 sys.exit(1)
+            again = sum(_try_again(owner, job) for job in failed)
             print(f"{again} {'job' if again == 1 else 'jobs'} put back into the queue.")
             return
         counts = owner.execute(_COUNTS).fetchall()
@@ -53,6 +57,15 @@ def command(retry: int | None, retry_all: bool) -> None:
         warn_without_worker(settings)
         if failed := owner.execute(_FAILED).fetchall():
             Console().print(_table(failed))
+
+
+def _try_again(owner: psycopg.Connection, job: int) -> bool:
+    try:
+        owner.execute(_AGAIN, [job])
+    except UniqueViolation:
+        print(f"Job {job} stays as it is: another one of its kind waits already.", file=sys.stderr)
+        return False
+    return True
 
 
 def warn_without_worker(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import click
 
@@ -16,22 +17,29 @@ from sigma_app.settings import get_settings
 def command() -> None:
     """Compare products, prices, subscriptions, purchases and everybody's access with Stripe, and repair what differs.
 
-    Runs every night by itself. A line for each difference: it was an event that got lost, or a change by hand.
+    Runs every night by itself. A line for each difference: it was an event that got lost, or a change by hand. Exits
+    with 1 where something is left that it cannot repair.
     """
     with migrated_database(get_settings(), lambda _: None):
         asyncio.run(_reconcile())
 
 
 async def _reconcile() -> None:
-    from sigma_app.features.billing.reconcile import reconcile
+    from sigma_app.features.billing.reconcile import Report, reconcile
     from sigma_app.gateways.database import serving_requests
     from sigma_app.gateways.payments import reaching_stripe
 
-    with stripe_answers("What was repaired until then stays; running it again begins anew."):
-        async with serving_requests(), reaching_stripe():
-            with count("Comparing with Stripe") as advance:
-                report = await reconcile(advance)
-    for line in report.found:
-        print(line)
-    differ = "1 differed, and is" if len(report.found) == 1 else f"{len(report.found)} differed, and are"
-    print(f"{report.looked_at} looked at, {f'{differ} repaired' if report.found else 'none differed'}.")
+    report = Report()
+    try:
+        with stripe_answers("What was repaired until then stays; running it again begins anew."):
+            async with serving_requests(), reaching_stripe():
+                with count("Comparing with Stripe") as advance:
+                    await reconcile(report, advance)
+    finally:
+        for line in [*report.repaired, *report.left]:
+            print(line)
+    differ = "1 differed, and is" if len(report.repaired) == 1 else f"{len(report.repaired)} differed, and are"
+    print(f"{report.looked_at} looked at, {f'{differ} repaired' if report.repaired else 'none repaired'}.")
+    if report.left:
+        print(f"{len(report.left)} left to you: the lines above say why.", file=sys.stderr)
+        sys.exit(1)

@@ -25,7 +25,7 @@ _COUNTS = """
     from sigma.webhook_events where source = 'stripe'
 """
 _AGAIN = """
-    select sigma.queue_job('billing:apply_event', jsonb_build_object('event_id', id))
+    select sigma.queue_stripe_event(id)
     from sigma.webhook_events where source = 'stripe' and handled_at is null and (id = %(id)s or %(id)s is null)
 """
 _REWORK = "update sigma.webhook_events set handled_at = null where source = 'stripe' and id = %s"

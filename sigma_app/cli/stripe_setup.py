@@ -24,7 +24,7 @@ def command(replace_prices: bool) -> None:
 
 
 async def _set_up(settings: Settings, replace_prices: bool) -> None:
-    from sigma_app.features.billing.reconcile import back_fill
+    from sigma_app.features.billing.reconcile import Report, back_fill
     from sigma_app.features.billing.setup import set_up
     from sigma_app.gateways.database import serving_requests
     from sigma_app.gateways.payments import reaching_stripe
@@ -34,8 +34,9 @@ async def _set_up(settings: Settings, replace_prices: bool) -> None:
             laid = await set_up(replace_prices=replace_prices, webhook=settings.is_hosted("payments"))
             for line in laid.lines:
                 print(line)
-            report = await back_fill()
-    for line in report.found:
+            report = Report()
+            await back_fill(report)
+    for line in report.repaired:
         print(f"read back: {line}")
     if laid.secret:
         print(

@@ -42,7 +42,7 @@ WAIT_SECONDS = 3.0  # for a free connection; a visitor reads "please try again" 
 RECONNECT_SECONDS = 1.0  # then the pool gives up, and the next request makes it try again at once
 _BECOME = SQL("select set_config('role', {role}, true), set_config('request.jwt.claims', {claims}, true)")
 _BEGIN, _COMMIT = Bound("begin"), Bound("commit")
-_TOO_LONG = ("55P03", "25P03")  # waited for a lock, or was idle in a transaction, for longer than its role may
+_TOO_LONG = ("55P03", "57014", "25P03")  # waited for a lock, ran, or idled in a transaction for longer than it may
 _GONE = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
 
 

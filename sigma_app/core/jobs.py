@@ -15,14 +15,14 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Job, Status
 from psycopg import AsyncConnection
@@ -35,7 +35,7 @@ from sigma_app.core.connecting import CONNECT_SECONDS, session_address
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
 
-CONCURRENCY = 10  # jobs at a time in one worker; they wait for other services most of the time
+CONCURRENCY = 10  # jobs at a time in one worker, and of each queue apart; they wait for others most of the time
 HEARTBEAT = timedelta(seconds=5)
 SILENCE = timedelta(seconds=20)  # a worker that was not heard of for so long is dead, and its jobs run again
 GRACE = timedelta(seconds=5)  # for jobs in hand when the worker is told to stop; then they go back into the queue
@@ -113,9 +113,14 @@ async def queue_job(session: AsyncSession, name: str, *, after: timedelta | None
 
 
 @asynccontextmanager
-async def working(login_url: str, queues: Sequence[str] | None = None) -> AsyncIterator[None]:
-    """Run the jobs of these queues, or of all, inside the block; at its end those in hand are finished, or go back."""
-    worker = asyncio.create_task(_work_for_ever(login_url, queues), name="worker")
+async def working(
+    login_url: str, queues: Sequence[str] | None = None, apart: Sequence[str] = ()
+) -> AsyncIterator[None]:
+    """Run the jobs of these queues, or of all, inside the block; at its end those in hand are finished, or go back.
+
+    Each queue that is named in `apart` has slots of its own: however long its jobs take, they keep no others waiting.
+    """
+    worker = asyncio.create_task(_work_for_ever(login_url, queues, apart), name="worker")
     try:
         yield
     finally:
@@ -125,8 +130,12 @@ async def working(login_url: str, queues: Sequence[str] | None = None) -> AsyncI
         await asyncio.wait([worker], timeout=FAREWELL.total_seconds())
 
 
-async def work(login_url: str, queues: Sequence[str] | None = None, *, until_idle: bool = False) -> None:
+async def work(
+    login_url: str, queues: Sequence[str] | None = None, apart: Sequence[str] = (), *, until_idle: bool = False
+) -> None:
     """Run the jobs of these queues, or of all, until cancelled, or, with `until_idle`, until none is due.
+
+    Queues in `apart` are run besides, as in `working`.
 
     Raises:
         ConnectorException: the database went away; jobs in hand are taken up again by whoever comes next.
@@ -135,7 +144,7 @@ async def work(login_url: str, queues: Sequence[str] | None = None, *, until_idl
         conninfo=session_address(login_url),
         configure=_become_worker,
         min_size=1,
-        max_size=3,
+        max_size=3 + len(apart),  # each hears of its new jobs over one
         timeout=CONNECT_SECONDS,
         kwargs={"connect_timeout": CONNECT_SECONDS},
     )
@@ -143,21 +152,40 @@ async def work(login_url: str, queues: Sequence[str] | None = None, *, until_idl
         try:
             await connector.open_async()
             await retry_stalled_jobs()
-            await queue.run_worker_async(
-                queues=[*queues, UPKEEP] if queues else None,  # pyright: ignore[reportArgumentType] - None is all
-                concurrency=CONCURRENCY,
-                wait=not until_idle,
-                listen_notify=not until_idle,
-                fetch_job_polling_interval=POLL.total_seconds(),
-                delete_jobs="successful",
-                update_heartbeat_interval=HEARTBEAT.total_seconds(),
-                stalled_worker_timeout=SILENCE.total_seconds(),
-                shutdown_graceful_timeout=GRACE.total_seconds(),
-                install_signal_handlers=False,
-                task_middleware=[_keep_error],
-            )
+            shares = [[*queues, UPKEEP] if queues else None, *([name] for name in apart)]
+            await _all_of(_run(share, until_idle) for share in shares)
         finally:
             await connector.close_async()
+
+
+async def _all_of(workers: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run these side by side; where one ends of an error the others end, too.
+
+    Raises:
+        Exception: what the first of them raised.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+async def _run(queues: Sequence[str] | None, until_idle: bool) -> None:
+    await queue.run_worker_async(
+        queues=queues,  # pyright: ignore[reportArgumentType] - None is all
+        concurrency=CONCURRENCY,
+        wait=not until_idle,
+        listen_notify=not until_idle,
+        fetch_job_polling_interval=POLL.total_seconds(),
+        delete_jobs="successful",
+        update_heartbeat_interval=HEARTBEAT.total_seconds(),
+        stalled_worker_timeout=SILENCE.total_seconds(),
+        shutdown_graceful_timeout=GRACE.total_seconds(),
+        install_signal_handlers=False,
+        task_middleware=[_keep_error],
+    )
 
 
 async def retry_stalled_jobs() -> None:
@@ -173,11 +201,14 @@ async def retry_stalled_jobs() -> None:
     attempts = {row["id"]: row["attempts"] for row in endless} | {one.id: one.attempts for one in silent if one.id}
     for job_id, tried in attempts.items():
         with suppress(ConnectorException):  # another worker was first
-            if tried + 1 < Backoff.TRIES:
-                await manager.retry_job_by_id_async(job_id, datetime.now(UTC))
-            else:
+            if tried + 1 >= Backoff.TRIES:
                 await manager.finish_job_by_id_async(job_id, Status.FAILED, delete_job=False)
                 await _record(job_id, "Its worker ended, or could not say what became of it, at every try.")
+                continue
+            try:
+                await manager.retry_job_by_id_async(job_id, datetime.now(UTC))
+            except UniqueViolation:  # one of its kind waits already, for the lock that this one holds
+                await manager.finish_job_by_id_async(job_id, Status.FAILED, delete_job=True)
 
 
 async def _record(job_id: int, error: str) -> None:
@@ -206,10 +237,10 @@ async def retry_stalled_jobs_regularly(timestamp: int) -> None:
     await retry_stalled_jobs()
 
 
-async def _work_for_ever(login_url: str, queues: Sequence[str] | None) -> None:
+async def _work_for_ever(login_url: str, queues: Sequence[str] | None, apart: Sequence[str]) -> None:
     while True:
         try:
-            await work(login_url, queues)
+            await work(login_url, queues, apart)
         except Exception as error:  # whatever it is, a server without a worker must not look like one that works
             logger.warning("The worker ended and starts again: %s", without_message(error))
         await asyncio.sleep(RECONNECT.total_seconds())

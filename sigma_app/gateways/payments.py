@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha256
-from itertools import count
 from typing import Any, NoReturn
 
 import anyio
@@ -29,9 +29,11 @@ from sigma_app.settings import Settings, get_settings
 TIMEOUT = httpx.Timeout(10, connect=3)  # seconds
 RETRIES = 2  # the SDK's own, of what may be tried again; writes carry an idempotency key
 TOLERANCE = 300  # seconds that a signature may be old: Stripe's own default
-_MOST_KEYS = 50  # of failures that `create_once` has repeated to it
+_KEYS = 20  # of failures that `create_once` has repeated to it, in each
+_WHILE = 600  # seconds
 _SANDBOX = "http://stripe.sandbox"  # a name for requests that never leave the process
 _OUR_KEY = (401, 403)
+_KEPT = 500  # Stripe's own; 502 and the like are said in front of it, and kept nowhere
 
 JOBS = (delivery,)
 """What the sandbox does in the background; worked only where it stands in for Stripe."""
@@ -124,7 +126,8 @@ async def create_once(create: Callable[..., Awaitable[Any]], wanted: Mapping[str
     """Make something at Stripe, and the same one again where our note of it was lost.
 
     Stripe keeps the first answer under a key for a day, failures as well (https://docs.stripe.com/api/idempotent_requests):
-    another wish, and a failure that it kept, are asked for under another one.
+    another wish, a failure that it repeats, and one that it will, are asked for under another one, which a later while
+    has more of.
 
     Args:
         create: the SDK's method, such as `stripe_client().v1.customers.create_async`.
@@ -134,19 +137,19 @@ async def create_once(create: Callable[..., Awaitable[Any]], wanted: Mapping[str
     Raises:
         PaymentsUnavailable, PaymentsRefused: nothing was made that anybody knows of.
     """
-    digest = sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:32]
+    said = json.dumps(wanted, sort_keys=True) + str(int(time.time()) // _WHILE)
+    digest = sha256(said.encode()).hexdigest()[:32]
     with asking():
         failed = 0
-        for again in count():
+        for again in range(_KEYS - 1):
             try:
                 return await create(wanted, {"idempotency_key": f"{key}/{digest}/{again}"})
             except stripe.StripeError as error:
                 repeated = (error.headers or {}).get("idempotent-replayed") == "true"
                 failed += not repeated
-                kept = repeated or (error.http_status or 0) >= 500
-                if not kept or failed > RETRIES or again == _MOST_KEYS:
+                if failed > RETRIES or not (repeated or error.http_status == _KEPT):
                     raise
-    raise AssertionError  # `count` does not end
+        return await create(wanted, {"idempotency_key": f"{key}/{digest}/last"})
 
 
 def routes(settings: Settings) -> Sequence[BaseRoute]:

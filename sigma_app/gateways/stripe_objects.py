@@ -183,6 +183,13 @@ async def checkout_of_payment(payment_intent: str) -> str | None:
     return found.data[0].id if found.data else None
 
 
+async def is_marked(price: str) -> bool:
+    """Whether a price is one of a product of ours."""
+    with asking():
+        found = await stripe_client().v1.prices.retrieve_async(price, {"expand": ["product"]})
+    return not isinstance(found.product, str) and bool(mark_of(found.product))
+
+
 async def all_products() -> AsyncIterator[Product]:
     """Every product, archived ones as well."""
     async for one in _every(stripe_client().v1.products.list_async, {}):
@@ -327,7 +334,7 @@ def _invoice(found: stripe.Invoice) -> Invoice:
 
 
 def _awaits_customer(paying: stripe.InvoicePayment) -> bool:
-    intent = paying.payment.payment_intent
+    intent = getattr(paying.payment, "payment_intent", None)  # a payment may be of another kind
     return isinstance(intent, stripe.PaymentIntent) and intent.status == "requires_action"
 
 

@@ -280,6 +280,53 @@ async def test_a_job_whose_end_was_never_told_runs_again(database, login_url, ow
     assert ran == ["again"]
 
 
+async def test_one_whose_end_was_never_told_gives_way_to_one_of_its_kind_that_waits(
+    database, login_url, owner, declare
+):
+    ran: list[int] = []
+
+    async def note() -> None:
+        ran.append(1)
+
+    declare("test:single", note, queueing_lock="test:single", lock="test:single")
+    single = (
+        "select procrastinate.procrastinate_defer_jobs_v1(array[row('default', 'test:single', 0, 'test:single',"
+        " 'test:single', '{}', null)::procrastinate.procrastinate_job_to_defer_v1])"
+    )
+    owner.execute(single)
+    owner.execute("set search_path = procrastinate")
+    (alive,) = owner.execute("select worker_id from procrastinate_register_worker_v1()").fetchone() or (None,)
+    owner.execute("select procrastinate_fetch_job_v2(null, %s)", [alive])
+    owner.execute("update procrastinate_events set at = at - interval '11 minutes' where type = 'started'")
+    owner.execute(single)
+    await work(login_url, until_idle=True)
+    assert ran == [1]
+    assert owner.execute("select count(*) from procrastinate_jobs where task_name = 'test:single'").fetchone() == (0,)
+
+
+async def test_a_queue_apart_keeps_no_other_waiting(database, login_url, owner, declare):
+    over, done = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        await over.wait()
+
+    async def quick() -> None:
+        done.set()
+
+    declare("test:slow", slow, queue="slow")
+    declare("test:quick", quick)
+    job = "row('slow', 'test:slow', 0, null, null, '{}', null)::procrastinate.procrastinate_job_to_defer_v1"
+    many = ", ".join([job] * (jobs.CONCURRENCY + 5))
+    async with working(login_url, [jobs.QUEUE], apart=["slow"]):
+        owner.execute(f"select procrastinate.procrastinate_defer_jobs_v1(array[{many}])".encode())
+        under_way = "select count(*) from procrastinate.procrastinate_jobs where status = 'doing'"
+        while owner.execute(under_way).fetchone() != (jobs.CONCURRENCY,):  # noqa: ASYNC110 - the server's condition
+            await asyncio.sleep(0.01)
+        owner.execute("select sigma.queue_job('test:quick', '{}')")
+        await asyncio.wait_for(done.wait(), 30)
+        over.set()
+
+
 async def test_a_job_that_may_take_hours_is_not_begun_beside_itself(database, login_url, owner, declare):
     ran: list[int] = []
 

@@ -221,12 +221,13 @@ class TestTransaction:
 
 
 class TestClaims:
-    async def test_who_waits_too_long_for_a_lock_is_told_that_it_is_busy(self, one, owner, alice):
+    @pytest.mark.parametrize("limit", ["lock_timeout", "statement_timeout"])
+    async def test_who_waits_too_long_for_a_lock_is_told_that_it_is_busy(self, one, owner, alice, limit):
         with owner.transaction():
             owner.execute("select from profiles where id = %s for update", [alice.id])
             with pytest.raises(DatabaseBusy):
                 async with one.transaction(SERVICE) as session:
-                    await session.exec(text("set local lock_timeout = '50ms'"))
+                    await session.exec(text(f"set local {limit} = '50ms'"))
                     await session.exec(text("select from profiles for update"))
 
     async def test_who_idles_too_long_in_a_transaction_is_told_that_it_is_busy(self, one, owner):

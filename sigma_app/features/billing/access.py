@@ -49,7 +49,7 @@ RULES = {
     "charged back": "Your bank took the payment back.",
     "gone": "Stripe knows this payment no more.",
     "other": "Your subscription is to something else now, which opens nothing here.",
-    "profile deleted": "You deleted your profile, which access goes with.",
+    "profile deleted": "Your profile was deleted, and access went with it.",
     "by hand": "We changed it by hand.",
     "nothing": "Nothing bought yet.",
 }

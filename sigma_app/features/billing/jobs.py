@@ -31,12 +31,14 @@ from sigma_app.ui.mail import Letter, render
 _LONG = "year"
 """Renewals that come more often need no mail before each."""
 
+EVENTS = "stripe events"
+"""The queue of what asks Stripe under a lock, apart from mails: Stripe may be slow (sigma.queue_stripe_event)."""
 _NIGHTLY = "billing:reconcile"
 
 logger = logging.getLogger(__name__)
 
 
-@job("billing:apply_event")
+@job("billing:apply_event", queue=EVENTS)
 async def apply_event(event_id: str) -> None:
     """Work an event that the webhook has kept.
 
@@ -60,14 +62,20 @@ async def look_again(user: str, cause: str) -> None:
     await reconcile.look_again(UUID(user), cause)
 
 
-# Without retry: the next night does it again anyhow. Of many customers it takes hours, and `lock` keeps it to one.
+# Of many customers it takes hours, and `lock` keeps it to one.
 @queue.periodic(cron="40 3 * * *")
-@job("billing:reconcile", retry=False, longest=timedelta(hours=12), queueing_lock=_NIGHTLY, lock=_NIGHTLY)
+@job("billing:reconcile", longest=timedelta(hours=12), queueing_lock=_NIGHTLY, lock=_NIGHTLY)
 async def reconcile_nightly(timestamp: int) -> None:
     """Once a night, compare everything with Stripe; what differed is an event that was lost, and worth a look."""
-    report = await reconcile.reconcile()
-    for line in report.found:
-        logger.warning("Differed from Stripe, and is repaired: %s", line)
+    report = reconcile.Report()
+    try:
+        await setup.lay_portal()
+        await reconcile.reconcile(report)
+    finally:
+        for line in report.repaired:
+            logger.warning("Differed from Stripe, and is repaired: %s", line)
+        for line in report.left:
+            logger.error("Differs from Stripe: %s", line)
 
 
 @job("billing:lay_portal")
@@ -109,10 +117,13 @@ async def send_access_changed(user: str, opened: bool) -> None:
     """
     async with get_database().transaction(SERVICE) as session:
         latest = select(AccessChange).where(AccessChange.user_id == UUID(user)).order_by(col(AccessChange.id).desc())
-        changes = (await session.exec(latest.where(AccessChange.before != AccessChange.after).limit(2))).all()
+        changes = (await session.exec(latest.where(AccessChange.before != AccessChange.after).limit(3))).all()
         change = next(iter(changes), None)
         plan = "".join((await names(session, change and change.price_id)).values())
-    if change is None or change.after is not opened or "profile deleted" in [one.rule for one in changes]:
+    if change is None or change.after is not opened:
+        return
+    closed, before = changes[1:2], changes[2:]
+    if [one.rule for one in closed] == ["profile deleted"] and [one.subject for one in before] == [change.subject]:
         return
     base = get_settings().base_url
     words = letters.access_opened(base, plan) if opened else letters.access_closed(base, change.rule)
@@ -139,15 +150,15 @@ async def _about_invoice(about: str, subject: str) -> Letter | None:
     if invoice.status != "open":
         return None
     amount = money.words(invoice.amount_due, invoice.currency)
-    if about == "action_required":
-        return letters.action_required(amount, invoice.hosted_url) if invoice.hosted_url else None
-    if invoice.awaits_customer:  # Stripe tells of both, and the other mail says what to do
-        return None
     async with get_database().transaction(SERVICE) as session:
         subscription = await session.get(Subscription, invoice.subscription or "")
+    until = decide([], [subscription], clock.now()).until if subscription else None
+    if about == "action_required":
+        return letters.action_required(amount, invoice.hosted_url, until) if invoice.hosted_url else None
+    if invoice.awaits_customer:  # Stripe tells of both, and the other mail says what to do
+        return None
     if subscription is None or subscription.status != "past_due":  # a first payment, which gave nothing to keep
         return None
-    until = decide([], [subscription], clock.now()).until
     return letters.payment_failed(get_settings().base_url, amount, invoice.next_attempt, until)
 
 
@@ -178,11 +189,16 @@ async def _about_purchase(_: str, subject: str) -> Letter | None:
     """Of one that opened nothing, since everything was open already; else they have been told so."""
     async with get_database().transaction(SERVICE) as session:
         purchase = await session.get(Purchase, subject)
-        opened = select(AccessChange.id).where(AccessChange.subject == subject, col(AccessChange.before).is_(False))
-        if purchase is None or not decide([purchase], [], clock.now()).access or (await session.exec(opened)).first():
+        customer = await session.get(Customer, purchase.customer_id) if purchase else None
+        if purchase is None or customer is None or not decide([purchase], [], clock.now()).access:
             return None
-        customer = await session.get(Customer, purchase.customer_id)
-        running = await records.subscriptions_of(session, customer.user_id) if customer else []
+        opened = select(AccessChange.id).where(
+            *(AccessChange.user_id == customer.user_id, AccessChange.subject == subject),
+            *(col(AccessChange.before).is_(False), col(AccessChange.after).is_(True)),
+        )
+        if (await session.exec(opened)).first():
+            return None
+        running = await records.subscriptions_of(session, customer.user_id)
     amount = money.words(purchase.amount, purchase.currency)
     runs_on = any(one.status in LIVE and one.cancel_at is None for one in running)
     return letters.bought_besides(get_settings().base_url, amount, runs_on=runs_on)

@@ -89,13 +89,16 @@ def debit_failed(base_url: str) -> Letter:
     )
 
 
-def action_required(amount: str, invoice_url: str) -> Letter:
-    """To somebody whose bank wants them to confirm a payment."""
+def action_required(amount: str, invoice_url: str, until: datetime | None) -> Letter:
+    """To somebody whose bank wants them to confirm a payment; `until` is how long access stays, if it does."""
     return Letter(
         subject="Your bank wants to hear from you",
         preheader=f"Confirm the payment of {amount}.",
         heading="One word from you.",
-        paragraphs=[f"Your bank asks you to confirm the payment of {amount} for your subscription to Sigma."],
+        paragraphs=[
+            f"Your bank asks you to confirm the payment of {amount} for your subscription to Sigma.",
+            *([f"Access stays until {clock.day(until)} at the latest. Confirming keeps it open."] if until else []),
+        ],
         action=("Confirm it", invoice_url),
         notes=_NOTES,
     )

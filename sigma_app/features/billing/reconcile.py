@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.errors import SigmaError
 from sigma_app.features.billing import records
 from sigma_app.features.billing.access import decide
 from sigma_app.features.billing.checkout import LIVE
 from sigma_app.features.billing.turns import Line, turn
 from sigma_app.gateways import stripe_objects as stripe
-from sigma_app.gateways.payments import NotAtStripe, PaymentsRefused
+from sigma_app.gateways.payments import NotAtStripe
 from sigma_app.models import Customer, Price, Product, Profile, Purchase, Subscription
 
 CAUSE = "compared with Stripe"
@@ -34,10 +36,12 @@ Advance = Callable[[int], object]
 
 @dataclass
 class Report:
-    """What was looked at, and each difference that was found, as a line."""
+    """What was looked at, and each difference that was found, as a line: those that are repaired, and those that are
+    left to a person, or to the next time."""
 
     looked_at: int = 0
-    found: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 async def look_again(user: UUID, cause: str) -> None:
@@ -52,38 +56,43 @@ async def look_again(user: UUID, cause: str) -> None:
         await records.settle(session, user, cause)
 
 
-async def reconcile(advance: Advance = lambda _: None) -> Report:
+async def reconcile(report: Report, advance: Advance = lambda _: None) -> None:
     """Compare everything with Stripe and repair what differs.
+
+    Args:
+        report: to fill in, also where it stops half-way.
+        advance: told of each object that was looked at.
 
     Raises:
         PaymentsUnavailable, DatabaseUnavailable: it stopped half-way; what was repaired is.
     """
-    report = await back_fill(advance)
-    users = await _users()
-    differing = {users[customer] for customer in await _compare(report, users, advance) if customer in users}
-    for portion in _portions(sorted({*users.values(), *await _with_access()})):
+    await back_fill(report, advance)
+    differing = await _compare(report, advance)
+    for portion in _portions(sorted({*(await _users()).values(), *await _with_access()})):
         unsettled = await _unsettled(portion)
         for user in portion:
             _count(report, advance)
             if user in differing or user in unsettled:
-                await _put_right(report, user, differs=user in differing)
-    return report
+                await _put_right(report, user, differing.get(user))
 
 
-async def _put_right(report: Report, user: UUID, *, differs: bool) -> None:
-    before = await _access(user)
+async def _put_right(report: Report, user: UUID, lines: Sequence[str] | None) -> None:
+    """Repair one user: what differs from Stripe, as `lines` say, or else what their profile says."""
+    before = await _held(user)
     try:
-        if differs:
+        if lines is not None:
             await look_again(user, CAUSE)
         else:
             async with get_database().transaction(SERVICE) as session:
                 await records.lock_user(session, user)
                 await records.settle(session, user, CAUSE)
-    except (PaymentsRefused, ValueError) as error:  # of one, which must not keep it from the others
-        report.found.append(f"{user}: could not be compared: {type(error).__name__}")
-    after = await _access(user)
+    except (SigmaError, DBAPIError, ValueError) as error:  # of one, which must not keep it from the others
+        report.left += [*(lines or []), f"{user}: could not be repaired: {type(error).__name__}"]
+        return
+    report.repaired += lines or []
+    after = await _held(user)
     if before != after:
-        report.found.append(f"{user}: had {before}, and has {after} by what was paid")
+        report.repaired.append(f"{user}: had {before}, and has {after} by what was paid")
 
 
 async def _unsettled(users: Sequence[UUID]) -> set[UUID]:
@@ -114,13 +123,14 @@ def _portions(users: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
     return (users[start : start + _PORTION] for start in range(0, len(users), _PORTION))
 
 
-async def back_fill(advance: Advance = lambda _: None) -> Report:
+async def back_fill(report: Report, advance: Advance = lambda _: None) -> None:
     """Read the whole catalogue at Stripe into our copy."""
-    report = Report()
     before = await _catalogue()
     read: set[str] = set()
     async for product in stripe.all_products():
         _count(report, advance)
+        if not product.mark and product.id not in before:
+            continue  # somebody else's, of the same Stripe account
         async with get_database().transaction(SERVICE) as session:
             if not await records.read_product(session, product.id):  # once nobody else reads it
                 continue
@@ -133,15 +143,16 @@ async def back_fill(advance: Advance = lambda _: None) -> Report:
         await _read_missing(gone)
     after = await _catalogue()
     for identity in sorted(before.keys() | after.keys()):
-        report.found += _difference(identity, before.get(identity), after.get(identity))
-    return report
+        report.repaired += _difference(identity, before.get(identity), after.get(identity))
 
 
-async def _compare(report: Report, users: Mapping[str, UUID], advance: Advance) -> set[str]:
-    """The customers with something at Stripe that we have otherwise, or not at all, or that Stripe has no more."""
+async def _compare(report: Report, advance: Advance) -> dict[UUID, list[str]]:
+    """Whoever has something at Stripe that we have otherwise, or not at all, or that Stripe has no more, with what."""
+    users = await _users()
     ours = await _rows(Subscription) | await _rows(Purchase)
     prices = await _rows(Price)
-    differing: set[str] = set()
+    differing: dict[str, list[str]] = defaultdict(list)
+    strangers: dict[str, str] = {}
 
     def compare(identity: str, customer: str, read: dict[str, Any]) -> None:
         _count(report, advance)
@@ -152,11 +163,9 @@ async def _compare(report: Report, users: Mapping[str, UUID], advance: Advance) 
             read = read | {"status": records.OTHER}
         if customer not in users:
             if read["status"] in LIVE:
-                report.found.append(f"{identity}: is charged, and its customer {customer} is nobody here: cancel it")
-            return
-        if lines := _difference(identity, known, read):
-            report.found.extend(lines)
-            differing.add(customer)
+                strangers[identity] = customer
+        elif lines := _difference(identity, known, read):
+            differing[customer] += lines
 
     async for subscription in stripe.all_subscriptions():
         compare(subscription.id, subscription.customer, records.subscription_row(subscription))
@@ -165,8 +174,16 @@ async def _compare(report: Report, users: Mapping[str, UUID], advance: Advance) 
             compare(checkout.id, checkout.customer, records.purchase_row(checkout))
     for row in ours.values():  # not in Stripe's lists, as with a customer who was deleted there
         if row["status"] not in (records.GONE, "canceled"):
-            differing.add(row["customer_id"])
-    return differing
+            differing[row["customer_id"]] += []
+    users = await _users()  # some have come meanwhile
+    for identity, customer in strangers.items():
+        if customer not in users:
+            report.left.append(f"{identity}: is charged, and its customer {customer} is nobody here: cancel it")
+    of_users: dict[UUID, list[str]] = defaultdict(list)
+    for customer, lines in differing.items():
+        if customer in users:
+            of_users[users[customer]] += lines
+    return dict(of_users)
 
 
 async def _read_all(session: AsyncSession, customer: Customer) -> None:
@@ -239,10 +256,14 @@ async def _with_access() -> set[UUID]:
         return set((await session.exec(found)).all())
 
 
-async def _access(user: UUID) -> str:
+async def _held(user: UUID) -> str:
+    """What the profile of somebody says, in words."""
     async with get_database().transaction(SERVICE) as session:
         profile = await session.get(Profile, user)
-    return "access" if profile and profile.has_access else "no access"
+    if profile is None:
+        return "no profile"
+    parts = ["access" if profile.has_access else "no access", profile.price_id, profile.customer_id]
+    return ", ".join(part for part in parts if part)
 
 
 def _difference(identity: str, known: Mapping[str, Any] | None, read: Mapping[str, Any] | None) -> list[str]:

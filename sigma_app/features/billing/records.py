@@ -122,8 +122,13 @@ def subscription_row(read: stripe.Subscription) -> dict[str, Any]:
 
 async def is_ours(session: AsyncSession, price: str) -> bool:
     """Whether a price, past or present, is one of a product that gives access; asks Stripe where we do not know."""
-    known = (await session.exec(select(Price.id).where(Price.id == price))).first()
-    return known is not None or await read_price(session, price)
+    if (await session.exec(select(Price.id).where(Price.id == price))).first() is not None:
+        return True
+    try:
+        marked = await stripe.is_marked(price)  # first, and without the lock: of what is none of ours there is no copy
+    except NotAtStripe:
+        return False
+    return marked and await read_price(session, price)
 
 
 async def hold_catalogue(session: AsyncSession) -> None:

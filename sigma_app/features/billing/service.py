@@ -61,5 +61,11 @@ async def what_is_kept(session: Session) -> dict[str, Any]:
             "customers": [one.model_dump(exclude={"user_id"}) for one in customers.all()],
             "purchases": [one.model_dump() for one in await purchases_of(transaction, session.user_id)],
             "subscriptions": [one.model_dump() for one in await subscriptions_of(transaction, session.user_id)],
-            "access": [one.model_dump(exclude={"user_id"}) for one in (await transaction.exec(mine)).all()],
+            "access": [_told(one) for one in (await transaction.exec(mine)).all()],
         }
+
+
+def _told(change: AccessChange) -> dict[str, Any]:
+    """A change without who of us made it by hand."""
+    unsaid = {"user_id", "cause"} if change.rule in ("by hand", "profile deleted") else {"user_id"}
+    return change.model_dump(exclude=unsaid)

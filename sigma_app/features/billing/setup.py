@@ -17,10 +17,12 @@ from typing import Any
 
 import stripe
 
+from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import SigmaError, without_message
 from sigma_app.features.billing.catalogue import CURRENCY, OFFERS, PLANS, Offer, Plan
 from sigma_app.features.billing.events import HANDLERS
-from sigma_app.features.billing.reconcile import back_fill
+from sigma_app.features.billing.reconcile import Report, back_fill
+from sigma_app.features.billing.records import hold_catalogue
 from sigma_app.features.billing.webhook import PATH
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client, untold_by_sandbox
 from sigma_app.gateways.stripe_objects import MARK, mark_of, our_portal
@@ -55,7 +57,7 @@ async def _stock() -> None:
         try:
             with untold_by_sandbox():  # a start has enough to do, and the next line reads it all
                 await set_up(webhook=False)
-            await back_fill()
+            await back_fill(Report())
         except SigmaError as error:
             logger.info("The sandbox has no plans yet: %s", without_message(error))
             await asyncio.sleep(AGAIN_AFTER.total_seconds())
@@ -97,11 +99,13 @@ async def lay_portal() -> None:
     """Bring the customer portal's configuration up to date with the prices that are for sale; nothing before `set_up`.
 
     Raises:
-        PaymentsUnavailable, PaymentsRefused: it is as it was.
+        PaymentsUnavailable, PaymentsRefused, DatabaseUnavailable: it is as it was.
     """
-    with asking():
-        if await our_portal():
-            await _lay_portal()
+    async with get_database().transaction(SERVICE) as session:
+        await hold_catalogue(session)  # a stale reading of the prices must not win
+        with asking():
+            if await our_portal():
+                await _lay_portal()
 
 
 async def _lay_product(offer: Offer) -> str:
@@ -152,7 +156,11 @@ async def _lay_price(plan: Plan, replace: bool) -> str:
 async def _lay_portal() -> str:
     keys = [plan.key for plan in PLANS if plan.every]
     prices = (await stripe_client().v1.prices.list_async({"lookup_keys": keys, "active": True, "limit": 100})).data
-    switchable = [price.id for price in prices]
+    products = {price.product for price in prices if isinstance(price.product, str)}
+    switchable = [
+        {"product": product, "prices": [price.id for price in prices if price.product == product]}
+        for product in sorted(products)
+    ]
     base = get_settings().base_url
     wanted: Any = {
         "default_return_url": f"{base}/billing",
@@ -166,8 +174,10 @@ async def _lay_portal() -> str:
                 "enabled": True,
                 "default_allowed_updates": ["price"],
                 "proration_behavior": "create_prorations",
-                "products": [{"product": PLANS[0].offer.id, "prices": switchable}],
-            },
+                "products": switchable,
+            }
+            if switchable
+            else {"enabled": False},  # Stripe takes no empty list
         },
         "metadata": {MARK: OURS},
     }

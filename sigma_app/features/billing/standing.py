@@ -88,14 +88,16 @@ async def standing(session: Session) -> Standing:
         decision = decide(purchases, subscriptions, clock.now())
         called = await names(transaction, decision.price, *(one.price_id for one in changes))
         history = [_change(one, called) for one in changes]
+    access = bool(profile and profile.has_access)
+    follows = access is decision.access  # else it was changed by hand, or their profile is not there
     running = [one for one in subscriptions if one.status in LIVE]
     live = next((one for one in running if one.id == decision.subject), next(iter(running), None))
     owns = any(decide([one], [], clock.now()).access for one in purchases)
     return Standing(
-        access=bool(profile and profile.has_access),
+        access=access,
         plan=called.get(decision.price or "", "") if decision.access else "",
-        headline=_headline(decision, live),
-        why=RULES[decision.rule],
+        headline=_headline(decision, live) if follows else "Open." if access else "No access.",
+        why=RULES[decision.rule] if follows or not history else history[0].why,
         next=_next(live, purchases),
         warning=_warning(decision, owns, live),
         subscribed=live is not None,

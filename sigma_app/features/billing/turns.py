@@ -1,7 +1,7 @@
 """Few at a time: whoever holds a customer's lock while Stripe is asked holds a connection, and pages need some, too.
 
 Visitors and the worker wait in lines of their own, so that a burst of events keeps nobody from paying; and of one
-customer only one at a time is in a line at all, since the others would wait for its lock there, in everybody's way.
+user only one at a time is in a line at all, since the others would wait for their lock there, in everybody's way.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from enum import Enum
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from sigma_app.gateways.payments import PaymentsUnavailable
-
-AT_ONCE = 3  # in each line; both together leave four connections of a pool of ten
-PATIENCE = 20.0  # seconds
+from sigma_app.settings import get_settings
 
 
 class Line(Enum):
@@ -25,12 +23,21 @@ class Line(Enum):
     WORKER = "worker"
 
 
+PATIENCE = {Line.VISITORS: 20.0, Line.WORKER: 300.0}
+"""Seconds: a visitor stands at a button, and a job may take ten minutes."""
+
+
 class _Turns:
     """The turns of one event loop."""
 
     def __init__(self) -> None:
-        self.lines = {line: asyncio.Semaphore(AT_ONCE) for line in Line}
+        self.lines = {line: asyncio.Semaphore(at_once()) for line in Line}
         self.of_one: WeakValueDictionary[tuple[Line, str], asyncio.Lock] = WeakValueDictionary()
+
+
+def at_once() -> int:
+    """How many have a turn in each line; both together leave a third of the pool's connections to others."""
+    return max(1, get_settings().database_pool_size // 3)
 
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turns] = WeakKeyDictionary()
@@ -42,7 +49,7 @@ async def turn(line: Line, whose: str) -> AsyncIterator[None]:
 
     Args:
         line: where to wait.
-        whose: for which customer or user; another one of theirs waits until this one's is over.
+        whose: for which user; another one of theirs waits until this one's is over.
 
     Raises:
         PaymentsUnavailable: it did not come within `PATIENCE`, since Stripe is slow.
@@ -51,7 +58,7 @@ async def turn(line: Line, whose: str) -> AsyncIterator[None]:
     one_of_theirs = turns.of_one.setdefault((line, whose), asyncio.Lock())
     async with AsyncExitStack() as held:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE[line]):
                 await held.enter_async_context(one_of_theirs)
                 await held.enter_async_context(turns.lines[line])
         except TimeoutError:

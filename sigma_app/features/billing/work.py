@@ -7,14 +7,18 @@ to replay (`python -m sigma_app stripe-events`).
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
+
 from sigma_app.core.database import SERVICE, Step, get_database
-from sigma_app.core.errors import SigmaError, without_message
+from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
 from sigma_app.core.webhooks import mark_handled, unhandled
 from sigma_app.features.billing import events
 from sigma_app.features.billing.turns import Line, turn
 from sigma_app.gateways.payments import PaymentsUnavailable
 
 SOURCE = "stripe"
+LONGEST = timedelta(minutes=5)  # in a turn; half of what a job may take
 
 
 async def work(event_id: str) -> None:
@@ -22,17 +26,18 @@ async def work(event_id: str) -> None:
 
     Raises:
         PaymentsUnavailable, DatabaseUnavailable, PaymentsRefused: this event waits still; others have their jobs.
+        TimeoutError: as these; those before it took too long.
     """
     if not (found := await get_database().run(Step(SERVICE, _CUSTOMER, {"id": event_id}))):
         return  # worked with one before it
-    async with turn(Line.WORKER, found[0][0] or ""):
+    async with turn(Line.WORKER, found[0][0]), asyncio.timeout(LONGEST.total_seconds()):
         rows = await get_database().run(Step(SERVICE, _WAITING, {"id": event_id}))
         for (waiting,) in rows:
             try:
                 await _work_one(waiting)
             except Exception as error:
                 await _keep_error(waiting, error)
-                if waiting == event_id or isinstance(error, PaymentsUnavailable):
+                if waiting == event_id or isinstance(error, PaymentsUnavailable | DatabaseUnavailable):
                     raise
 
 
@@ -50,13 +55,17 @@ async def _keep_error(event_id: str, error: Exception) -> None:
     await get_database().run(Step(SERVICE, _FAILED, {"id": event_id, "error": f"{type(error).__name__}: {said}"}))
 
 
-_CUSTOMER = "select customer from sigma.webhook_events where source = 'stripe' and id = %(id)s and handled_at is null"
+_CUSTOMER = """
+select coalesce(known.user_id::text, event.customer, event.id)
+from sigma.webhook_events as event left join billing.customers as known on known.id = event.customer
+where event.source = 'stripe' and event.id = %(id)s and event.handled_at is null
+"""
 _WAITING = """
-select id from sigma.webhook_events
-where source = 'stripe' and handled_at is null
-  and (id = %(id)s
-    or customer = (select customer from sigma.webhook_events where source = 'stripe' and id = %(id)s))
-order by created_at, id
+with this as (select customer, created_at from sigma.webhook_events where source = 'stripe' and id = %(id)s)
+select event.id from sigma.webhook_events as event, this
+where event.source = 'stripe' and event.handled_at is null
+  and (event.id = %(id)s or event.customer = this.customer and event.created_at <= this.created_at)
+order by event.created_at, event.id = %(id)s, event.id
 """
 _FAILED = """
 update sigma.webhook_events set tries = tries + 1, error = %(error)s

@@ -17,7 +17,7 @@ from sigma_app.embedded.stripe import acts
 from sigma_app.embedded.stripe.books import opened
 from sigma_app.embedded.stripe.events import signing_secret
 from sigma_app.features.billing import checkout, http, thanks, webhook, work
-from sigma_app.features.billing.reconcile import back_fill
+from sigma_app.features.billing.reconcile import Report, back_fill, reconcile
 from sigma_app.features.billing.setup import set_up
 from sigma_app.gateways.payments import reaching_stripe, stripe_client
 from sigma_app.session.store import Session
@@ -118,7 +118,7 @@ async def door(serving: Settings) -> AsyncIterator[Till]:
 async def shop(door: Till) -> Till:
     """Plans are for sale, and nothing is bought yet."""
     await set_up(webhook=False)
-    await back_fill()
+    await back_fill(Report())
     await door.news()
     return door
 
@@ -131,6 +131,13 @@ async def subscription_of(shop: Till) -> str:
 async def charge_of(shop: Till) -> str:
     """The latest charge at Stripe."""
     return (await shop.api.charges.list_async()).data[0].id
+
+
+async def compared() -> Report:
+    """What the comparison with Stripe finds."""
+    report = Report()
+    await reconcile(report)
+    return report
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sigma_app.embedded.stripe import acts, faults
 from sigma_app.embedded.stripe.books import opened
 from sigma_app.features.billing import checkout, http
 from sigma_app.features.billing.errors import BoughtAlready, NotForSale, NothingToManage, OnItsWay, SubscribedAlready
-from sigma_app.features.billing.reconcile import back_fill
+from sigma_app.features.billing.reconcile import Report, back_fill
 from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session import store
 from sigma_app.session.store import Session
@@ -312,7 +312,7 @@ class TestDoors:
 
 async def test_the_plans_are_shown_as_stripe_has_them(shop: Till):
     await shop.api.products.update_async("sigma", {"name": "Sigma Deluxe"})
-    await back_fill()
+    await back_fill(Report())
     text = (await shop.door.get("/pricing")).text
     assert "Sigma Deluxe" in text
     assert "$29.00" in text

@@ -14,7 +14,7 @@ from sigma_app.embedded.stripe import acts, faults
 from sigma_app.features.billing import checkout, events, records, work
 from sigma_app.features.billing.access import GRACE
 from sigma_app.features.billing.errors import NotForSale
-from sigma_app.features.billing.reconcile import look_again, reconcile
+from sigma_app.features.billing.reconcile import look_again
 from sigma_app.gateways import stripe_objects
 from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session import store
@@ -26,6 +26,7 @@ from tests.features.billing.conftest import (
     Stands,
     Till,
     charge_of,
+    compared,
     subscription_of,
 )
 
@@ -147,7 +148,7 @@ class TestCatalogue:
         await shop.api.subscriptions.update_async(found.id, {"items": [{"id": item, "price": price.id}]})
         await shop.catch_up()
         assert (standing().access, standing().rules[-1]) == (False, "other")
-        assert (await reconcile()).found == []
+        assert (await compared()).repaired == []
 
     async def test_a_stale_reading_of_a_price_does_not_win(self, shop: Till, owner: psycopg.Connection, monkeypatch):
         (old,) = (await shop.api.prices.list_async({"lookup_keys": [MONTHLY]})).data
@@ -224,14 +225,14 @@ class TestDelivery:
         random.Random(seed).shuffle(order)  # noqa: S311
         await shop.catch_up(order)
         assert (standing().access, standing().rules[-1]) == (True, "bought")
-        assert (await reconcile()).found == []
+        assert (await compared()).repaired == []
 
     async def test_all_at_once_it_ends_the_same(self, shop: Till, session, standing: Stands):
         told = await self.a_life(shop, session)
         await asyncio.gather(*(shop.tell(event) for event in [*told, *told]))
         await asyncio.gather(*(work.work(event["id"]) for event in [*told, *told]))
         assert (standing().access, standing().rules[-1]) == (True, "bought")
-        assert (await reconcile()).found == []
+        assert (await compared()).repaired == []
 
     async def test_one_event_worked_a_hundred_times_at_once_has_one_effect(self, shop: Till, session, standing: Stands):
         await shop.buy(session, FOR_GOOD)

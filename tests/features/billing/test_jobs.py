@@ -74,9 +74,35 @@ async def test_access_that_comes_back_with_a_profile_is_nothing_new(shop: Till, 
     await post()
     owner.execute("delete from profiles where id = %s", [session.user_id])
     owner.execute("insert into profiles (id) values (%s)", [session.user_id])
+    owner.execute("update procrastinate.procrastinate_jobs set scheduled_at = null")  # a few seconds are over
     assert [subject for _, subject in await post()] == ["You are in"]
     rows = owner.execute("select after, rule from billing.access_changes order by id").fetchall()
     assert rows == [(True, "bought"), (False, "profile deleted"), (True, "bought")]
+
+
+async def test_access_that_comes_with_a_new_purchase_after_that_is_told(shop: Till, session: Session, post, owner):
+    await shop.buy(session, MONTHLY)
+    await post()
+    owner.execute("delete from profiles where id = %s", [session.user_id])
+    await shop.api.subscriptions.cancel_async(await subscription_of(shop))
+    await post()
+    owner.execute("insert into profiles (id) values (%s)", [session.user_id])
+    await shop.buy(session, FOR_GOOD)
+    assert [subject for _, subject in await post()] == ["You are in", "You are in"]
+
+
+async def test_what_is_bought_while_a_subscription_is_overdue_is_told(shop: Till, session: Session, post, monkeypatch):
+    await shop.buy(session, MONTHLY)
+    customer = await checkout.customer_for(session)
+    await acts.set_card(customer, "declines")
+    await to_the_end_of_the_period(shop)
+    identity = await shop.buy(session, FOR_GOOD, acts.pay_later)
+    await post()
+    (invoice,) = (await shop.api.invoices.list_async({"customer": customer, "status": "open"})).data
+    await acts.pay_invoice(invoice.id, "pays")
+    await post()
+    await acts.settle_later(identity, succeeds=True)
+    assert (await post())[-1] == (session.email, "Sigma is yours for good")
 
 
 async def test_it_goes_to_the_address_that_was_proved_and_not_to_that_of_the_profile(
@@ -117,6 +143,7 @@ async def test_a_bank_that_asks_is_told_with_the_place_to_answer(shop: Till, ses
     assert [subject for _, subject in await post()] == ["You are in", "Your bank wants to hear from you"]
     ((body,),) = owner.execute("select body from sigma.mailbox where subject like 'Your bank wants%'").fetchall()
     assert "/sandbox/invoice/" in body
+    assert "Access stays until" in body
 
 
 @pytest.mark.parametrize(("plan", "told"), [(YEARLY, 1), (MONTHLY, 0)])
@@ -157,6 +184,14 @@ async def test_the_portal_follows_a_new_price(shop: Till, post):
     (offered,) = portal.features.subscription_update.products
     assert made.id in offered.prices
     assert len(offered.prices) == 2
+
+
+async def test_the_portal_offers_nothing_where_nothing_is_for_sale(shop: Till, post):
+    for price in (await shop.api.prices.list_async({"lookup_keys": [MONTHLY, YEARLY]})).data:
+        await shop.api.prices.update_async(price.id, {"active": False})
+    await post()
+    (portal,) = (await shop.api.billing_portal.configurations.list_async()).data
+    assert not portal.features.subscription_update.enabled
 
 
 async def test_another_address_is_told_to_stripe(shop: Till, session: Session, post, owner):

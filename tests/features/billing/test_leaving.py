@@ -9,11 +9,11 @@ import pytest
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.billing import checkout, jobs, records
-from sigma_app.features.billing.reconcile import reconcile
 from sigma_app.features.billing.service import close_customer, what_is_kept
 from tests.features.billing.conftest import (
     MONTHLY,
     Till,
+    compared,
 )
 
 pytestmark = pytest.mark.anyio
@@ -39,8 +39,8 @@ async def test_an_account_that_is_deleted_elsewhere_takes_its_customer_along(
     owner.execute("delete from auth.users where id = %s", [session.user_id])
     queued = "select args ->> 'customer' from procrastinate.procrastinate_jobs where task_name = %s"
     assert owner.execute(queued, ["billing:close_customer"]).fetchall() == [(customer,)]
-    report = await reconcile()
-    assert any("is charged, and its customer" in line for line in report.found)
+    report = await compared()
+    assert any("is charged, and its customer" in line for line in report.left)
     await jobs.close_customer(customer)
     await jobs.close_customer(customer)
     (subscription,) = (await shop.api.subscriptions.list_async({"status": "all"})).data
@@ -79,3 +79,10 @@ async def test_what_is_kept_is_told(shop: Till, session):
         "subscriptions": 1,
         "access": 1,
     }
+
+
+async def test_who_of_us_changed_something_by_hand_is_not_told(shop: Till, session, owner):
+    owner.execute("update profiles set has_access = true where id = %s", [session.user_id])
+    (change,) = (await what_is_kept(session))["access"]
+    assert change["rule"] == "by hand"
+    assert "cause" not in change

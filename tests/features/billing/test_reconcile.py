@@ -5,10 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from sigma_app.core.errors import DatabaseBusy
+from sigma_app.features.billing import jobs
 from sigma_app.features.billing import reconcile as reconciling
-from sigma_app.features.billing.reconcile import reconcile
 from sigma_app.gateways import stripe_objects
-from sigma_app.gateways.payments import PaymentsRefused
+from sigma_app.gateways.payments import PaymentsRefused, PaymentsUnavailable
 from sigma_app.session import store
 from sigma_app.session.store import Session
 from tests.features.billing.conftest import (
@@ -16,6 +17,7 @@ from tests.features.billing.conftest import (
     MONTHLY,
     Stands,
     Till,
+    compared,
     subscription_of,
 )
 
@@ -25,25 +27,25 @@ pytestmark = pytest.mark.anyio
 async def test_a_lost_event_is_found_and_repaired(shop: Till, session, standing: Stands):
     await shop.buy(session, MONTHLY)
     await shop.news()
-    report = await reconcile()
+    report = await compared()
     assert standing().access
-    assert any("missing here" in line for line in report.found)
-    assert (await reconcile()).found == []
+    assert any("missing here" in line for line in report.repaired)
+    assert (await compared()).repaired == []
 
 
 async def test_a_lost_end_is_found_and_repaired(shop: Till, session, standing: Stands):
     await shop.buy(session, MONTHLY)
     await shop.catch_up()
     await shop.api.subscriptions.cancel_async(await subscription_of(shop))
-    await reconcile()
+    await compared()
     assert not standing().access
 
 
 async def test_access_that_nobody_paid_for_is_taken_back(shop: Till, session, standing: Stands, owner):
     owner.execute("update profiles set has_access = true where id = %s", [session.user_id])
-    report = await reconcile()
+    report = await compared()
     assert not standing().access
-    assert any("had access" in line for line in report.found)
+    assert any("had access" in line for line in report.repaired)
     assert standing().rules == ["by hand", "nothing"]
 
 
@@ -52,15 +54,15 @@ async def test_what_stripe_knows_no_more_opens_nothing(shop: Till, session, stan
     await shop.buy(session, FOR_GOOD)
     await shop.catch_up()
     owner.execute("delete from sigma.sandbox_objects where kind in ('checkout.session', 'subscription')")
-    await reconcile()
+    await compared()
     assert (standing().access, standing().rules[-1]) == (False, "gone")
 
 
 async def test_prices_are_put_right_and_what_is_gone_leaves(shop: Till, owner):
     owner.execute("update billing.prices set amount = 1 where lookup_key = %s", [MONTHLY])
     owner.execute("insert into billing.products (id, name, active) values ('prod_gone', 'Gone', true)")
-    report = await reconcile()
-    assert len(report.found) == 2
+    report = await compared()
+    assert len(report.repaired) == 2
     assert owner.execute("select amount from billing.prices where lookup_key = %s", [MONTHLY]).fetchone() == (29_00,)
     assert owner.execute("select from billing.products where id = 'prod_gone'").fetchone() is None
 
@@ -71,12 +73,13 @@ async def test_more_than_a_page_of_everything(shop: Till, session, sign_in, monk
         somebody = await store.find(await store.open_session(await sign_in(name), ""))
         assert somebody
         await shop.buy(somebody, FOR_GOOD)
-    report = await reconcile()
-    assert len([line for line in report.found if "missing here" in line]) == 5
+    report = await compared()
+    assert len([line for line in report.repaired if "missing here" in line]) == 5
 
 
+@pytest.mark.parametrize("trouble", [PaymentsRefused, PaymentsUnavailable, DatabaseBusy])
 async def test_one_who_cannot_be_read_keeps_nobody_else_from_it(
-    shop: Till, session: Session, sign_in, owner, monkeypatch
+    shop: Till, session: Session, sign_in, owner, monkeypatch, trouble
 ):
     bob = await store.find(await store.open_session(await sign_in("bob"), ""))
     assert bob
@@ -87,13 +90,39 @@ async def test_one_who_cannot_be_read_keeps_nobody_else_from_it(
 
     async def read(transaction, customer):
         if customer.user_id == refused.user_id:
-            raise PaymentsRefused
+            raise trouble
         await read_all(transaction, customer)
 
     monkeypatch.setattr(reconciling, "_read_all", read)
-    report = await reconcile()
-    assert f"{refused.user_id}: could not be compared: PaymentsRefused" in report.found
+    report = await compared()
+    assert report.left[-1] == f"{refused.user_id}: could not be repaired: {trouble.__name__}"
+    assert "missing here" in report.left[0]
     assert owner.execute("select id from profiles where has_access").fetchall() == [(read_second.user_id,)]
+
+
+async def test_whoever_comes_while_it_runs_is_no_stranger(shop: Till, session: Session, monkeypatch):
+    users = reconciling._users
+    await shop.buy(session, MONTHLY)
+    asked = []
+
+    async def once_nobody():
+        asked.append(1)
+        return {} if len(asked) == 1 else await users()
+
+    monkeypatch.setattr(reconciling, "_users", once_nobody)
+    assert (await compared()).left == []
+
+
+async def test_what_was_found_is_in_the_log_although_stripe_went_away(shop: Till, session, monkeypatch, owner, caplog):
+    owner.execute("update billing.prices set amount = 1 where lookup_key = %s", [MONTHLY])
+
+    def away(*_):
+        raise PaymentsUnavailable
+
+    monkeypatch.setattr(stripe_objects, "all_subscriptions", away)
+    with pytest.raises(PaymentsUnavailable):
+        await jobs.reconcile_nightly(0)
+    assert "amount was 1, is 2900" in caplog.text
 
 
 async def test_where_nothing_differs_nobody_is_disturbed(
@@ -103,6 +132,6 @@ async def test_where_nothing_differs_nobody_is_disturbed(
     await shop.catch_up()
     with psycopg.connect(owner_url, autocommit=True) as listening:
         listening.execute("listen sigma_billing")
-        assert (await reconcile()).found == []
+        assert (await compared()).repaired == []
         assert list(listening.notifies(timeout=0.2)) == []
     assert standing().access

@@ -29,7 +29,7 @@ from sigma_app.embedded.stripe.books import opened
 from sigma_app.embedded.stripe.errors import Refused
 from sigma_app.features.billing import checkout, records, work
 from sigma_app.features.billing.errors import BoughtAlready, OnItsWay, SubscribedAlready
-from sigma_app.features.billing.reconcile import back_fill
+from sigma_app.features.billing.reconcile import Report, back_fill
 from sigma_app.features.billing.setup import set_up
 from sigma_app.gateways.payments import reaching_stripe, stripe_client
 from sigma_app.session.store import Session
@@ -317,7 +317,7 @@ class World:
         self._stack.enter_context(serve_requests_from(database))
         await self._stack.enter_async_context(reaching_stripe())
         await set_up(webhook=False)
-        await back_fill()
+        await back_fill(Report())
 
     async def _close(self) -> None:
         await self._stack.aclose()

@@ -6,7 +6,7 @@ import pytest
 
 from sigma_app.features.billing.catalogue import OFFERS, PLANS
 from sigma_app.features.billing.events import HANDLERS
-from sigma_app.features.billing.reconcile import back_fill
+from sigma_app.features.billing.reconcile import Report, back_fill
 from sigma_app.features.billing.setup import set_up
 from sigma_app.features.billing.standing import offered
 from sigma_app.settings import get_settings
@@ -78,13 +78,13 @@ class TestPrice:
         (line,) = [line for line in (await set_up()).lines if "sigma_monthly" in line]
         assert f"kept as {other}" in line
         assert "--replace-prices" in line
-        await back_fill()
+        await back_fill(Report())
         assert [plan.price for plan in await offered()] == ["$31.00", "$290.00", "$690.00"]
 
     async def test_unless_it_is_asked_for_otherwise(self, door: Till):
         other = await self.changed(door)
         await set_up(replace_prices=True)
-        await back_fill()
+        await back_fill(Report())
         assert [plan.price for plan in await offered()] == ["$29.00", "$290.00", "$690.00"]
         assert not (await door.api.prices.retrieve_async(other)).active
 
@@ -97,5 +97,5 @@ class TestPrice:
 
 
 async def test_nothing_is_for_sale_before(door: Till):
-    await back_fill()
+    await back_fill(Report())
     assert await offered() == []

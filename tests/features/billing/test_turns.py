@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from sigma_app.features.billing import turns
 from sigma_app.features.billing.turns import Line, turn
 from sigma_app.gateways.payments import PaymentsUnavailable
+from tests.conftest import settings_for
+from tests.settled import settled
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def settings_of_the_pool(tmp_path: Path) -> Iterator[None]:
+    with settled(settings_for(tmp_path, DATABASE_POOL_SIZE="9")):
+        yield
+
+
+def test_both_lines_together_leave_connections_to_others():
+    assert turns.at_once() == 3
 
 
 @asynccontextmanager
@@ -35,7 +48,7 @@ async def held(line: Line, *whose: str) -> AsyncIterator[None]:
 
 
 def all_turns() -> list[str]:
-    return [f"cus_{one}" for one in range(turns.AT_ONCE)]
+    return [f"cus_{one}" for one in range(turns.at_once())]
 
 
 async def most_at_once(line: Line, whose: list[str]) -> tuple[int, int]:
@@ -56,7 +69,7 @@ async def most_at_once(line: Line, whose: list[str]) -> tuple[int, int]:
 
 
 async def test_no_more_at_once_than_have_a_turn_and_everybody_gets_one():
-    assert await most_at_once(Line.WORKER, [f"cus_{one}" for one in range(20)]) == (turns.AT_ONCE, 20)
+    assert await most_at_once(Line.WORKER, [f"cus_{one}" for one in range(20)]) == (turns.at_once(), 20)
 
 
 async def test_of_one_customer_only_one_has_a_turn():
@@ -65,12 +78,12 @@ async def test_of_one_customer_only_one_has_a_turn():
 
 async def test_who_waits_for_their_own_keeps_nobody_else_from_a_turn():
     async with held(Line.WORKER, "cus_busy"):
-        waiting = [asyncio.create_task(most_at_once(Line.WORKER, ["cus_busy"])) for _ in range(turns.AT_ONCE)]
+        waiting = [asyncio.create_task(most_at_once(Line.WORKER, ["cus_busy"])) for _ in range(turns.at_once())]
         for _ in range(10):  # until each of them waits
             await asyncio.sleep(0)
         async with turn(Line.WORKER, "cus_other"):
             assert not any(one.done() for one in waiting)
-    assert await asyncio.gather(*waiting) == [(1, 1)] * turns.AT_ONCE
+    assert await asyncio.gather(*waiting) == [(1, 1)] * turns.at_once()
 
 
 async def test_the_worker_keeps_no_visitor_from_a_turn():
@@ -79,7 +92,7 @@ async def test_the_worker_keeps_no_visitor_from_a_turn():
 
 
 async def test_who_waits_too_long_is_told_so_and_takes_nobodys_turn(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(turns, "PATIENCE", 0.05)
+    monkeypatch.setitem(turns.PATIENCE, Line.WORKER, 0.05)
     async with held(Line.WORKER, *all_turns()):
         for whose in ("cus_0", "cus_other"):
             with pytest.raises(PaymentsUnavailable):
@@ -90,7 +103,7 @@ async def test_who_waits_too_long_is_told_so_and_takes_nobodys_turn(monkeypatch:
 
 
 async def test_a_turn_ends_with_an_error_as_well():
-    for _ in range(turns.AT_ONCE + 1):
+    for _ in range(turns.at_once() + 1):
         with pytest.raises(ZeroDivisionError):
             async with turn(Line.WORKER, "cus_1"):
                 _ = 1 / 0
