@@ -165,7 +165,7 @@ class TestNoteThatWasLost:
 
 
 async def test_failures_that_stripe_keeps_are_in_nobodys_way_after_a_while(
-    self, shop: Till, session: Session, clock: Callable[[float], None]
+    shop: Till, session: Session, clock: Callable[[float], None]
 ):
     await faults.spoil_answers("500", times=1000)
     for _ in range(8):  # until every key of this while has failed
