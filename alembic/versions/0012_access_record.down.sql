@@ -2,6 +2,7 @@ alter table billing.checkouts
   add column mode text not null default 'payment' check (mode in ('payment', 'subscription')),
   add column expires_at timestamptz not null default now();
 alter table billing.checkouts alter column mode drop default, alter column expires_at drop default;
+alter table billing.subscriptions drop column collecting;
 drop trigger note_access_gone on public.profiles;
 drop function sigma.note_access_gone();
 

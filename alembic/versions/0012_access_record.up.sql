@@ -111,5 +111,8 @@ begin
 end;
 $$;
 
+-- A bank debit takes days, while its subscription is active already.
+alter table billing.subscriptions add column collecting boolean not null default false; -- its latest invoice is open
+
 -- Written, and never read.
 alter table billing.checkouts drop column mode, drop column expires_at;

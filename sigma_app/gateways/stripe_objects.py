@@ -102,6 +102,8 @@ class Subscription:
     past_due_since: datetime | None
     paid_once: bool
     """Whether anything was ever paid for it, or it began with a trial; asked only while it is past due."""
+    collecting: bool
+    """Whether its latest invoice was made out and is not paid yet, as with a bank debit under way."""
     ended_at: datetime | None
     end_reason: str | None
     """Stripe's word for why it ended, such as "payment_failed"."""
@@ -152,7 +154,8 @@ async def read_checkout(checkout: str) -> Checkout:
 async def read_subscription(subscription: str) -> Subscription:
     """One subscription, and since when it is past due."""
     with asking():
-        return await _subscription(await stripe_client().v1.subscriptions.retrieve_async(subscription))
+        wanted: Any = {"expand": ["latest_invoice"]}
+        return await _subscription(await stripe_client().v1.subscriptions.retrieve_async(subscription, wanted))
 
 
 async def read_invoice(invoice: str) -> Invoice:
@@ -213,7 +216,8 @@ async def all_checkouts(customer: str | None = None) -> AsyncIterator[Checkout]:
 
 async def all_subscriptions(customer: str | None = None) -> AsyncIterator[Subscription]:
     """Every subscription, ended ones as well, or those of one customer."""
-    wanted: dict[str, Any] = {"status": "all"} | ({"customer": customer} if customer else {})
+    wanted: dict[str, Any] = {"status": "all", "expand": ["data.latest_invoice"]}
+    wanted |= {"customer": customer} if customer else {}
     async for one in _every(stripe_client().v1.subscriptions.list_async, wanted):
         with asking():
             yield await _subscription(one)
@@ -296,10 +300,15 @@ async def _subscription(found: stripe.Subscription) -> Subscription:
         trial_end=_maybe(found.trial_end),
         past_due_since=await _past_due_since(found) if found.status == "past_due" else None,
         paid_once=found.status != "past_due" or await _was_paid(found),
+        collecting=_is_open(found.latest_invoice),
         ended_at=_maybe(found.ended_at),
         end_reason=found.cancellation_details.reason if found.ended_at and found.cancellation_details else None,
         created_at=_at(found.created),
     )
+
+
+def _is_open(invoice: str | stripe.Invoice | None) -> bool:
+    return isinstance(invoice, stripe.Invoice) and invoice.status == "open"
 
 
 async def _past_due_since(subscription: stripe.Subscription) -> datetime:

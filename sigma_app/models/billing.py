@@ -85,6 +85,7 @@ class Subscription(SQLModel, table=True):
     trial_end: datetime | None = Field(default=None, sa_type=_WHEN)
     past_due_since: datetime | None = Field(default=None, sa_type=_WHEN)
     paid_once: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    collecting: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     ended_at: datetime | None = Field(default=None, sa_type=_WHEN)
     end_reason: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = Field(sa_type=_WHEN)

@@ -121,7 +121,7 @@ async def sign_up(request: Request, form: Mapping[str, str]) -> Answer:
 
 async def sign_in_values(asked: Mapping[str, str]) -> dict[str, Any]:
     """What is said on the sign-in page first."""
-    return {"said": SAID.get(asked.get("said", ""), "")}
+    return {"said": SAID.get(asked.get("said", ""), ""), "open": get_settings().signup == "open"}
 
 
 async def sign_in(request: Request, form: Mapping[str, str]) -> Answer:

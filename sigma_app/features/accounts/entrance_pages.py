@@ -84,9 +84,17 @@ def sign_in() -> rx.Component:
             title("Good morning."),
             when(
                 _CHOSEN,
-                lede("The plan that you chose is kept. It belongs to an account: sign in to yours, or make one first."),
-                rx.el.p(
-                    link("Make an account", href=slot("'/sign-up' ~ onward"), class_name=QUIET), class_name="ways-out"
+                when(
+                    "open",
+                    lede("The plan that you chose is kept. It belongs to an account: sign in to yours, or make one."),
+                    rx.el.p(
+                        link("Make an account", href=slot("'/sign-up' ~ onward"), class_name=QUIET),
+                        class_name="ways-out",
+                    ),
+                ),
+                when(
+                    "not open",
+                    lede("The plan that you chose is kept. It belongs to an account, which is by invitation for now."),
                 ),
             ),
             when(f"not ({_CHOSEN})", lede("Sign in, and see what the night brought.")),

@@ -35,8 +35,9 @@ async def delete_account(session: Session) -> None:
 
     Raises:
         NotGoneYet: the account is still there, or may be; the rest follows.
-        DatabaseUnavailable: nothing was deleted.
+        DebitUnderWay, DatabaseUnavailable: nothing was deleted.
     """
+    await billing.refuse_while_under_way(session.user_id)
     sealed = seal(session.email)
     async with get_database().transaction(SERVICE) as transaction:
         await waitlist.erase_address(transaction, session.email)

@@ -33,12 +33,14 @@ NOTHING = Decision(False, "nothing")
 RULES = {
     "subscribed": "Your subscription is paid.",
     "trial": "Your trial is running.",
+    "collecting": "Your payment is on its way, and everything is open meanwhile.",
     "bought": "You bought it, for good.",
     "disputed": "You bought it. Your bank asks for the payment back, and has not decided yet.",
     "grace": "Your last payment failed. Access stays for seven days while we try again.",
     "overdue": "Your last payment failed, and seven days have passed.",
     "unpaid": "Your subscription was not paid.",
     "paused": "Your subscription is paused, and opens nothing until it goes on.",
+    "bounced": "Your bank sent the first payment of your subscription back.",
     "incomplete": "The first payment of your subscription has not gone through.",
     "expired": "The first payment of your subscription never went through.",
     "ended": "Your subscription has ended.",
@@ -55,7 +57,7 @@ RULES = {
 }
 """Each rule in words, to the one whom it is about."""
 
-_OPEN = ("subscribed", "trial", "bought", "disputed", "grace")
+_OPEN = ("subscribed", "trial", "bought", "collecting", "disputed", "grace")
 """The rules that give access, the one that counts first in front."""
 
 _SUBSCRIPTION_RULES = {
@@ -71,21 +73,32 @@ _SUBSCRIPTION_RULES = {
 }
 
 
-def decide(purchases: Iterable[Purchase], subscriptions: Iterable[Subscription], now: datetime) -> Decision:
+def decide(
+    purchases: Iterable[Purchase], subscriptions: Iterable[Subscription], now: datetime, held: str | None = None
+) -> Decision:
     """Whether whoever bought and subscribed to these has access at `now`.
 
-    Several grounds for access: the first of `_OPEN` counts, so that `price` is that of what runs. None: the youngest
-    says why.
+    Several grounds for access: the first of `_OPEN` counts, so that `price` is that of what runs. None: what gave it
+    last, `held`, says why, unless something was begun since it ended; else the youngest does.
+
+    Args:
+        purchases: theirs.
+        subscriptions: theirs.
+        now: the time.
+        held: the id of the purchase or the subscription that gave access last.
     """
     grounds = [
-        *((_of_purchase(one), one.created_at) for one in purchases),
-        *((_of_subscription(one, now), one.created_at) for one in subscriptions),
+        *((_of_purchase(one), one.created_at, one.created_at) for one in purchases),
+        *((_of_subscription(one, now), one.created_at, one.ended_at or one.created_at) for one in subscriptions),
     ]
     youngest_first = sorted(grounds, key=lambda ground: (ground[1], ground[0].subject or ""), reverse=True)
-    giving = [decision for decision, _ in youngest_first if decision.access]
+    giving = [decision for decision, *_ in youngest_first if decision.access]
     if giving:
         return min(giving, key=lambda decision: _OPEN.index(decision.rule))
-    return next((decision for decision, _ in youngest_first), NOTHING)
+    for decision, _, ended in youngest_first:
+        if decision.subject == held and all(begun <= ended for _, begun, _ in youngest_first):
+            return decision
+    return next((decision for decision, *_ in youngest_first), NOTHING)
 
 
 def _of_purchase(one: Purchase) -> Decision:
@@ -101,9 +114,11 @@ def _of_purchase(one: Purchase) -> Decision:
 def _of_subscription(one: Subscription, now: datetime) -> Decision:
     until = None
     if one.status == "past_due" and not one.paid_once:
-        rule = "incomplete"  # a bank debit that came back: nobody has a week for nothing
+        rule = "bounced"  # a bank debit that came back: nobody has a week for nothing
     elif one.status == "canceled" and one.end_reason == "payment_failed":
         rule = "lapsed"
+    elif one.status == "active" and one.collecting:
+        rule = "collecting"
     elif one.status == "past_due":
         end = (one.past_due_since or one.current_period_end) + GRACE
         rule, until = ("grace", end) if now < end else ("overdue", None)

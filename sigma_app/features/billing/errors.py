@@ -39,6 +39,12 @@ class OnItsWay(NotNow):
     said = "on-its-way"
 
 
+class DebitUnderWay(SigmaError):
+    """A bank debit of yours is on its way. Delete the account once it has come in or come back; a mail says so."""
+
+    status = 409
+
+
 class NothingToManage(NotNow):
     """There is nothing to manage yet: you have not paid for anything."""
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.jobs import queue_job
 from sigma_app.features.billing import records
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.payments import NotAtStripe
-from sigma_app.models import Customer, Purchase
+from sigma_app.models import Customer, Purchase, Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +45,25 @@ def customer_of(event: Event) -> str | None:
 
 
 async def _checkout(session: AsyncSession, event: Event) -> None:
-    if customer := await records.lock_customer(session, customer_of(event)):
+    customer = await records.lock_customer(session, customer_of(event))
+    if customer is None:
+        await _note_if_paid(session, _object(event)["id"])
+    else:
         read = await records.read_checkout(session, customer, _object(event)["id"])
         if read and read.subscription:
             await records.read_subscription(session, customer, read.subscription)
         await _settle(session, customer, event)
         if read and records.is_purchase(read) and read.payment == "paid":
             await _write(session, event, "bought", read.id)
+
+
+async def _note_if_paid(session: AsyncSession, checkout: str) -> None:
+    """Somebody may have paid whose account went meanwhile: that is for a person to give back."""
+    with suppress(NotAtStripe):
+        read = await stripe.read_checkout(checkout)
+        paid = records.is_purchase(read) and read.payment == "paid" and read.refunded < read.amount
+        if paid and read.price and await records.is_ours(session, read.price):
+            logger.error("Paid for an account that is gone; give it back at Stripe: %s", checkout)
 
 
 async def _debit_came_back(session: AsyncSession, event: Event) -> None:
@@ -60,8 +73,18 @@ async def _debit_came_back(session: AsyncSession, event: Event) -> None:
 
 async def _subscription(session: AsyncSession, event: Event) -> None:
     if customer := await records.lock_customer(session, customer_of(event)):
-        await records.read_subscription(session, customer, _object(event)["id"])
+        subscription = _object(event)["id"]
+        canceled_before = await _is_canceled(session, subscription)
+        await records.read_subscription(session, customer, subscription)
         await _settle(session, customer, event)
+        if not canceled_before and await _is_canceled(session, subscription):
+            await _write(session, event, "canceled", subscription)
+
+
+async def _is_canceled(session: AsyncSession, subscription: str) -> bool:
+    """Whether a subscription, as we know it, ends with its period."""
+    ends = select(Subscription.id).where(Subscription.id == subscription, col(Subscription.cancel_at).is_not(None))
+    return (await session.exec(ends)).first() is not None
 
 
 async def _trial_ends(session: AsyncSession, event: Event) -> None:

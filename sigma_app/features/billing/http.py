@@ -29,6 +29,7 @@ from sigma_app.session.cookie import cookie_of
 from sigma_app.session.doors import Answer, form_of, signed_in_door, too_many
 from sigma_app.session.guard import SIGN_IN
 from sigma_app.session.store import Session
+from sigma_app.settings import get_settings
 
 PATIENCE = 12.0  # seconds
 
@@ -60,10 +61,11 @@ async def _on_to(request: Request, session: Session, address: Callable[[], Await
     try:
         async with _patience():
             return Answer(await address())
-    except NotNow as refused:
+    except (NotNow, PaymentsUnavailable, DatabaseUnavailable) as refused:
         if "application/json" in request.headers.get("accept", ""):
             raise
-        return Answer(f"/billing?said={refused.said}")  # from a plain form, such as that of /pricing
+        said = refused.said if isinstance(refused, NotNow) else "away"
+        return Answer(f"/billing?said={said}")  # from a plain form, such as that of /pricing
 
 
 async def to_billing(_: Request) -> Response:
@@ -81,7 +83,8 @@ async def show_pricing(request: Request) -> Response:
         return PlainTextResponse(str(away), away.status, {"retry-after": "5"})
     if pages is None:  # `make dev`, where the frontend has a server of its own
         return PlainTextResponse(f"{TEMPLATE}; see this page with make run.\n\n{plans}")
-    text = templates.render(pages, f"/templates/{TEMPLATE}", plans=plans, signed_in=signed_in)
+    values = {"plans": plans, "signed_in": signed_in, "open": get_settings().signup == "open"}
+    text = templates.render(pages, f"/templates/{TEMPLATE}", **values)
     return HTMLResponse(text, headers=UNFRAMED | {"cache-control": "private, no-cache", "vary": "cookie"})
 
 

@@ -126,7 +126,7 @@ async def send_access_changed(user: str, opened: bool) -> None:
     if [one.rule for one in closed] == ["profile deleted"] and [one.subject for one in before] == [change.subject]:
         return
     base = get_settings().base_url
-    words = letters.access_opened(base, plan) if opened else letters.access_closed(base, change.rule)
+    words = letters.access_opened(base, plan, change.rule) if opened else letters.access_closed(base, change.rule)
     await _send(UUID(user), words, f"access/{change.id}", change.at)
 
 
@@ -157,8 +157,8 @@ async def _about_invoice(about: str, subject: str) -> Letter | None:
         return letters.action_required(amount, invoice.hosted_url, until) if invoice.hosted_url else None
     if invoice.awaits_customer:  # Stripe tells of both, and the other mail says what to do
         return None
-    if subscription is None or subscription.status != "past_due":  # a first payment, which gave nothing to keep
-        return None
+    if subscription is None or subscription.status != "past_due" or not subscription.paid_once:
+        return None  # of a first payment, which gave nothing to keep
     return letters.payment_failed(get_settings().base_url, amount, invoice.next_attempt, until)
 
 
@@ -166,7 +166,12 @@ async def _about_subscription(about: str, subject: str) -> Letter | None:
     async with get_database().transaction(SERVICE) as session:
         subscription = await session.get(Subscription, subject)
         price = await session.get(Price, subscription.price_id) if subscription else None
-    if subscription is None or price is None or subscription.cancel_at:
+    if subscription is None or price is None:
+        return None
+    if about == "canceled":
+        end = subscription.cancel_at
+        return letters.canceled(get_settings().base_url, end) if end and subscription.status == "active" else None
+    if subscription.cancel_at:
         return None
     words = money.recurring(price.amount, price.currency, price.every, price.every_count)
     if about == "trial_ends":
@@ -181,8 +186,9 @@ async def _about_subscription(about: str, subject: str) -> Letter | None:
 async def _about_debit(_: str, subject: str) -> Letter | None:
     async with get_database().transaction(SERVICE) as session:
         purchase = await session.get(Purchase, subject)
-    failed = purchase is None or purchase.status == "failed"  # of a subscription there is none
-    return letters.debit_failed(get_settings().base_url) if failed else None
+    if purchase is None or purchase.status != "failed":  # of a subscription there is none, and its access ends
+        return None
+    return letters.debit_failed(get_settings().base_url, money.words(purchase.amount, purchase.currency))
 
 
 async def _about_purchase(_: str, subject: str) -> Letter | None:
@@ -208,6 +214,7 @@ _NOTICES = {
     "bought": _about_purchase,
     "payment_failed": _about_invoice,
     "action_required": _about_invoice,
+    "canceled": _about_subscription,
     "trial_ends": _about_subscription,
     "renewal": _about_subscription,
     "debit_failed": _about_debit,

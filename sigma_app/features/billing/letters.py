@@ -12,14 +12,21 @@ _OPENS_AGAIN = "Paying what is open opens the door again."
 _NOTES = ("Questions? Reply to this mail.",)
 
 
-def access_opened(base_url: str, plan: str) -> Letter:
-    """To somebody who has just got access by a plan, such as "Sigma, $29.00 a month"."""
+_OPENED = {
+    "trial": "Your trial has begun, and everything Sigma does is open to you from now on.",
+    "collecting": "Your payment is on its way, which may take days. Everything Sigma does is open to you meanwhile.",
+}
+
+
+def access_opened(base_url: str, plan: str, rule: str) -> Letter:
+    """To somebody who has just got access by a plan, such as "Sigma, $29.00 a month", and by a rule of access.py."""
+    paid = "Your payment went through, and everything Sigma does is open to you from now on."
     return Letter(
         subject="You are in",
         preheader="Everything Sigma does is open to you now.",
         heading="The door is open.",
         paragraphs=[
-            "Your payment went through, and everything Sigma does is open to you from now on.",
+            _OPENED.get(rule, paid),
             *([f"What you pay for: {plan}."] if plan else []),
         ],
         action=("Go in", f"{base_url}/app"),
@@ -77,13 +84,13 @@ def payment_failed(base_url: str, amount: str, next_attempt: datetime | None, un
     )
 
 
-def debit_failed(base_url: str) -> Letter:
+def debit_failed(base_url: str, amount: str) -> Letter:
     """To somebody whose bank sent the debit of a single payment back."""
     return Letter(
         subject="Your bank sent the payment back",
-        preheader="Nothing was charged, and nothing is open.",
+        preheader=f"{amount} could not be collected.",
         heading="The bank said no.",
-        paragraphs=["Your bank did not let the debit through. Nothing was charged, and nothing is open yet."],
+        paragraphs=[f"Your bank did not let the debit of {amount} through. Nothing was charged for it."],
         action=("Try another way", f"{base_url}/billing"),
         notes=_NOTES,
     )
@@ -100,6 +107,18 @@ def action_required(amount: str, invoice_url: str, until: datetime | None) -> Le
             *([f"Access stays until {clock.day(until)} at the latest. Confirming keeps it open."] if until else []),
         ],
         action=("Confirm it", invoice_url),
+        notes=_NOTES,
+    )
+
+
+def canceled(base_url: str, day: datetime) -> Letter:
+    """To somebody whose subscription will not renew."""
+    return Letter(
+        subject="Your subscription is canceled",
+        preheader=f"It runs until {clock.day(day)}.",
+        heading="As you wish.",
+        paragraphs=[f"Your subscription runs until {clock.day(day)}, and nothing more is charged."],
+        action=("See it, or go on with it", f"{base_url}/billing"),
         notes=_NOTES,
     )
 

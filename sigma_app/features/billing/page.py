@@ -3,7 +3,7 @@
 import reflex as rx
 
 from sigma_app.features.billing.access import RULES
-from sigma_app.features.billing.parts import PORTAL, banner, heading, manage, plan_cards, some
+from sigma_app.features.billing.parts import PORTAL, TODAY, banner, heading, manage, plan_cards, some, terms
 from sigma_app.features.billing.standing import Change
 from sigma_app.features.billing.state import BillingState
 from sigma_app.ui import head
@@ -28,8 +28,12 @@ def billing() -> rx.Component:
                     BillingState.why,
                 ),
                 banner(BillingState.warning),
-                _present(),
-                rx.cond(some(BillingState.plans), _plans()),
+                # Whoever has bought nothing yet, or has just chosen a plan, came for the plans.
+                rx.cond(
+                    BillingState.customer & (BillingState.wanted == ""),
+                    rx.fragment(_present(), _plans()),
+                    rx.fragment(_plans(), rx.cond(BillingState.customer, _present())),
+                ),
                 _history(),
             ),
             waiting(BillingState.trouble, BillingState.load, _plainly()),
@@ -39,8 +43,13 @@ def billing() -> rx.Component:
 
 
 def _plainly() -> rx.Component:
-    """What works without a script: Stripe's pages know the plan, the invoices and the way out."""
-    return post_form("Manage what you pay at Stripe", action=PORTAL, look=QUIET)
+    """What works without a script: plans can be chosen, and Stripe's pages know the invoices and the way out."""
+    return rx.el.div(
+        link("Plans and prices", href="/pricing", class_name=QUIET),
+        post_form("Manage what you pay at Stripe", action=PORTAL, look=QUIET),
+        rx.el.p("Whether a payment went through, a mail says.", class_name="fine-print"),
+        class_name="stack",
+    )
 
 
 def _present() -> rx.Component:
@@ -54,6 +63,7 @@ def _present() -> rx.Component:
                 ),
                 class_name="bill slip",
             ),
+            rx.foreach(BillingState.bought, lambda line: rx.el.p(line, class_name="fine-print")),
             rx.cond(BillingState.next != "", rx.el.p(BillingState.next, class_name="fine-print")),
             rx.cond(BillingState.customer, manage("Manage at Stripe", QUIET)),
             class_name="stack",
@@ -67,12 +77,16 @@ def _present() -> rx.Component:
 
 
 def _plans() -> rx.Component:
-    return section(
-        plan_cards(BillingState.plans, BillingState.wanted),
-        anchor="plans",
-        time="07:52",
-        title="What you can have",
-        intro="Cancel whenever you like; what is paid stays open until its end.",
+    return rx.cond(
+        some(BillingState.plans),
+        section(
+            plan_cards(BillingState.plans, BillingState.wanted),
+            terms(),
+            anchor="plans",
+            time="07:52",
+            title="What you can have",
+            intro=TODAY,
+        ),
     )
 
 
@@ -107,7 +121,7 @@ def thanks() -> rx.Component:
             SHOWN & (BillingState.checkout != ""),
             rx.el.div(
                 rx.cond(
-                    BillingState.access & ((BillingState.checkout == "paid") | (BillingState.checkout == "processing")),
+                    BillingState.access & (BillingState.checkout == "paid"),
                     _outcome(
                         "Thank you. You are in.",
                         "Everything Sigma does is open to you.",
@@ -129,6 +143,21 @@ def thanks() -> rx.Component:
                             _outcome(
                                 "Thank you. It is on its way.",
                                 "A bank debit takes a few days. We mail you when it is through, and when it is not.",
+                                rx.cond(
+                                    BillingState.access,
+                                    link("Go in", href="/app", class_name=PRIMARY),
+                                    link("Your billing", href="/billing", class_name=QUIET),
+                                ),
+                            ),
+                        ),
+                        (
+                            "unseen",
+                            _outcome(
+                                "Stripe does not answer right now.",
+                                "If you have paid, it counts, and a mail says so: do not pay again.",
+                                rx.el.button(
+                                    "Look again", type="button", on_click=BillingState.load_thanks, class_name=PRIMARY
+                                ),
                                 link("Your billing", href="/billing", class_name=QUIET),
                             ),
                         ),
@@ -246,7 +275,7 @@ def _outside() -> rx.Component:
             rx.el.div(
                 rx.el.p(
                     "Behind it: your company's setup, part by part, from the paperwork to the launch. Your profile, "
-                    "your picture and your data are yours without it.",
+                    f"your picture and your data are yours without it. {TODAY}",
                     class_name="lede",
                 ),
                 rx.cond(BillingState.next != "", rx.el.p(BillingState.next, class_name="fine-print")),
@@ -260,7 +289,11 @@ def _outside() -> rx.Component:
         rx.cond(
             some(BillingState.plans),
             section(
-                plan_cards(BillingState.plans, BillingState.wanted), anchor="plans", time="08:03", title="What it costs"
+                plan_cards(BillingState.plans, BillingState.wanted),
+                terms(),
+                anchor="plans",
+                time="08:03",
+                title="What it costs",
             ),
             rx.cond(BillingState.why == RULES["nothing"], _nothing_for_sale()),
         ),

@@ -6,11 +6,13 @@ import reflex as rx
 
 from sigma_app.features.billing.errors import BoughtAlready, NotForSale, NothingToManage, OnItsWay, SubscribedAlready
 from sigma_app.features.billing.standing import Offered
+from sigma_app.ui.link import link
 from sigma_app.ui.parts import PRIMARY, door_form
 from sigma_app.ui.portal import said
 
 SAID = {
     "not-paid": "Nothing was charged. Your plans are still here.",
+    "away": "Stripe does not answer right now. Nothing was charged; please try again in a moment.",
     "back": "Back from Stripe. What you changed there shows here within seconds.",
     **{
         refusal.said: str(refusal())
@@ -18,6 +20,8 @@ SAID = {
     },
 }
 """What was just done, or could not be, by the `said` in the address."""
+TODAY = "Today that is the list of what will be set up for you: each part opens there once it is built."
+"""What is there already, said before anybody pays."""
 CHECKOUT, PORTAL = "/billing/checkout", "/billing/portal"
 
 
@@ -61,6 +65,17 @@ def some(things: Any) -> rx.Var[bool]:
 def plan_cards(plans: rx.Var[list[Offered]] | list[Offered], wanted: rx.Var[str] | str) -> rx.Component:
     """The plans side by side, each with its button; the one with the key `wanted` is marked."""
     return rx.el.ul(rx.foreach(plans, lambda plan: _plan(plan, wanted)), class_name="plans")
+
+
+def terms() -> rx.Component:
+    """What somebody agrees to who pays."""
+    return rx.el.p(
+        "You pay at Stripe. A subscription renews by itself until you cancel it, whenever you like; what is paid stays "
+        "open until its end. Who pays agrees to the ",
+        link("terms", href="/terms"),
+        ".",
+        class_name="fine-print",
+    )
 
 
 def _plan(plan: Offered, wanted: rx.Var[str] | str) -> rx.Component:

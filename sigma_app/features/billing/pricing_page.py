@@ -3,7 +3,7 @@
 import reflex as rx
 
 from sigma_app.features.billing.catalogue import PLANS, Plan
-from sigma_app.features.billing.parts import CHECKOUT
+from sigma_app.features.billing.parts import CHECKOUT, TODAY, terms
 from sigma_app.ui import head
 from sigma_app.ui.layout import WAYS_IN, section, shell
 from sigma_app.ui.link import link
@@ -20,7 +20,7 @@ def pricing() -> rx.Component:
             rx.el.p("03:38", class_name="margin-note", aria_hidden="true"),
             rx.el.div(
                 rx.el.h1("What it costs.", class_name="title"),
-                rx.el.p("Waiting is free. This is for those who are in.", class_name="lede"),
+                rx.el.p(f"Waiting is free. This is for those who are in. {TODAY}", class_name="lede"),
                 class_name="entry",
             ),
             class_name="ledger-row frame portal-top",
@@ -31,9 +31,15 @@ def pricing() -> rx.Component:
                 "not plans",
                 rx.el.p("Nothing is for sale at the moment. The list hears first when it is.", class_name="lede"),
             ),
-            rx.el.p(
-                "You pay at Stripe. Cancel whenever you like; what is paid stays open until its end.",
-                class_name="fine-print",
+            terms(),
+            when(
+                "not (open or signed_in)",
+                rx.el.p(
+                    "Accounts are by invitation for now. No account yet? ",
+                    link("Join the list", href="/join"),
+                    ": it is how invitations come.",
+                    class_name="fine-print",
+                ),
             ),
             anchor="plans",
             time="03:39",

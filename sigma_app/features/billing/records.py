@@ -23,7 +23,7 @@ from sigma_app.core.jobs import queue_job
 from sigma_app.features.billing.access import Decision, decide
 from sigma_app.gateways import stripe_objects as stripe
 from sigma_app.gateways.payments import NotAtStripe
-from sigma_app.models import Checkout, Customer, Price, Product, Purchase, Subscription
+from sigma_app.models import AccessChange, Checkout, Customer, Price, Product, Purchase, Subscription
 
 OTHER = "other"
 """The status of a subscription to something that is none of ours, or no more."""
@@ -230,7 +230,9 @@ async def settle(session: AsyncSession, user: UUID, cause: str, event: str | Non
 
 async def decide_now(session: AsyncSession, user: UUID) -> Decision:
     """What follows from the rows that there are."""
-    return decide(await purchases_of(session, user), await subscriptions_of(session, user), clock.now())
+    granted = select(AccessChange.subject).where(AccessChange.user_id == user, col(AccessChange.after).is_(True))
+    held = (await session.exec(granted.order_by(col(AccessChange.id).desc()).limit(1))).first()
+    return decide(await purchases_of(session, user), await subscriptions_of(session, user), clock.now(), held)
 
 
 async def purchases_of(session: AsyncSession, user: UUID) -> Sequence[Purchase]:

@@ -9,11 +9,24 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from sigma_app.core.database import SERVICE, get_database
+from sigma_app.features.billing.errors import DebitUnderWay
 from sigma_app.features.billing.records import living_customer, purchases_of, subscriptions_of
 from sigma_app.features.billing.standing import standing
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client
 from sigma_app.models import AccessChange, Customer
 from sigma_app.session.store import Session
+
+
+async def refuse_while_under_way(user: UUID) -> None:
+    """Refuse to let somebody go whose bank debit would be collected afterwards, from nobody.
+
+    Raises:
+        DebitUnderWay: there is one.
+        DatabaseUnavailable: it could not be read.
+    """
+    async with get_database().transaction(SERVICE) as session:
+        if any(one.status == "processing" for one in await purchases_of(session, user)):
+            raise DebitUnderWay
 
 
 async def close_customer(user: UUID) -> None:

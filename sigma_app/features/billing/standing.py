@@ -18,7 +18,7 @@ from sigma_app.features.billing import money
 from sigma_app.features.billing.access import RULES, Decision, decide
 from sigma_app.features.billing.catalogue import PLANS
 from sigma_app.features.billing.checkout import LIVE
-from sigma_app.features.billing.records import on_sale, purchases_of, subscriptions_of
+from sigma_app.features.billing.records import decide_now, on_sale, purchases_of, subscriptions_of
 from sigma_app.models import AccessChange, Price, Product, Profile, Purchase, Subscription
 from sigma_app.session.store import Session
 
@@ -66,6 +66,8 @@ class Standing:
     subscribed: bool
     customer: bool
     """Whether there is something to manage at Stripe."""
+    bought: list[str] = field(default_factory=list)
+    """What they bought once, each in a sentence."""
     plans: list[Offered] = field(default_factory=list)
     """What they can still buy."""
     history: list[Change] = field(default_factory=list)
@@ -85,23 +87,27 @@ async def standing(session: Session) -> Standing:
         changes = await transaction.exec(latest.order_by(col(AccessChange.id).desc()).limit(_LATEST))
         offered = await _offered(transaction)
         changes = changes.all()
-        decision = decide(purchases, subscriptions, clock.now())
-        called = await names(transaction, decision.price, *(one.price_id for one in changes))
+        decision = await decide_now(transaction, session.user_id)
+        told_of = (*changes, *purchases)
+        called = await names(transaction, decision.price, *(one.price_id for one in told_of))
         history = [_change(one, called) for one in changes]
     access = bool(profile and profile.has_access)
     follows = access is decision.access  # else it was changed by hand, or their profile is not there
     running = [one for one in subscriptions if one.status in LIVE]
     live = next((one for one in running if one.id == decision.subject), next(iter(running), None))
-    owns = any(decide([one], [], clock.now()).access for one in purchases)
+    owned = [decide([one], [], clock.now()) for one in purchases]
+    owns = any(one.access for one in owned)
+    for_good = any(one.rule == "bought" for one in owned)
     return Standing(
         access=access,
         plan=called.get(decision.price or "", "") if decision.access else "",
         headline=_headline(decision, live) if follows else "Open." if access else "No access.",
         why=RULES[decision.rule] if follows or not history else history[0].why,
         next=_next(live, purchases),
-        warning=_warning(decision, owns, live),
+        warning=_warning(decision, for_good, live),
         subscribed=live is not None,
         customer=bool(purchases or subscriptions),
+        bought=[_of_purchase(one, called) for one in purchases],
         plans=[_told(one, live) for one in offered if _can_have(one, live is not None, owns, purchases)],
         history=history,
     )
@@ -149,7 +155,9 @@ def _headline(decision: Decision, live: Subscription | None) -> str:
     if decision.access:
         if decision.rule == "subscribed" and live and live.cancel_at:
             return f"Paid until {clock.day(live.cancel_at)}."
-        return "Not paid yet." if decision.rule == "grace" else "Paid up."
+        return {"grace": "Not paid yet.", "collecting": "On its way.", "disputed": "In dispute."}.get(
+            decision.rule, "Paid up."
+        )
     return {"nothing": "Nothing to pay yet.", "processing": "On its way."}.get(decision.rule, "No access.")
 
 
@@ -161,10 +169,11 @@ def _told(one: Offered, live: Subscription | None) -> Offered:
 
 
 def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:
-    if any(one.status == "processing" for one in purchases):
-        return "We mail you when it is through, and when it is not."
     if live is None:
-        return ""
+        under_way = any(one.status == "processing" for one in purchases)
+        return "We mail you when it is through, and when it is not." if under_way else ""
+    if live.status == "past_due":
+        return ""  # the warning says it
     if live.cancel_at:
         return f"Canceled. It runs until {clock.day(live.cancel_at)}, and nothing more is charged."
     if live.status == "trialing" and live.trial_end:
@@ -174,19 +183,33 @@ def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:
     return ""
 
 
-def _warning(decision: Decision, owns: bool, live: Subscription | None) -> str:
+def _warning(decision: Decision, for_good: bool, live: Subscription | None) -> str:
     if decision.rule == "grace" and decision.until:
         end = clock.day(decision.until)
         return f"Your last payment failed. Pay it at Stripe, or change the card: access ends on {end} at the latest."
     if decision.rule in ("overdue", "unpaid"):
         return "Your subscription is not paid. Pay what is open at Stripe, and everything opens again."
+    if decision.rule == "bounced":
+        return "Your first payment came back. Pay what is open at Stripe in another way, and everything opens."
     if decision.rule == "incomplete":
         return "Your first payment waits for you: your bank may want you to confirm it."
     if decision.rule == "paused":
         return "Your subscription is paused. Go on with it at Stripe."
-    if owns and live and not live.cancel_at:
+    if for_good and live and not live.cancel_at:
         return "You have Sigma for good, and a subscription that still runs. You need only one of them."
     return ""
+
+
+def _of_purchase(one: Purchase, called: dict[str, str]) -> str:
+    """Such as "Sigma, for good, $690.00 once: paid on 28 November 2026; $100.00 of it was given back."."""
+    day = clock.day(one.created_at)
+    said = {"processing": f"on its way since {day}", "failed": f"failed on {day}"}.get(one.status, f"paid on {day}")
+    if one.status == "paid" and one.dispute in ("open", "lost"):
+        said += "; your bank " + ("asks for it back" if one.dispute == "open" else "took it back")
+    if one.refunded:
+        part = "" if one.refunded >= one.amount else f"{money.words(one.refunded, one.currency)} of it "
+        said += f"; {part or 'it '}was given back"
+    return f"{called.get(one.price_id, money.words(one.amount, one.currency))}: {said}."
 
 
 def _change(one: AccessChange, called: dict[str, str]) -> Change:

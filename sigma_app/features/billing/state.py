@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import reflex as rx
 
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.billing import thanks
 from sigma_app.features.billing.standing import Change, Offered, standing
+from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
 
@@ -28,6 +31,7 @@ class BillingState(SessionState):
     warning: str = ""
     subscribed: bool = False
     customer: bool = False
+    bought: list[str] = []  # noqa: RUF012 - a Var, copied for each state
     plans: list[Offered] = []  # noqa: RUF012 - a Var, copied for each state
     history: list[Change] = []  # noqa: RUF012 - a Var, copied for each state
     wanted: str = ""
@@ -40,7 +44,10 @@ class BillingState(SessionState):
         """Show how they stand."""
         await self.show()  # first: it empties what was another session's
         self.checkout = ""
-        self.wanted = self.router.url.query_parameters.get("plan", "")
+        asked = self.router.url.query_parameters
+        self.wanted = asked.get("plan", "")
+        if asked.get("said") == "back":  # from Stripe's portal, whose events may be late
+            await self._look_if_late()
 
     @rx.event
     async def load_thanks(self):
@@ -49,6 +56,8 @@ class BillingState(SessionState):
         try:
             if session := await self._signed_in():
                 await self._ask_stripe(session)
+        except PaymentsUnavailable:
+            self.checkout = "unseen"
         except SigmaError as error:
             self.trouble = str(error)
 
@@ -61,14 +70,19 @@ class BillingState(SessionState):
                 self.headline, self.why = now.headline, now.why
                 self.next, self.warning = now.next, now.warning
                 self.subscribed, self.customer = now.subscribed, now.customer
-                self.plans, self.history = now.plans, now.history
+                self.bought, self.plans, self.history = now.bought, now.plans, now.history
                 self.ready, self.trouble = True, ""
         except SigmaError as error:
             self.trouble = str(error)
+
+    async def _look_if_late(self) -> None:
+        with suppress(SigmaError):
+            if session := await self._signed_in():
+                await thanks.look_if_late(session, "back from the portal")
 
     async def _ask_stripe(self, session: Session) -> None:
         asked = self.router.url.query_parameters.get("session_id", "")
         found = await thanks.outcome_of(session, asked)
         self.checkout, self.checkout_url = found.outcome, found.url
         if found.outcome == "paid" and not self.access:
-            await thanks.look_if_late(session)
+            await thanks.look_if_late(session, "back from checkout")

@@ -77,10 +77,10 @@ def _limiter() -> Limiter:
     return Limiter("thanks", "30/minute")
 
 
-async def look_if_late(session: Session) -> None:
-    """Have Stripe read in a moment, should its event not have come by then."""
+async def look_if_late(session: Session, cause: str) -> None:
+    """Have Stripe read in a moment, should its event not have come by then; `cause` is for the record of access."""
     async with get_database().transaction(SERVICE) as transaction:
-        again = func.sigma.queue_look_again(session.user_id, "back from checkout", clock.now() + LATE)
+        again = func.sigma.queue_look_again(session.user_id, cause, clock.now() + LATE)
         await transaction.exec(select(again))
 
 

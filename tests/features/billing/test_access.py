@@ -36,7 +36,9 @@ SUBSCRIPTIONS = [
     (subscribed("past_due", past_due_since=NOW - GRACE + SECOND), True, "grace"),
     (subscribed("past_due", past_due_since=NOW - GRACE), False, "overdue"),
     (subscribed("past_due", past_due_since=NOW - 300 * DAY), False, "overdue"),
-    (subscribed("past_due", past_due_since=NOW, paid_once=False), False, "incomplete"),
+    (subscribed("active", collecting=True), True, "collecting"),
+    (subscribed("canceled", collecting=True), False, "ended"),
+    (subscribed("past_due", past_due_since=NOW, paid_once=False), False, "bounced"),
     (subscribed("canceled", end_reason="payment_failed"), False, "lapsed"),
     (subscribed("canceled", end_reason="cancellation_requested"), False, "ended"),
     (subscribed("unpaid"), False, "unpaid"),
@@ -111,6 +113,29 @@ def test_the_order_of_rows_does_not_matter():
         one.id = f"sub_{number}"
     expected = decide([], some, NOW)
     assert all(decide([], order, NOW) == expected for order in permutations(some, len(some)))
+
+
+@pytest.mark.parametrize(
+    ("purchase", "subscription", "held", "rule"),
+    [
+        # What gave access last says why there is none, whatever was bought beside it.
+        (bought(dispute="lost"), subscribed("canceled", ended_at=NOW), "sub_1", "ended"),
+        (bought(refunded=69_000), subscribed("canceled", ended_at=NOW - 35 * DAY), "cs_1", "refunded"),
+        # What was begun since says how it stands itself.
+        (bought("processing"), subscribed("canceled", ended_at=NOW - 31 * DAY), "sub_1", "processing"),
+        (bought("processing"), subscribed("unpaid"), "sub_1", "processing"),
+        # Nothing gave any, or what did is not there any more: the youngest.
+        (bought("failed"), subscribed("incomplete_expired"), None, "failed"),
+        (bought("failed"), subscribed("incomplete_expired"), "sub_gone", "failed"),
+    ],
+)
+def test_what_gave_access_last_says_why_it_is_gone(purchase, subscription, held, rule):
+    decision = decide([purchase], [subscription], NOW, held)
+    assert (decision.access, decision.rule) == (False, rule)
+
+
+def test_grace_is_seven_days():
+    assert timedelta(days=7) == GRACE
 
 
 def test_grace_says_when_it_ends_and_nothing_else_does():

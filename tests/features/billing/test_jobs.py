@@ -169,7 +169,8 @@ async def test_what_is_bought_besides_a_subscription_is_told_once(shop: Till, se
         await shop.api.subscriptions.update_async(await subscription_of(shop), {"cancel_at_period_end": True})
     identity = await shop.buy(session, FOR_GOOD, acts.pay_later)
     await acts.settle_later(identity, succeeds=True)
-    assert [subject for _, subject in await post()] == ["You are in", "Sigma is yours for good"]
+    told = [subject for _, subject in await post() if subject != "Your subscription is canceled"]
+    assert told == ["You are in", "Sigma is yours for good"]
     ((body,),) = owner.execute("select body from sigma.mailbox where subject like '%for good'").fetchall()
     assert "$690.00" in body
     assert ("Cancel the subscription" in body) is not canceled
@@ -192,6 +193,29 @@ async def test_the_portal_offers_nothing_where_nothing_is_for_sale(shop: Till, p
     await post()
     (portal,) = (await shop.api.billing_portal.configurations.list_async()).data
     assert not portal.features.subscription_update.enabled
+
+
+async def test_a_subscription_by_bank_debit_is_told_as_it_stands(shop: Till, session, post, owner):
+    identity = await shop.buy(session, MONTHLY, acts.pay_later)
+    assert await post() == [(session.email, "You are in")]
+    ((body,),) = owner.execute("select body from sigma.mailbox").fetchall()
+    assert "on its way" in body
+    await acts.settle_later(identity, succeeds=False)
+    assert [subject for _, subject in await post()] == ["You are in", "Your access to Sigma has ended"]
+    rules = owner.execute("select rule from billing.access_changes order by id").fetchall()
+    assert rules == [("collecting",), ("bounced",)]
+
+
+async def test_a_cancellation_is_confirmed_once(shop: Till, session, post):
+    await shop.buy(session, MONTHLY)
+    subscription = await subscription_of(shop)
+    for canceled in (True, False, True):
+        await shop.api.subscriptions.update_async(subscription, {"cancel_at_period_end": canceled})
+        told = [subject for _, subject in await post()]
+    assert told.count("Your subscription is canceled") == 2
+    await shop.api.subscriptions.update_async(subscription, {"metadata": {"some": "thing"}})
+    assert (await post())[-1][1] == "Your subscription is canceled"
+    assert len(await post()) == len(told)
 
 
 async def test_another_address_is_told_to_stripe(shop: Till, session: Session, post, owner):

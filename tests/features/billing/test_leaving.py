@@ -8,9 +8,12 @@ import psycopg
 import pytest
 
 from sigma_app.core.database import SERVICE, get_database
+from sigma_app.embedded.stripe import acts
 from sigma_app.features.billing import checkout, jobs, records
-from sigma_app.features.billing.service import close_customer, what_is_kept
+from sigma_app.features.billing.errors import DebitUnderWay
+from sigma_app.features.billing.service import close_customer, refuse_while_under_way, what_is_kept
 from tests.features.billing.conftest import (
+    FOR_GOOD,
     MONTHLY,
     Till,
     compared,
@@ -86,3 +89,23 @@ async def test_who_of_us_changed_something_by_hand_is_not_told(shop: Till, sessi
     (change,) = (await what_is_kept(session))["access"]
     assert change["rule"] == "by hand"
     assert "cause" not in change
+
+
+async def test_nobody_goes_while_a_debit_of_theirs_is_on_its_way(shop: Till, session):
+    identity = await shop.buy(session, FOR_GOOD, acts.pay_later)
+    await shop.catch_up()
+    with pytest.raises(DebitUnderWay):
+        await refuse_while_under_way(session.user_id)
+    await acts.settle_later(identity, succeeds=False)
+    await shop.catch_up()
+    await refuse_while_under_way(session.user_id)
+
+
+async def test_what_is_paid_for_an_account_that_is_gone_is_said(shop: Till, session, owner, caplog):
+    identity = await shop.buy(session, FOR_GOOD, acts.pay_later)
+    owner.execute("delete from auth.users where id = %s", [session.user_id])
+    await shop.catch_up()
+    assert "give it back" not in caplog.text
+    await acts.settle_later(identity, succeeds=True)
+    await shop.catch_up()
+    assert f"give it back at Stripe: {identity}" in caplog.text

@@ -57,6 +57,13 @@ async def test_nonsense_is_unknown(shop: Till, session, identity):
     assert (await thanks.outcome_of(session, identity)).outcome == "unknown"
 
 
+async def test_stripe_is_asked_without_an_event_that_is_late(shop: Till, session, owner):
+    await thanks.look_if_late(session, "back from the portal")
+    await thanks.look_if_late(session, "back from the portal")
+    queued = "select args ->> 'cause', scheduled_at > now() from procrastinate.procrastinate_jobs where task_name = %s"
+    assert owner.execute(queued, ["billing:look_again"]).fetchall() == [("back from the portal", True)]
+
+
 async def test_who_asks_without_end_is_told_nothing_more(shop: Till, session):
     identity = await shop.buy(session, FOR_GOOD)
     told = [(await thanks.outcome_of(session, identity)).outcome for _ in range(40)]
