@@ -13,10 +13,11 @@ from sigma_app.embedded.stripe.books import opened
 from sigma_app.features.billing import checkout, http
 from sigma_app.features.billing.errors import BoughtAlready, NotForSale, NothingToManage, OnItsWay, SubscribedAlready
 from sigma_app.features.billing.reconcile import Report, back_fill
-from sigma_app.gateways.payments import PaymentsUnavailable
+from sigma_app.features.billing.setup import set_up
+from sigma_app.gateways.payments import PaymentsUnavailable, create_once
 from sigma_app.session import store
 from sigma_app.session.store import Session
-from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Till
+from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Stands, Till
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +50,48 @@ async def test_promotion_codes_and_tax_are_asked_for_where_they_are_wanted(shop:
     ((opened),) = (await shop.api.checkout.sessions.list_async()).data
     assert opened.allow_promotion_codes
     assert opened.automatic_tax.enabled
+
+
+@pytest.mark.parametrize("variables", [{"STRIPE_AUTOMATIC_TAX": "on"}])
+async def test_tax_goes_by_the_address_that_is_typed_at_the_checkout(shop: Till, session: Session, monkeypatch):
+    asked = []
+
+    async def create(create, wanted, key):
+        asked.append(wanted)
+        return await create_once(create, wanted, key)
+
+    monkeypatch.setattr(checkout, "create_once", create)  # no object of Stripe's says it afterwards
+    await checkout.open_checkout(session, MONTHLY)
+    assert asked[-1]["customer_update"] == {"address": "auto"}
+
+
+@pytest.mark.parametrize("plan", [MONTHLY, FOR_GOOD])
+async def test_what_is_paid_says_in_stripes_dashboard_whose_it_is(shop: Till, session: Session, plan: str):
+    await shop.buy(session, plan)
+    paid = shop.api.subscriptions if plan == MONTHLY else shop.api.payment_intents
+    ((made),) = (await paid.list_async()).data
+    assert (made.metadata["sigma_user"], made.metadata["plan"]) == (str(session.user_id), plan)
+
+
+@pytest.mark.parametrize("variables", [{"STRIPE_PROMOTION_CODES": "on"}])
+async def test_a_code_that_takes_everything_off_buys_it_as_well(
+    shop: Till, session: Session, owner: psycopg.Connection, standing: Stands
+):
+    await shop.api.coupons.create_async({"id": "friends", "percent_off": 100, "duration": "once"})
+    await shop.api.promotion_codes.create_async(
+        {"promotion": {"type": "coupon", "coupon": "friends"}, "code": "FRIENDS"}
+    )
+
+    async def pay_with_code(identity: str) -> None:
+        await acts.promote(identity, "FRIENDS")
+        await acts.pay(identity)
+
+    await shop.buy(session, FOR_GOOD, pay_with_code)
+    await shop.catch_up()
+    assert owner.execute("select amount, payment_intent from billing.purchases").fetchall() == [(0, None)]
+    assert (standing().access, standing().rules) == (True, ["bought"])
+    with pytest.raises(BoughtAlready):
+        await checkout.open_checkout(session, FOR_GOOD)
 
 
 class TestCustomer:
@@ -273,6 +316,18 @@ class TestDoors:
         await shop.buy(session, MONTHLY)
         addresses = {(await self.post(shop, "/billing/portal", cookie)).headers["location"] for _ in range(3)}
         assert len(addresses) == 3
+
+    async def test_the_portal_is_the_one_that_sigma_laid(self, door: Till, cookie, session):
+        others = await door.api.billing_portal.configurations.create_async(
+            {"features": {"invoice_history": {"enabled": True}}}
+        )
+        await set_up(webhook=False)
+        await checkout.customer_for(session)
+        address = (await self.post(door, "/billing/portal", cookie)).headers["location"]
+        async with opened() as books:
+            visit = await books.get("billing_portal.session", address.rpartition("/")[2])
+        ours = await door.api.billing_portal.configurations.retrieve_async(visit["configuration"])
+        assert (others.is_default, ours.metadata["sigma"]) == (True, "yes")
 
     async def test_the_portal_is_that_of_whoever_asks(self, shop: Till, cookie, session, sign_in):
         await shop.buy(session, MONTHLY)

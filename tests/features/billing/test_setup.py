@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sigma_app.features.billing.catalogue import OFFERS, PLANS
@@ -10,7 +12,7 @@ from sigma_app.features.billing.reconcile import Report, back_fill
 from sigma_app.features.billing.setup import set_up
 from sigma_app.features.billing.standing import offered
 from sigma_app.settings import get_settings
-from tests.features.billing.conftest import Till
+from tests.features.billing.conftest import MONTHLY, YEARLY, Till
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +63,44 @@ async def test_a_name_that_was_changed_is_put_right(door: Till):
     lines = (await set_up()).lines
     assert "product sigma: updated" in lines
     assert (await door.api.products.retrieve_async("sigma")).name == "Sigma"
+
+
+class TestPortal:
+    """What the customer portal lets people do."""
+
+    async def features(self, door: Till) -> Any:
+        (configuration,) = (await door.api.billing_portal.configurations.list_async({"active": True})).data
+        return configuration.features
+
+    async def price(self, door: Till, plan: str) -> str:
+        return (await door.api.prices.list_async({"lookup_keys": [plan]})).data[0].id
+
+    async def test_who_cancels_keeps_what_is_paid_and_who_switches_pays_the_difference(self, door: Till):
+        await set_up()
+        features = await self.features(door)
+        assert (features.subscription_cancel.enabled, features.subscription_cancel.mode) == (True, "at_period_end")
+        assert features.subscription_update.enabled
+        assert features.subscription_update.proration_behavior == "create_prorations"
+        assert features.subscription_update.default_allowed_updates == ["price"]
+        assert features.payment_method_update.enabled
+        assert features.invoice_history.enabled
+
+    async def test_what_runs_can_be_switched_to_and_nothing_else(self, door: Till):
+        await set_up()
+        (offered,) = (await self.features(door)).subscription_update.products
+        assert offered.product == "sigma"
+        assert set(offered.prices) == {await self.price(door, MONTHLY), await self.price(door, YEARLY)}
+        await door.api.prices.update_async(await self.price(door, YEARLY), {"active": False})
+        await set_up()
+        (offered,) = (await self.features(door)).subscription_update.products
+        assert offered.prices == [await self.price(door, MONTHLY)]
+
+    async def test_where_nothing_runs_nobody_switches(self, door: Till):
+        await set_up()
+        for plan in (MONTHLY, YEARLY):
+            await door.api.prices.update_async(await self.price(door, plan), {"active": False})
+        await set_up()
+        assert not (await self.features(door)).subscription_update.enabled
 
 
 class TestPrice:
