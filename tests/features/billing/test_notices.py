@@ -61,18 +61,21 @@ async def let_pass(shop: Till, days: int) -> None:
     await acts.advance(turned, now + days * 86_400)
 
 
+def about(word: str, subjects: list[str]) -> list[str]:
+    """The mails that are about this, whichever else there are."""
+    return [subject for subject in subjects if word in subject]
+
+
 class TestTrial:
     async def test_its_end_is_announced_with_what_it_costs_then(
         self, shop: Till, session, post: Posting, standing: Stands, owner
     ):
         await subscribe(shop, session, MONTHLY, "pays", trial_period_days=14)
-        assert await post() == ["You are in"]
-        assert standing().rules == ["trial"]
         await let_pass(shop, days=10)
-        assert len(await post()) == 1
+        assert about("trial ends", await post()) == []
+        assert standing().rules == ["trial"]
         await let_pass(shop, days=2)
-        (_, subject) = await post()
-        assert "trial ends" in subject
+        (subject,) = about("trial ends", await post())
         ((body, to),) = owner.execute("select body, recipients[1] from sigma.mailbox where subject = %s", [subject])
         assert to == session.email
         assert "$29.00" in body
@@ -85,23 +88,22 @@ class TestTrial:
         told = await shop.news()
         assert "customer.subscription.trial_will_end" in [event["type"] for event in told]
         await shop.catch_up(told)
-        assert await post() == ["You are in"]
+        assert about("trial ends", await post()) == []
 
     async def test_one_that_is_over_by_then_is_not_announced_to_end(self, shop: Till, session, post: Posting):
         await subscribe(shop, session, MONTHLY, "pays", trial_period_days=14)
         await let_pass(shop, days=15)
-        assert await post() == ["You are in"]
+        assert about("trial ends", await post()) == []
 
 
 async def test_a_year_that_was_canceled_meanwhile_is_not_announced_to_renew(shop: Till, session, post: Posting):
     await shop.buy(session, YEARLY)
-    await post()
     await let_pass(shop, days=360)
     told = await shop.news()
     assert "invoice.upcoming" in [event["type"] for event in told]
     await shop.api.subscriptions.update_async(await subscription_of(shop), {"cancel_at_period_end": True})
     await shop.catch_up(told)
-    assert await post() == ["You are in"]
+    assert about("renews", await post()) == []
 
 
 async def test_a_first_payment_that_failed_is_no_renewal_that_failed(
