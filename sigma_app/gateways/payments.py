@@ -184,8 +184,6 @@ def _explain(error: stripe.StripeError) -> NoReturn:
     """Raise one of our errors for one of the SDK's."""
     code, param = error.code or "", getattr(error, "param", None) or ""
     status = error.http_status
-    if code == "idempotency_key_in_use":  # our own try before this one is under way still
-        raise PaymentsUnavailable from None
     if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError | stripe.CardError):
         refusal = NotAtStripe if code == "resource_missing" else PaymentsRefused
         raise refusal(code, param) from None  # its text may repeat what people typed
