@@ -88,6 +88,17 @@ async def test_a_list_longer_than_what_is_read_at_once(sdk, owner):
     assert len(idle) == 125
 
 
+async def test_what_is_looked_for_is_found_behind_all_that_is_read_at_once(sdk, monthly, owner):
+    oldest = await sdk.prices.update_async(monthly.id, {"lookup_key": "oldest"})
+    owner.execute(
+        "insert into sigma.sandbox_objects (id, kind, body)"
+        " select 'price_' || n, 'price', body || jsonb_build_object('id', 'price_' || n, 'lookup_key', null)"
+        " from sigma.sandbox_objects, generate_series(1, 250) as n where id = %s order by n",
+        [monthly.id],
+    )
+    assert [one.id for one in (await sdk.prices.list_async({"lookup_keys": ["oldest"]})).data] == [oldest.id]
+
+
 async def test_ids_expand_to_what_they_name_also_in_lists(sdk, monthly, product):
     alone = await sdk.prices.retrieve_async(monthly.id, {"expand": ["product"]})
     assert alone.product.name == product.name
@@ -141,8 +152,11 @@ class TestIdempotency:
 
 
 async def test_many_at_once_lose_nothing(sdk):
-    await asyncio.gather(*(sdk.products.create_async({"name": f"Product {number}"}) for number in range(12)))
-    assert len((await sdk.products.list_async({"limit": 100})).data) == 12
+    product = await sdk.products.create_async({"name": "Sigma"})
+    notes = [{f"note_{number}": "here"} for number in range(12)]
+    await asyncio.gather(*(sdk.products.update_async(product.id, {"metadata": note}) for note in notes))
+    kept = (await sdk.products.retrieve_async(product.id)).metadata.to_dict()
+    assert sorted(kept) == sorted(name for note in notes for name in note)
 
 
 async def test_without_a_database_it_says_so(settings):

@@ -150,8 +150,14 @@ async def test_the_secret_stays_the_same(wire):
     assert (await signing_secret()).startswith("whsec_")
 
 
-async def test_time_is_let_pass_by_a_job(wire):
-    assert (await delivery.let_time_pass(0)) is None
+async def test_time_is_let_pass_by_a_job(sdk, checkout, monthly, owner):
+    opened = await checkout(monthly, mode="subscription")
+    await delivery.let_time_pass(0)
+    assert (await sdk.checkout.sessions.retrieve_async(opened.id)).status == "open"
+    over = "update sigma.sandbox_objects set body = body || jsonb_build_object('expires_at', %s::bigint) where id = %s"
+    owner.execute(over, [opened.created - 1, opened.id])
+    await delivery.let_time_pass(0)
+    assert (await sdk.checkout.sessions.retrieve_async(opened.id)).status == "expired"
 
 
 class TestFaults:
