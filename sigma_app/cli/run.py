@@ -56,10 +56,12 @@ def import_backend() -> tuple[Sequence[BaseRoute], ASGIApp]:
 
 
 def _site(settings: Settings, pages: Path, routes: Sequence[BaseRoute], backend: ASGIApp) -> ASGIApp:
+    from sigma_app.core.headers import hardened
     from sigma_app.frontend.static import MemoryFiles
     from sigma_app.serve import Site
 
-    return Site(MemoryFiles(pages, settings.base_url), routes, backend, settings.base_url)
+    site = Site(MemoryFiles(pages, settings.base_url), routes, backend, settings.base_url)
+    return hardened(site, settings.base_url)
 
 
 def _announce(settings: Settings, steps: Steps) -> None:

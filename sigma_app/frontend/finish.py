@@ -5,8 +5,7 @@ throttled phone, the preloads were what held the paint back (docs/decisions/0004
 
 - carries its stylesheet inline; the `<link>` stays, as `media="print"`, because React compares the document with its
   own idea of it and gives up hydrating without it (React error 418);
-- starts its modules after `load`, or at the visitor's first interaction if that comes earlier;
-- says in `inline-scripts.json` which inline scripts it runs, as Content-Security-Policy hashes.
+- starts its modules after `load`, or at the visitor's first interaction if that comes earlier.
 
 Pages marked `data-socket="on-demand"` open their websocket at the first event, not on arrival; every page finds the
 backend at its own origin. Everything here expects the exact shape that the pinned Reflex exports, and raises
@@ -15,8 +14,6 @@ backend at its own origin. Everything here expects the exact shape that the pinn
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from functools import lru_cache
@@ -25,8 +22,6 @@ from pathlib import Path
 from reflex.plugins import Plugin
 
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
-
-INLINE_SCRIPTS = "inline-scripts.json"
 
 _STYLESHEET_PRELOAD = re.compile(r'<link as="style" href="(?P<href>[^"]+\.css)" rel="preload"/>')
 _STYLESHEET = re.compile(r'<link href="(?P<href>/[^"]+\.css)" rel="stylesheet" type="text/css"/>')
@@ -39,7 +34,6 @@ _MODULES = re.compile(
     r'import\("(?P<entry>[^"]+)"\);</script>'
 )
 _ROUTE = re.compile(r'import \* as route(\d+) from "([^"]+)";')
-_INLINE_SCRIPT = re.compile(r"<script(?P<attributes>(?: [^>]*)?)>(?P<code>.+?)</script>", re.DOTALL)
 _STARTER = re.compile(r"<script>\(\(\) => \{\n  let started = false;.*?</script>", re.DOTALL)
 
 # The client's runtime, before it is bundled, so that the hashes in file names cover the change. It connects when it
@@ -130,17 +124,14 @@ def adapt_runtime(state_js: str) -> str:
 
 
 def finish(directory: Path) -> None:
-    """Finish every exported page under `directory`, and write the hashes of their inline scripts.
+    """Finish every exported page under `directory`.
 
     Raises:
         ShapeChanged: a page or chunk is not as the pinned Reflex exports it.
     """
-    hashes: set[str] = set()
     for page in sorted(directory.rglob("*.html")):
         html = finish_page(page.read_text(encoding="utf-8"), directory, page.name)
         page.write_text(html, encoding="utf-8")
-        hashes |= inline_script_hashes(html)
-    (directory / INLINE_SCRIPTS).write_text(json.dumps(sorted(hashes), indent=1))
 
 
 def finish_page(html: str, directory: Path, name: str) -> str:
@@ -170,15 +161,6 @@ def finish_page(html: str, directory: Path, name: str) -> str:
 def without_hydration(page: str) -> str:
     """A finished page that stays as the server wrote it: none of its modules start."""
     return _STARTER.sub("", page)
-
-
-def inline_script_hashes(html: str) -> set[str]:
-    """The Content-Security-Policy source expressions that allow exactly the inline scripts of `html` (CSP3, 2.3.1)."""
-    return {
-        "'sha256-" + base64.b64encode(hashlib.sha256(match["code"].encode()).digest()).decode() + "'"
-        for match in _INLINE_SCRIPT.finditer(html)
-        if "src=" not in match["attributes"]
-    }
 
 
 def _start_modules(match: re.Match[str], preloads: list[str]) -> str:

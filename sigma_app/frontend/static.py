@@ -21,7 +21,7 @@ from starlette.types import Scope, Send
 
 from sigma_app.core.marks import OPEN
 from sigma_app.core.origin import PLACEHOLDER_ORIGIN
-from sigma_app.frontend.finish import INLINE_SCRIPTS
+from sigma_app.frontend.policy import policy_of
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -31,10 +31,7 @@ _REVALIDATED = b"no-cache"
 _CACHING = {"assets": _IMMUTABLE, "fonts": _LONG}
 ADDRESSED = {".html", ".xml", ".txt", ".webmanifest"}  # may name the public address
 _COMPRESSIBLE = ADDRESSED | {".js", ".css", ".svg", ".json", ".ico"}
-_NEVER_SERVED = {INLINE_SCRIPTS, "__spa-fallback.html"}
-
-UNFRAMED = {"content-security-policy": "frame-ancestors 'none'", "x-content-type-options": "nosniff"}
-"""The headers of every page: no other site shows it in a frame to lead somebody's clicks, and it is what it says."""
+_NEVER_SERVED = {"__spa-fallback.html"}
 
 _BROTLI_QUALITY = 5  # the best quality saves a tenth more and costs each start a quarter of a second
 
@@ -130,23 +127,22 @@ def _addressed(path: Path, origin: str) -> bytes:
 
 def _load(path: Path, relative: Path, body: bytes) -> MemoryFile:
     caching = _CACHING.get(relative.parts[0], _REVALIDATED)
+    policy = policy_of(body.decode()) if path.suffix == ".html" else None
     bodies = {"": body, **(_compressed(path, body) if path.suffix in _COMPRESSIBLE else {})}
-    return MemoryFile(
-        {encoding: _variant(content, encoding, _media_type(path), caching) for encoding, content in bodies.items()}
-    )
+    kind = _media_type(path)
+    return MemoryFile({name: _variant(content, name, kind, caching, policy) for name, content in bodies.items()})
 
 
-def _variant(content: bytes, encoding: str, media_type: bytes, caching: bytes) -> Variant:
+def _variant(content: bytes, encoding: str, media_type: bytes, caching: bytes, policy: str | None) -> Variant:
     etag = b'"' + hashlib.sha256(content).hexdigest()[:24].encode() + b'"'
     common = [
         (b"cache-control", caching),
         (b"etag", etag),
         (b"vary", b"accept-encoding"),
-        (b"x-content-type-options", b"nosniff"),
     ]
     headers = [(b"content-type", media_type), (b"content-length", str(len(content)).encode()), *common]
-    if media_type.startswith(b"text/html"):
-        headers.append((b"content-security-policy", UNFRAMED["content-security-policy"].encode()))
+    if policy:
+        headers.append((b"content-security-policy", policy.encode()))
     if encoding:
         headers.append((b"content-encoding", encoding.encode()))
     return Variant(content, etag, headers, common)

@@ -8,36 +8,51 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from starlette.responses import HTMLResponse
 
 from sigma_app.core.marks import CLOSE, OPEN
 from sigma_app.frontend.finish import without_hydration
-from sigma_app.frontend.static import UNFRAMED, MemoryFiles
+from sigma_app.frontend.policy import policy_of
+from sigma_app.frontend.static import MemoryFiles
 
-# Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null")
-PRIVATE = UNFRAMED | {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
-"""The headers of what is said to one person: no cache keeps it, no search engine lists it, no other site shows it."""
+# Not "no-referrer", with which a browser sends the forms of these pages as from nowhere ("Origin: null").
+PRIVATE = {"cache-control": "no-store", "referrer-policy": "strict-origin", "x-robots-tag": "noindex"}
+"""The headers of what is said to one person: no cache keeps it, no search engine lists it, and its address, which may
+hold a token, is told to nobody."""
 
 _MARK = re.compile(f"{OPEN}.*?{CLOSE}", re.DOTALL)
 _BETWEEN_TEXTS = "<!-- -->"  # React's, to find its texts again
 
 
-def render(pages: MemoryFiles, path: str, /, **values: Any) -> str:
+def respond(
+    pages: MemoryFiles, path: str, values: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] = PRIVATE
+) -> HTMLResponse:
     """The page at `path`, filled in.
 
     Args:
         pages: the finished frontend.
         path: where the page was exported to, such as "/templates/place".
         values: by name; those that are `markupsafe.Markup` are not escaped.
+        status: of the answer.
+        headers: of the answer; the page's own policy comes on top.
 
     Raises:
         jinja2.UndefinedError: the page asks for a value that is not among `values`.
         KeyError: there is no such page.
     """
-    return _environment(pages).get_template(path).render(values)
+    text = _environment(pages).get_template(path).render(values)
+    return HTMLResponse(text, status, {**headers, "content-security-policy": policy(pages, path)})
+
+
+@lru_cache(maxsize=64)  # more than there are
+def policy(pages: MemoryFiles, path: str) -> str:
+    """The Content-Security-Policy of the page at `path` without hydration: by the page as built, never as filled in."""
+    return policy_of(without_hydration(pages.text(path)))
 
 
 @lru_cache(maxsize=1)  # a process serves one build

@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from sigma_app.core.destination import safe_next, with_next
 from sigma_app.core.errors import NotLikeThat, SigmaError, without_message
@@ -184,8 +184,8 @@ def show(
     asked = form if form is not None else request.query_params
     onward = with_next("", asked.get("next"))
     given = {"email": asked.get("email", "").strip(), "next": safe_next(asked.get("next")), "onward": onward}
-    text = templates.render(pages, f"/templates/{page}", **{"message": "", "field": "", **given, **values})
-    return HTMLResponse(text, status, dict(headers))
+    filled = {"message": "", "field": "", **given, **values}
+    return templates.respond(pages, f"/templates/{page}", filled, status, headers)
 
 
 def visitor(request: Request) -> str:

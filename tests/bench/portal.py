@@ -146,7 +146,7 @@ def _give_account(sigma: Sigma) -> None:
 def _round(browser: Browser, sigma: Sigma) -> Round:
     found = Round()
     for _ in range(SIGN_INS):
-        context = browser.new_context(base_url=sigma.base_url)
+        context = browser.new_context(base_url=sigma.base_url, bypass_csp=True)
         context.add_init_script(_WATCH)
         page = context.new_page()
         found.sign_ins.append(_sign_in(page))

@@ -6,12 +6,15 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.browser.chromium import launch_options
 from tests.sigma import PROJECT_ROOT, Sigma
+
+_PAUSE, _TRIES = 25, 800  # milliseconds between two looks, and how many
 
 SCREENSHOTS = PROJECT_ROOT / "tests" / "screenshots"
 
@@ -35,19 +38,32 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def new_context(chromium: Browser, sigma: Sigma) -> Iterator[Callable[..., BrowserContext]]:
-    """Open a browser context with options of the test's own; closed after the test."""
+def new_context(
+    chromium: Browser, sigma: Sigma, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., BrowserContext]]:
+    """Open a browser context with options of the test's own; closed after the test.
+
+    No page may break its own Content-Security-Policy, but in tests marked `smuggles`.
+    """
     contexts: list[BrowserContext] = []
+    refused: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            refused.append(message.text)
 
     def open_context(**options) -> BrowserContext:
         context = chromium.new_context(base_url=sigma.base_url, **options)
         context.set_default_timeout(15_000)
+        context.on("console", note)
         contexts.append(context)
         return context
 
     yield open_context
     for context in contexts:
         context.close()
+    if not request.node.get_closest_marker("smuggles"):
+        assert refused == []
 
 
 @pytest.fixture
@@ -86,3 +102,15 @@ def console_errors(page: Page) -> list[str]:
     page.on("console", note)
     page.on("pageerror", lambda error: errors.append(str(error)))
     return errors
+
+
+def until(page: Page, condition: str) -> Any:
+    """Wait until a script's expression is true in the page; its value.
+
+    Playwright's own `wait_for_function` evaluates text in the page, which our Content-Security-Policy does not allow.
+    """
+    for _ in range(_TRIES):
+        if value := page.evaluate(condition):
+            return value
+        page.wait_for_timeout(_PAUSE)
+    raise AssertionError(f"Never true: {condition}")

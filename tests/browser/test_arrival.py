@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from sigma_app.features.accounts.arrival import OUTCOMES
+from tests.browser.conftest import until
 from tests.browser.test_line import mails
 from tests.browser.test_pages import assert_accessible
 from tests.sigma import Sigma
@@ -56,7 +57,7 @@ def note(page: Page):
 def hydrate(page: Page) -> None:
     """Touch the page, and wait until React has it."""
     page.mouse.click(1, 400)
-    page.wait_for_function("Object.keys(document.querySelector('main')).some((key) => key.startsWith('__react'))")
+    until(page, "Object.keys(document.querySelector('main')).some((key) => key.startsWith('__react'))")
     page.wait_for_load_state("networkidle")
 
 

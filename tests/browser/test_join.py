@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, WebSocketRoute, expect
 
+from tests.browser.conftest import until
 from tests.sigma import Sigma
 
 pytestmark = pytest.mark.browser
@@ -20,7 +21,7 @@ JOINED = "You're on the list. Your place is in your inbox."
 def hydrated(page: Page) -> None:
     """Touch the page, so that it need not wait for a quiet moment, and return when React has its forms."""
     page.evaluate("dispatchEvent(new Event('pointerdown'))")
-    page.wait_for_function("Object.keys(document.forms[0]).some((key) => key.startsWith('__reactProps'))")
+    until(page, "Object.keys(document.forms[0]).some((key) => key.startsWith('__reactProps'))")
 
 
 def hydrate(page: Page) -> None:
@@ -169,7 +170,7 @@ def test_the_reason_goes_at_the_first_correction_and_comes_back_with_the_same_mi
     for _ in range(2):  # nothing corrected: said again all the same
         press_join(page)
         expect(status).to_have_text(NO_AT)
-        page.wait_for_function("document.said.at(-1)")
+        until(page, "document.said.at(-1)")
     assert page.evaluate("document.said") == [NO_AT, "", NO_AT, "", NO_AT, "", NO_AT]
 
 
@@ -224,7 +225,7 @@ def test_the_form_is_not_painted_first_for_whoever_has_joined(page: Page, email:
     look = "if (form) window.seen = [...(window.seen ?? []), getComputedStyle(form).visibility];"
     page.add_init_script(painted + look + "requestAnimationFrame(look); })")
     page.goto("/")
-    page.wait_for_function("window.seen?.length > 3")
+    until(page, "window.seen?.length > 3")
     assert set(page.evaluate("window.seen")) == {"hidden"}
 
 

@@ -45,9 +45,9 @@ def show(pages: MemoryFiles) -> Show:
 
     def show(page: Page, sample: str, **values: object) -> None:
         name, known = SAMPLES[sample]
-        html = templates.render(pages, f"/templates/{name}", **known | values)
-        headers = {"content-type": "text/html; charset=utf-8", "referrer-policy": "no-referrer"}
-        page.route("**/link/*", lambda route: route.fulfill(body=html, headers=headers))
+        answer = templates.respond(pages, f"/templates/{name}", known | values)
+        headers = {**answer.headers, "referrer-policy": "no-referrer"}
+        page.route("**/link/*", lambda route: route.fulfill(body=bytes(answer.body), headers=headers))
         page.goto(f"/link/{sample}")
 
     return show

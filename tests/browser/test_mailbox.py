@@ -116,6 +116,7 @@ def test_a_mail_is_opened_and_followed_with_the_keyboard_alone(sigma: Sigma, pag
     page.wait_for_url("**/privacy")
 
 
+@pytest.mark.smuggles
 def test_a_mail_runs_nothing_and_sends_nothing(sigma: Sigma, page: Page):
     asked: list[Request] = []
     page.on("request", lambda request: asked.append(request))

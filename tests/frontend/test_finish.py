@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from pathlib import Path
 
 import pytest
@@ -49,14 +46,6 @@ def test_no_module_is_asked_for_before_the_page_decides(export: Path):
     assert '["/assets/manifest.js", "/assets/root.js", "/assets/index.js"]' in page
     assert '{"root":routes[0],"routes/_index":routes[1]}' in page
     assert 'import("/assets/entry.js")' in page
-
-
-def test_the_hashes_are_those_of_the_inline_scripts(export: Path):
-    finish.finish(export)
-    hashes = json.loads((export / finish.INLINE_SCRIPTS).read_text())
-    theme = base64.b64encode(hashlib.sha256(b"theme()").digest()).decode()
-    assert f"'sha256-{theme}'" in hashes
-    assert len(hashes) == 2
 
 
 def test_a_page_without_hydration_starts_no_module_and_keeps_its_words(export: Path):

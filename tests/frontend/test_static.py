@@ -9,6 +9,7 @@ import brotli
 import httpx
 import pytest
 
+from sigma_app.frontend.policy import policy_of
 from sigma_app.frontend.static import MemoryFiles, respond
 
 HTML = "<html><link rel=canonical href=https://sigma.invalid/join>" + "x" * 2000
@@ -32,7 +33,6 @@ def build(tmp_path: Path) -> Path:
         page.with_name("index.html.br").write_bytes(brotli.compress(HTML.encode()))
         page.with_name("index.html.gz").write_bytes(gzip.compress(HTML.encode()))
     (tmp_path / "og.png").write_bytes(b"\x89PNG")
-    (tmp_path / "inline-scripts.json").write_text("[]")
     return tmp_path
 
 
@@ -51,8 +51,8 @@ def client(build: Path) -> httpx.AsyncClient:
 def test_only_what_was_built_for_the_public_is_served(build: Path):
     files = MemoryFiles(build, "https://sigma.example")
     served = ["/", "/join", "/og.png", "/assets/app-1a2b.js"]
-    hidden = ["/inline-scripts.json", "/assets/app-1a2b.js.br", "/index.html", "/../etc/passwd", "/join/"]
-    assert [files.find(path) is not None for path in served + hidden] == [True] * 4 + [False] * 5
+    hidden = ["/assets/app-1a2b.js.br", "/index.html", "/../etc/passwd", "/join/"]
+    assert [files.find(path) is not None for path in served + hidden] == [True] * 4 + [False] * 4
 
 
 @pytest.mark.anyio
@@ -94,8 +94,8 @@ async def test_hashed_assets_are_kept_for_a_year_and_pages_are_asked_for_again(c
 
 
 @pytest.mark.anyio
-async def test_no_other_site_shows_a_page_in_a_frame(client: httpx.AsyncClient):
-    assert (await client.get("/")).headers["content-security-policy"] == "frame-ancestors 'none'"
+async def test_a_page_carries_its_policy_and_nothing_else_does(client: httpx.AsyncClient):
+    assert (await client.get("/")).headers["content-security-policy"] == policy_of(HTML)
     assert "content-security-policy" not in (await client.get("/assets/app-1a2b.js")).headers
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, UndefinedError
 from markupsafe import Markup
+from starlette.responses import HTMLResponse
 
 from sigma_app.frontend import templates
+from sigma_app.frontend.policy import policy_of
 from sigma_app.frontend.static import MemoryFiles
 from sigma_app.ui.template import number, plural, slot, when
 
@@ -39,7 +41,12 @@ def pages(build: Path) -> MemoryFiles:
 
 
 def render(pages: MemoryFiles, **values: object) -> str:
-    return templates.render(pages, "/templates/hello", **{"action": "/x", "email": "e", "state": "valid"} | values)
+    values = {"action": "/x", "email": "e", "state": "valid"} | values
+    return text(templates.respond(pages, "/templates/hello", values))
+
+
+def text(answer: HTMLResponse) -> str:
+    return bytes(answer.body).decode()
 
 
 @pytest.mark.parametrize("path", ["/templates/hello", "/templates/hello.html", "/templates/hello/index.html"])
@@ -82,7 +89,7 @@ def test_nothing_hydrates(pages: MemoryFiles):
 
 def test_a_value_that_is_missing_is_an_error(pages: MemoryFiles):
     with pytest.raises(UndefinedError, match="email"):
-        templates.render(pages, "/templates/hello", action="/x", state="valid")
+        templates.respond(pages, "/templates/hello", {"action": "/x", "state": "valid"})
 
 
 def test_a_page_is_compiled_once_for_a_build_and_anew_for_another(
@@ -109,7 +116,15 @@ def test_a_page_is_compiled_once_for_a_build_and_anew_for_another(
 )
 def test_numbers_read_as_in_a_sentence(tmp_path: Path, count: int, words: str):
     (tmp_path / "place.html").write_text(f"{number('n')} {plural('n', 'place', 'places')}", encoding="utf-8")
-    assert templates.render(MemoryFiles(tmp_path, ""), "/place", n=count) == words
+    assert text(templates.respond(MemoryFiles(tmp_path, ""), "/place", {"n": count})) == words
+
+
+def test_what_is_filled_in_is_never_a_script_of_the_page(tmp_path: Path):
+    (tmp_path / "place.html").write_text("<script>ours()</script>⟦ name ⟧", encoding="utf-8")
+    pages = MemoryFiles(tmp_path, "")
+    answer = templates.respond(pages, "/place", {"name": Markup("<script>theirs()</script>")})
+    assert "<script>theirs()</script>" in text(answer)
+    assert answer.headers["content-security-policy"] == policy_of("<script>ours()</script>")
 
 
 def test_marks_are_one_piece_of_text_each():

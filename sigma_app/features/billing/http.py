@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core.destination import with_next
@@ -22,7 +22,6 @@ from sigma_app.features.billing.parts import CHECKOUT, PORTAL
 from sigma_app.features.billing.pricing_page import TEMPLATE
 from sigma_app.features.billing.standing import offered
 from sigma_app.frontend import templates
-from sigma_app.frontend.static import UNFRAMED
 from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of
@@ -84,8 +83,8 @@ async def show_pricing(request: Request) -> Response:
     if pages is None:  # `make dev`, where the frontend has a server of its own
         return PlainTextResponse(f"{TEMPLATE}; see this page with make run.\n\n{plans}")
     values = {"plans": plans, "signed_in": signed_in, "open": get_settings().signup == "open"}
-    text = templates.render(pages, f"/templates/{TEMPLATE}", **values)
-    return HTMLResponse(text, headers=UNFRAMED | {"cache-control": "private, no-cache", "vary": "cookie"})
+    headers = {"cache-control": "private, no-cache", "vary": "cookie"}
+    return templates.respond(pages, f"/templates/{TEMPLATE}", values, headers=headers)
 
 
 ROUTES = [

@@ -14,8 +14,9 @@ from sigma_app.core.database import DatabaseUnavailable
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.origin import client_address, is_same_site
 from sigma_app.features.waitlist import intake
+from sigma_app.frontend import templates
 from sigma_app.frontend.finish import without_hydration
-from sigma_app.frontend.static import UNFRAMED
+from sigma_app.frontend.static import MemoryFiles
 from sigma_app.settings import get_settings
 
 _JOINED = RedirectResponse("/joined", status_code=303)
@@ -36,10 +37,12 @@ async def join(request: Request) -> Response:
     answer = await intake.accept(form, client_address(request.scope, get_settings().trusted_proxies))
     if answer.outcome == "joined":
         return _JOINED
-    headers = UNFRAMED | {"cache-control": "no-store"}
+    headers = {"cache-control": "no-store"}
     if answer.retry_after:
         headers["retry-after"] = str(answer.retry_after)
-    return HTMLResponse(_form_again(request, form, answer.message), answer.status, headers)
+    if pages := request.scope.get("sigma.pages"):  # not in `make dev`, where the frontend has a server of its own
+        headers["content-security-policy"] = templates.policy(pages, "/join")
+    return HTMLResponse(_form_again(pages, form, answer.message), answer.status, headers)
 
 
 async def founders(_: Request) -> Response:
@@ -57,13 +60,12 @@ ROUTES = [
 ]
 
 
-def _form_again(request: Request, form: Mapping[str, str], message: str) -> str:
+def _form_again(pages: MemoryFiles | None, form: Mapping[str, str], message: str) -> str:
     """The exported /join page with the typed address, where it came from, and the reason filled in.
 
     It hydrates nothing: React would take the filled-in words for a mistake and render the page anew without them.
     """
-    pages = request.scope.get("sigma.pages")
-    if pages is None:  # `make dev`, where the frontend has a server of its own
+    if pages is None:
         return f"<!doctype html><title>Join</title><p>{html.escape(message)}</p>"
     page = _EMAIL_FIELD.sub(
         lambda field: (

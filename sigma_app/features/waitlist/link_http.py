@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core.database import SERVICE, get_database
@@ -304,7 +304,7 @@ def _page(request: Request, name: str, http_status: int = 200, /, **values: Any)
         return PlainTextResponse(
             f"{name} ({http_status}); see this page with make run.\n\n{told}", http_status, PRIVATE
         )
-    return HTMLResponse(templates.render(pages, f"/templates/{name}", **values), http_status, PRIVATE)
+    return templates.respond(pages, f"/templates/{name}", values, http_status)
 
 
 def _share_links(url: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
+from sigma_app.core.headers import hardened
 from sigma_app.features.accounts import entrance_http, files_http, portal_http
 from sigma_app.session import doors
 from sigma_app.settings import Settings
@@ -59,7 +60,7 @@ async def new_browser(serving: Settings) -> AsyncIterator[NewBrowser]:
 
     def new(cookie: str | None = None, network: str = "192.0.2.1") -> httpx.AsyncClient:
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(Starlette(routes=DOORS), client=(network, 50_000)),
+            transport=httpx.ASGITransport(hardened(Starlette(routes=DOORS), ""), client=(network, 50_000)),
             base_url=serving.base_url,
             headers={"origin": serving.base_url},
         )

@@ -14,6 +14,7 @@ import pytest
 from starlette.routing import Router
 
 from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, serve_requests_from
+from sigma_app.core.headers import hardened
 from sigma_app.core.jobs import work
 from sigma_app.core.links import Links
 from sigma_app.features.waitlist import jobs, line, link_http
@@ -41,7 +42,7 @@ def settings(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 async def client(database) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(Router(link_http.ROUTES, redirect_slashes=False))
+    transport = httpx.ASGITransport(hardened(Router(link_http.ROUTES, redirect_slashes=False), ""))
     with serve_requests_from(database):
         async with (
             gateway.sending_mail(),
@@ -209,7 +210,7 @@ class TestConfirming:
         assert EMAIL not in caplog.text
 
     async def test_while_the_database_is_away_it_says_so(self):
-        transport = httpx.ASGITransport(Router(link_http.ROUTES, redirect_slashes=False))
+        transport = httpx.ASGITransport(hardened(Router(link_http.ROUTES, redirect_slashes=False), ""))
         async with httpx.AsyncClient(transport=transport, base_url="https://sigma.test") as client:
             answer = await client.get("/confirm/anything")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
