@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import psycopg
 import pytest
 
 from sigma_app.core.errors import DatabaseBusy
-from sigma_app.features.billing import jobs
+from sigma_app.embedded.stripe import acts
+from sigma_app.features.billing import checkout, jobs, turns
 from sigma_app.features.billing import reconcile as reconciling
+from sigma_app.features.billing.turns import Line, turn
 from sigma_app.gateways import stripe_objects
 from sigma_app.gateways.payments import PaymentsRefused, PaymentsUnavailable
 from sigma_app.session import store
@@ -135,3 +139,69 @@ async def test_where_nothing_differs_nobody_is_disturbed(
         assert (await compared()).repaired == []
         assert list(listening.notifies(timeout=0.2)) == []
     assert standing().access
+
+
+async def test_after_a_payment_that_failed_access_stays_for_seven_days(
+    shop: Till, session: Session, standing: Stands, owner: psycopg.Connection
+):
+    await shop.buy(session, MONTHLY)
+    subscription = await subscription_of(shop)
+    await acts.set_card(await checkout.customer_for(session), "declines")
+    await acts.let_a_period_pass(subscription)
+    made_out = (
+        "update sigma.sandbox_objects set body = jsonb_set(body, '{status_transitions,finalized_at}',"
+        " to_jsonb(extract(epoch from now() - %s)::bigint)) where kind = 'invoice' and body ->> 'status' = 'open'"
+    )
+    for days, stands in (
+        (timedelta(days=6, hours=23), (True, "grace")),
+        (timedelta(days=7, hours=1), (False, "overdue")),
+    ):
+        owner.execute(made_out, [days])
+        await compared()
+        assert (standing().access, standing().rules[-1]) == stands
+
+
+async def test_who_is_charged_and_nobody_here_is_left_to_a_person_until_it_ends(shop: Till):
+    stranger = (await shop.api.customers.create_async({"email": "stranger@example.com"})).id
+    await acts.set_card(stranger, "pays")
+    (price,) = (await shop.api.prices.list_async({"lookup_keys": [MONTHLY]})).data
+    begun = await shop.api.subscriptions.create_async({"customer": stranger, "items": [{"price": price.id}]})
+    (line,) = (await compared()).left
+    assert line.startswith(f"{begun.id}: is charged, and its customer {stranger} is nobody here")
+    await shop.api.subscriptions.cancel_async(begun.id)
+    assert (await compared()).left == []
+
+
+class TestTakenForDeleted:
+    """A customer whom Stripe knows, and we have as deleted: for a while another key was asked, say."""
+
+    async def mistaken(self, shop: Till, session: Session, owner: psycopg.Connection) -> str:
+        """Who Alice is, with a subscription."""
+        await shop.buy(session, MONTHLY)
+        await shop.catch_up()
+        customer = await checkout.customer_for(session)
+        owner.execute("update billing.customers set deleted_at = now()")
+        owner.execute("update billing.subscriptions set status = 'gone'")
+        return customer
+
+    async def test_they_are_one_again(self, shop: Till, session: Session, standing: Stands, owner):
+        customer = await self.mistaken(shop, session, owner)
+        assert (await compared()).left == []
+        assert (standing().access, standing().customer) == (True, customer)
+        assert await checkout.customer_for(session) == customer
+        assert (await compared()).repaired == []
+
+    async def test_unless_another_has_taken_their_place(self, shop: Till, session: Session, standing: Stands, owner):
+        await self.mistaken(shop, session, owner)
+        other = await checkout.customer_for(session)
+        assert (await compared()).left == []
+        assert (standing().access, standing().customer) == (True, other)
+        assert await checkout.customer_for(session) == other
+
+
+async def test_a_look_waits_for_its_turn(shop: Till, session: Session, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(turns.PATIENCE, Line.WORKER, 0.05)
+    async with turn(Line.WORKER, str(session.user_id)):
+        with pytest.raises(PaymentsUnavailable):
+            await reconciling.look_again(session.user_id, "test")
+    await reconciling.look_again(session.user_id, "test")
