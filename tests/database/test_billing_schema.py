@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import InsufficientPrivilege, UniqueViolation
 
 from sigma_app.core.database import ANONYMOUS, SERVICE, Actor
 from tests.conftest import Person
@@ -84,12 +86,19 @@ def test_the_record_of_access_is_only_added_to(owner, paying):
                 owner.execute(statement.encode())
 
 
-def set_access(owner: psycopg.Connection, person: Person, granted: bool, rule: str, subject: str = "cs_1") -> bool:
+def set_access(
+    owner: psycopg.Connection,
+    person: Person,
+    granted: bool,
+    rule: str,
+    subject: str = "cs_1",
+    price: str = "price_1",
+) -> bool:
     with owner.transaction():
         become(owner, SERVICE)
         row = owner.execute(
-            "select sigma.set_access(%s, %s, 'cus_1', 'price_1', %s, %s, 'test', 'evt_1')",
-            [person.id, granted, rule, subject],
+            "select sigma.set_access(%s, %s, 'cus_1', %s, %s, %s, 'test', 'evt_1')",
+            [person.id, granted, price, rule, subject],
         ).fetchone()
     return bool(row and row[0])
 
@@ -121,6 +130,33 @@ class TestAccess:
         set_access(owner, alice, False, "ended", "sub_2")
         assert not set_access(owner, alice, False, "ended", "sub_1")  # of two that opened nothing, which is no matter
         assert len(changes(owner, alice)) == 3
+
+    def test_another_price_is_a_line(self, owner, alice):
+        set_access(owner, alice, True, "subscribed")
+        assert not set_access(owner, alice, True, "subscribed", price="price_2")
+        prices = owner.execute("select price_id from billing.access_changes order by id").fetchall()
+        assert prices == [("price_1",), ("price_2",)]
+        assert owner.execute("select price_id from profiles where id = %s", [alice.id]).fetchone() == ("price_2",)
+
+    def test_a_profile_names_what_is_paid_for_and_not_what_was(self, owner, alice):
+        set_access(owner, alice, True, "bought")
+        assert set_access(owner, alice, False, "refunded")
+        written = "select has_access, customer_id, price_id from profiles where id = %s"
+        assert owner.execute(written, [alice.id]).fetchone() == (False, "cus_1", None)
+        assert owner.execute("select price_id from billing.access_changes order by id").fetchall()[1] == ("price_1",)
+
+    def test_two_at_once_write_one_line_and_one_of_them_changed_it(self, owner, owner_url, alice):
+        with psycopg.connect(owner_url, autocommit=True) as other, ThreadPoolExecutor(1) as beside:
+            with owner.transaction():
+                owner.execute("select from profiles where id = %s for update", [alice.id])  # so that it comes second
+                second = beside.submit(set_access, other, alice, True, "bought")
+                waits = "select pid from pg_locks where pid = %s and not granted"
+                with psycopg.connect(owner_url, autocommit=True) as watching:
+                    while not watching.execute(waits, [other.info.backend_pid]).fetchone():
+                        assert not second.done()
+                assert set_access(owner, alice, True, "bought")
+            assert not second.result(timeout=10)
+        assert changes(owner, alice) == [(False, True, "bought", "test")]
 
     def test_nothing_bought_is_no_line(self, owner, alice):
         assert not set_access(owner, alice, False, "nothing")
@@ -202,6 +238,36 @@ class TestAccess:
             "select args ->> 'user' from procrastinate.procrastinate_jobs where task_name = 'billing:look_again'"
         ).fetchall()
         assert jobs == [(str(alice.id),)]
+
+
+class TestCustomers:
+    def test_nobody_is_two_customers_at_once(self, owner, alice):
+        one = "insert into billing.customers (id, user_id, deleted_at) values (%s, %s, %s)"
+        owner.execute(one, ["cus_1", alice.id, "2026-01-02 03:04:05+00"])
+        owner.execute(one, ["cus_2", alice.id, "2026-01-02 03:04:05+00"])
+        owner.execute(one, ["cus_3", alice.id, None])
+        with pytest.raises(UniqueViolation, match="customers_user"):
+            owner.execute(one, ["cus_4", alice.id, None])
+
+    def test_with_an_account_goes_who_it_is_at_stripe_unless_they_have_gone_there(self, owner, paying, alice, bob):
+        owner.execute("update billing.customers set deleted_at = now() where user_id = %s", [alice.id])
+        for person in (alice, bob):
+            owner.execute("delete from auth.users where id = %s", [person.id])
+        closing = owner.execute(
+            "select args ->> 'customer' from procrastinate.procrastinate_jobs"
+            " where task_name = 'billing:close_customer'"
+        ).fetchall()
+        assert closing == [("cus_bob",)]
+
+    def test_of_each_reason_to_look_again_one_waits(self, owner, alice, bob):
+        look = "select sigma.queue_look_again(%s, %s, now() + interval '1 day')"
+        for person, cause in ((alice, "a"), (alice, "a"), (alice, "b"), (bob, "a")):
+            owner.execute(look, [person.id, cause])
+        waiting = "select count(*) from procrastinate.procrastinate_jobs where task_name = 'billing:look_again'"
+        assert owner.execute(waiting).fetchone() == (3,)
+        owner.execute("update procrastinate.procrastinate_jobs set status = 'doing'")  # what comes now, it may not see
+        owner.execute(look, [alice.id, "a"])
+        assert owner.execute(waiting).fetchone() == (4,)
 
 
 class TestEvents:
