@@ -85,3 +85,17 @@ def test_events_that_failed_are_listed_and_replayed(laid: Sigma, owner: psycopg.
     assert laid.run("stripe-events", "--replay", "evt_2").returncode == 1
     jobs = owner.execute("select args ->> 'event_id' from procrastinate.procrastinate_jobs").fetchall()
     assert jobs == [("evt_1",)]
+
+
+def test_an_event_that_was_worked_is_worked_again_when_it_is_asked_for_by_name(laid: Sigma, owner: psycopg.Connection):
+    for event in ("evt_1", "evt_2"):
+        owner.execute("select sigma.keep_stripe_event(%s, 'invoice.paid', 'cus_1', now(), '{}')", [event])
+    owner.execute("update sigma.webhook_events set handled_at = now()")
+    owner.execute("delete from procrastinate.procrastinate_jobs")
+    assert "0 events put back into the queue." in laid.run("stripe-events", "--replay-all").stdout
+    done = laid.run("stripe-events", "--replay", "evt_1")
+    assert "1 event put back into the queue." in done.stdout
+    waiting = owner.execute("select id from sigma.webhook_events where handled_at is null").fetchall()
+    assert waiting == [("evt_1",)]
+    jobs = owner.execute("select args ->> 'event_id' from procrastinate.procrastinate_jobs").fetchall()
+    assert jobs == [("evt_1",)]
