@@ -206,7 +206,7 @@ class TestConfirming:
         finally:
             owner.execute("alter role authenticator reset statement_timeout")
         assert (answer.status_code, alice.status) == (503, "joined")
-        assert "QueryCanceled" in caplog.text
+        assert "DatabaseBusy" in caplog.text
         assert EMAIL not in caplog.text
 
     async def test_while_the_database_is_away_it_says_so(self):
