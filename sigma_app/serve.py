@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sigma_app.core.origin import is_same_site
+from sigma_app.frontend import templates
 from sigma_app.frontend.static import MemoryFile, MemoryFiles, respond
 from sigma_app.session import guard
 
@@ -39,6 +41,10 @@ class Site:
             await self._serve_websocket(scope, receive, send)
         else:
             await self._backend(scope, receive, send)
+
+    def apologize(self, _: Scope, identity: str) -> Response:
+        """The page for a request that failed, with the id that finds the log line."""
+        return templates.respond(self._pages, "/templates/sorry", {"request": identity}, 500)
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

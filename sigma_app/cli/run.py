@@ -7,8 +7,9 @@ app. A second start finds the pages built and the schema in place, and answers w
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from socket import socket
 
 import click
 from starlette.routing import BaseRoute
@@ -36,7 +37,7 @@ def command() -> None:
             ready_database_while(settings, steps, import_backend) as backend,
             server_file.announced(settings),
         ):
-            serve(_site(settings, pages, *backend), listener, lambda: _announce(settings, steps))
+            _serve(settings, pages, backend, listener, lambda: _announce(settings, steps))
         steps.say("Stopped.")
 
 
@@ -55,13 +56,18 @@ def import_backend() -> tuple[Sequence[BaseRoute], ASGIApp]:
     return ROUTES, app()
 
 
-def _site(settings: Settings, pages: Path, routes: Sequence[BaseRoute], backend: ASGIApp) -> ASGIApp:
-    from sigma_app.core.headers import hardened
+def _serve(
+    settings: Settings,
+    pages: Path,
+    backend: tuple[Sequence[BaseRoute], ASGIApp],
+    listener: socket,
+    announce: Callable[[], None],
+) -> None:
     from sigma_app.frontend.static import MemoryFiles
     from sigma_app.serve import Site
 
-    site = Site(MemoryFiles(pages, settings.base_url), routes, backend, settings.base_url)
-    return hardened(site, settings.base_url)
+    site = Site(MemoryFiles(pages, settings.base_url), *backend, settings.base_url)
+    serve(site, settings, listener, announce, site.apologize)
 
 
 def _announce(settings: Settings, steps: Steps) -> None:

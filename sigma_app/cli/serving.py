@@ -15,7 +15,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sigma_app.cli import signals
+from sigma_app.core import logs
 from sigma_app.core.errors import StartError
+from sigma_app.core.headers import hardened
+from sigma_app.core.requests import Apology, identified
 from sigma_app.settings import Settings
 
 _GRACE_SECONDS = 5  # for requests in hand when the server is told to stop
@@ -49,14 +52,29 @@ def listen(settings: Settings, elsewhere: str = "PORT={} make run") -> socket.so
     return listener
 
 
-def serve(application: ASGIApp, listener: socket.socket, announce: Callable[[], None]) -> None:
+def serve(
+    application: ASGIApp,
+    settings: Settings,
+    listener: socket.socket,
+    announce: Callable[[], None],
+    apologize: Apology = lambda *_: None,
+) -> None:
     """Serve until told to stop; then finish the requests in hand.
+
+    Args:
+        application: answers; what every answer has besides, it gets here.
+        settings: where people come from, and what is logged how.
+        listener: from `listen`.
+        announce: called once it serves.
+        apologize: the page of what failed (core/requests.py).
 
     Raises:
         StartError: the application did not start, and has logged why.
     """
+    logs.configure(as_json=settings.env == "production")
     config = uvicorn.Config(
-        application,
+        hardened(identified(application, settings.trusted_proxies, apologize), settings.base_url),
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,

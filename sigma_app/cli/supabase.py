@@ -54,7 +54,7 @@ def command(port: int | None, as_assignments: bool) -> None:
             ready_database_while(settings, steps, lambda: application(settings)) as alone,
             server_file.announced(settings),
         ):
-            serve(alone, listener, lambda: _announce(settings, steps))
+            serve(alone, settings, listener, lambda: _announce(settings, steps))
         steps.say("Stopped.")
 
 

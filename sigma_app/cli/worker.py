@@ -10,6 +10,7 @@ import click
 from sigma_app.cli import signals
 from sigma_app.cli.database import ready_database_while
 from sigma_app.cli.progress import Steps
+from sigma_app.core import logs
 from sigma_app.settings import get_settings
 
 
@@ -17,6 +18,7 @@ from sigma_app.settings import get_settings
 def command() -> None:
     """Run the queued jobs: mails, reminders, events. The server does it by itself, unless SIGMA_WORKER=off."""
     settings = get_settings()
+    logs.configure(as_json=settings.env == "production")
     with Steps() as steps:
         with ready_database_while(settings, steps, import_worker) as worker:
             asyncio.run(_work(worker, steps))

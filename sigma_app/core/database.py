@@ -35,12 +35,17 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler, session_address
 from sigma_app.core.errors import DatabaseBusy, DatabaseUnavailable
 from sigma_app.core.exchange import Bound, Prepared, exchange
+from sigma_app.core.logs import request_id
 
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 3.0  # for a free connection; a visitor reads "please try again" rather than wait longer
 RECONNECT_SECONDS = 1.0  # then the pool gives up, and the next request makes it try again at once
-_BECOME = SQL("select set_config('role', {role}, true), set_config('request.jwt.claims', {claims}, true)")
+_BECOME = SQL(
+    "select set_config('role', {role}, true), set_config('request.jwt.claims', {claims}, true),"
+    " set_config('sigma.request', {request}, true)"
+)
+_THIS_REQUEST = "\N{REPLACEMENT CHARACTER}request"  # for an id, whose characters core/requests.py keeps to a few
 _BEGIN, _COMMIT = Bound("begin"), Bound("commit")
 _TOO_LONG = ("55P03", "57014", "25P03")  # waited for a lock, ran, or idled in a transaction for longer than it may
 _GONE = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
@@ -83,9 +88,15 @@ class _PooledConnection(AsyncConnection):
             await super().close()
 
 
-@lru_cache(maxsize=1024)
 def _becoming(actor: Actor) -> str:
-    return _BECOME.format(role=Literal(actor.role), claims=Literal(actor.claims)).as_string()
+    """The statement that makes a transaction `actor`'s, and of the request that is worked for (core/logs.py)."""
+    return _becoming_in(actor).replace(_THIS_REQUEST, request_id.get())
+
+
+@lru_cache(maxsize=1024)
+def _becoming_in(actor: Actor) -> str:
+    values = {"role": Literal(actor.role), "claims": Literal(actor.claims), "request": Literal(_THIS_REQUEST)}
+    return _BECOME.format(**values).as_string()
 
 
 class Step(NamedTuple):
@@ -176,7 +187,8 @@ class Database:
         try:
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 connection = await session.connection()
-                await connection.execute(_BECOME_IN_SESSION, {"role": actor.role, "claims": actor.claims})
+                become = {"role": actor.role, "claims": actor.claims, "request": request_id.get()}
+                await connection.execute(_BECOME_IN_SESSION, become)
                 yield session
         except DBAPIError as error:
             if _is_unavailable(error.orig):
@@ -321,7 +333,10 @@ async def _exchange(
     return results[: len(statements)]
 
 
-_BECOME_IN_SESSION = text("select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true)")
+_BECOME_IN_SESSION = text(
+    "select set_config('role', :role, true), set_config('request.jwt.claims', :claims, true),"
+    " set_config('sigma.request', :request, true)"
+)
 
 
 async def _check(connection: AsyncConnection) -> None:

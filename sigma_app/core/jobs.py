@@ -34,6 +34,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sigma_app.core.connecting import CONNECT_SECONDS, session_address
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
+from sigma_app.core.logs import request_id
 
 CONCURRENCY = 10  # jobs at a time in one worker, and of each queue apart; they wait for others most of the time
 HEARTBEAT = timedelta(seconds=5)
@@ -254,7 +255,8 @@ async def _become_worker(connection: AsyncConnection) -> None:
 
 
 async def _keep_error(call_next: Callable, context: JobContext, _: Any) -> Any:
-    """Keep why a try failed; the queue itself only knows that it did."""
+    """Work for the request that caused the job, and keep why a try failed; the queue itself only knows that it did."""
+    request_id.set(str(context.job.task_kwargs.pop("_request", "")))  # the job's own task: nothing to set back
     try:
         return await call_next()
     except Exception as error:

@@ -7,6 +7,7 @@ from sigma_app.ui.head import page
 from sigma_app.ui.layout import lone, shell
 from sigma_app.ui.link import link
 from sigma_app.ui.prose import Clause, document
+from sigma_app.ui.template import slot
 
 REVIEWED = "27 November 2026"
 
@@ -201,7 +202,21 @@ def not_found() -> rx.Component:
     )
 
 
+def sorry() -> rx.Component:
+    """The page for a request that failed on our side; a template, for the id by which its log line is found."""
+    return shell(
+        lone(
+            rx.el.h1("That did not add up, and it is our doing.", class_name="title"),
+            rx.el.p("We have a note of it. What was said to be saved is saved; please try again.", class_name="lede"),
+            rx.el.p(link("To the start", href="/", class_name="button button-primary")),
+            rx.el.p("Should you write to us about it, this finds the note: ", slot("request"), class_name="fine-print"),
+            time="500",
+        )
+    )
+
+
 PAGES = [
+    page(sorry, "/templates/sorry", "Our doing · Sigma", "Something went wrong on our side.", indexed=False),
     page(
         privacy,
         "/privacy",

@@ -1,0 +1,103 @@
+"""Ids of requests: in answers, in the log, and in the jobs that requests cause; and what becomes of one that fails."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from sigma_app.core import jobs
+from sigma_app.core.database import SERVICE, Database, Step, serve_requests_from
+from sigma_app.core.logs import request_id
+from sigma_app.core.requests import identified
+
+pytestmark = pytest.mark.anyio
+
+GIVEN = "by-the-proxy-0001"
+
+
+async def tell(_: Request) -> Response:
+    return PlainTextResponse(request_id.get())
+
+
+async def fail(request: Request) -> Response:
+    raise ValueError(request.query_params.get("word"))
+
+
+async def ask(path: str, proxies: int = 0, apology: str = "", **headers: str) -> httpx.Response:
+    def apologize(_: object, identity: str) -> Response | None:
+        return HTMLResponse(f"{apology} {identity}", 500) if apology else None
+
+    routes = Starlette(routes=[Route("/", tell)])
+    routes.router.routes.append(Route("/fail", fail))
+    app = identified(routes.router, proxies, apologize)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        return await client.get(path, headers=headers)
+
+
+async def test_each_has_one_of_its_own_and_is_told_it():
+    first, second = [await ask("/") for _ in range(2)]
+    assert first.text == first.headers["x-request-id"]
+    assert re.fullmatch(r"[0-9a-f]{32}", first.text)
+    assert first.text != second.text
+    assert request_id.get() == ""
+
+
+@pytest.mark.parametrize(
+    ("proxies", "given", "counts"),
+    [(0, GIVEN, False), (1, GIVEN, True), (1, "short", False), (1, "x' or 1=1 --", False), (1, "a" * 65, False)],
+)
+async def test_only_one_that_a_proxy_of_ours_gives_counts(proxies: int, given: str, counts: bool):
+    answer = await ask("/", proxies, **{"x-request-id": given})
+    assert (answer.text == given) is counts
+
+
+async def test_what_fails_is_logged_and_answered_with_the_id(caplog: pytest.LogCaptureFixture):
+    answer = await ask("/fail?word=typed", accept="application/json")
+    said = answer.json()
+    assert (answer.status_code, said["code"], said["message"]) == (500, "500", said["error"])
+    assert answer.headers["x-request-id"] in said["details"]
+    assert "A request failed: GET /fail: ValueError" in caplog.text
+    assert "typed" not in caplog.text + answer.text
+
+
+async def test_who_wants_a_page_gets_one(caplog: pytest.LogCaptureFixture):
+    answer = await ask("/fail", apology="Sorry.", accept="text/html,*/*")
+    assert (answer.status_code, answer.text) == (500, f"Sorry. {answer.headers['x-request-id']}")
+    plain = await ask("/fail", accept="text/html")
+    assert plain.headers["x-request-id"] in plain.text
+
+
+@pytest.mark.parametrize("door", ["run", "transaction", "cursor"])
+async def test_its_jobs_work_for_it(database: Database, login_url: str, owner, caplog, door: str):
+    seen: list[tuple[str, str]] = []
+
+    async def note(word: str) -> None:
+        seen.append((request_id.get(), word))
+        logging.getLogger("test").info("noted")
+
+    jobs.job("test:request")(note)
+    try:
+        with serve_requests_from(database):
+            known = request_id.set(GIVEN)
+            queue = "select sigma.queue_job('test:request', '{\"word\": \"hello\"}')"
+            if door == "run":
+                await database.run(Step(SERVICE, queue))
+            elif door == "cursor":
+                async with database.cursor(SERVICE) as cursor:
+                    await cursor.execute(queue)
+            else:
+                async with database.transaction(SERVICE) as session:
+                    await jobs.queue_job(session, "test:request", word="hello")
+            request_id.reset(known)
+            await database.run(Step(SERVICE, queue))  # of no request
+            await jobs.work(login_url, until_idle=True)
+    finally:
+        del jobs.queue.tasks["test:request"]
+    assert sorted(seen) == [("", "hello"), (GIVEN, "hello")]
