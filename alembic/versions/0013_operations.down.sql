@@ -1,3 +1,5 @@
+revoke select on sigma.alembic_version from service_role;
+
 update procrastinate.procrastinate_jobs set args = args - '_request' where args ? '_request';
 
 create or replace function sigma.queue_job(task text, args jsonb, at timestamptz default null) returns bigint

@@ -30,3 +30,6 @@ language sql volatile security definer set search_path = '' as $$
       ::procrastinate.procrastinate_job_to_defer_v1
   ]))[1]
 $$;
+
+-- A process that serves says whether the schema is the one that it was written for.
+grant select on sigma.alembic_version to service_role;

@@ -1,0 +1,103 @@
+"""Whether a process says truly that it can do its work."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.routing import Router
+
+from sigma_app.core.database import Database, serve_requests_from
+from sigma_app.features.operations import health, http
+from tests.conftest import settings_for
+from tests.settled import settled
+
+pytestmark = pytest.mark.anyio
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path) -> Iterator[None]:
+    with settled(settings_for(tmp_path)):
+        yield
+
+
+@pytest.fixture
+async def monitor(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """Asks, and gets a fresh answer each time."""
+    monkeypatch.setattr(http, "_FRESH", -1)
+    transport = httpx.ASGITransport(Router(http.ROUTES))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        with serve_requests_from(database):
+            yield client
+
+
+async def test_it_lives(monitor: httpx.AsyncClient):
+    answer = await monitor.get("/healthz")
+    assert (answer.status_code, answer.text) == (200, "ok")
+
+
+async def test_it_is_ready_when_everything_is(monitor: httpx.AsyncClient):
+    answer = await monitor.get("/readyz")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    said = answer.json()
+    assert said["ready"]
+    assert {name: check["ok"] for name, check in said["checks"].items()} == {
+        "database": True,
+        "migrations": True,
+        "queue": True,
+        "disk": True,
+    }
+
+
+async def test_without_a_database_it_is_not_and_lives(monitor: httpx.AsyncClient, database: Database):
+    await database.close()
+    answer = await monitor.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["database"]["ok"]) == (503, False)
+    assert (await monitor.get("/healthz")).status_code == 200
+
+
+async def test_with_another_schema_it_is_not(monitor: httpx.AsyncClient, owner):
+    owner.execute("update sigma.alembic_version set version_num = '0001'")
+    answer = await monitor.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["migrations"]["says"]) == (
+        503,
+        f"At 0001, not {health._head()}.",
+    )
+
+
+@pytest.mark.parametrize(("ago", "ok"), [("4 minutes", True), ("6 minutes", False)])
+async def test_a_queue_that_is_behind_is_said_and_keeps_nobody_out(monitor: httpx.AsyncClient, owner, ago, ok):
+    owner.execute(
+        "select sigma.queue_job('test:late', '{}'), sigma.queue_job('test:later', '{}', now() + interval '1 h')"
+    )
+    owner.execute(f"update procrastinate.procrastinate_events set at = now() - interval '{ago}'".encode())
+    answer = await monitor.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["queue"]["ok"]) == (200, ok)
+
+
+async def test_a_disk_that_is_nearly_full_is_no_place_to_go_on(monitor: httpx.AsyncClient, monkeypatch):
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: Usage(1, 1, health.LITTLE - 1))
+    answer = await monitor.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["disk"]["ok"]) == (503, False)
+
+
+async def test_who_asks_in_a_loop_costs_the_database_one_question(monitor: httpx.AsyncClient, monkeypatch):
+    monkeypatch.setattr(http, "_FRESH", 60)
+    monkeypatch.setattr(http, "_known", None)
+    asked = []
+    checks = health.checks
+
+    async def counted():
+        asked.append(1)
+        return await checks()
+
+    monkeypatch.setattr(health, "checks", counted)
+    for _ in range(5):
+        assert (await monitor.get("/readyz")).status_code == 200
+    assert len(asked) == 1
+    monkeypatch.setattr(http, "_known", None)
