@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     resend_webhook_secret: SecretStr | None = Field(None, validation_alias="RESEND_WEBHOOK_SECRET")
     mail_from: str | None = Field(None, validation_alias="MAIL_FROM")
 
+    # Who may read /metrics from elsewhere; without it only this machine may
+    metrics_token: SecretStr | None = Field(None, validation_alias="SIGMA_METRICS_TOKEN", min_length=16)
+
     # Jobs: whether the serving process runs them too; "off" where `python -m sigma_app worker` does
     worker: bool = Field(True, validation_alias="SIGMA_WORKER")
 

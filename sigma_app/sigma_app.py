@@ -20,6 +20,7 @@ from sigma_app.features.billing.live import kept_true
 from sigma_app.features.billing.setup import sandbox_stocked
 from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.operations import http as operations_http
+from sigma_app.features.operations import metrics
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
 from sigma_app.features.waitlist import link_http, link_pages
@@ -40,7 +41,7 @@ PAGES = [
 ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),
     *(*billing_http.ROUTES, *billing_webhook.ROUTES),
-    *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES, *operations_http.ROUTES),
+    *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES, *operations_http.ROUTES, *metrics.ROUTES),
     *(*mail.routes(get_settings()), *payments.routes(get_settings()), *identity.routes()),
 ]
 

@@ -18,6 +18,7 @@ from sigma_app.cli import signals
 from sigma_app.core import logs
 from sigma_app.core.errors import StartError
 from sigma_app.core.headers import hardened
+from sigma_app.core.metrics import measured
 from sigma_app.core.requests import Apology, identified
 from sigma_app.settings import Settings
 
@@ -73,7 +74,7 @@ def serve(
     """
     logs.configure(as_json=settings.env == "production")
     config = uvicorn.Config(
-        hardened(identified(application, settings.trusted_proxies, apologize), settings.base_url),
+        hardened(measured(identified(application, settings.trusted_proxies, apologize)), settings.base_url),
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -107,6 +107,14 @@ class Step(NamedTuple):
     values: Sequence[Any] | Mapping[str, Any] = ()
 
 
+class PoolNow(NamedTuple):
+    """How many connections are lent and idle, and how many requests wait for one."""
+
+    lent: int
+    idle: int
+    waiting: int
+
+
 class Database:
     """The pool and its doors. One for a process; `open()` and `close()` belong to the same event loop."""
 
@@ -172,6 +180,12 @@ class Database:
         """
         async with self._connection() as connection:
             await connection.execute("select 1")
+
+    def pool_now(self) -> PoolNow:
+        """How the pool stands right now."""
+        stats = self._pool.get_stats()
+        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        return PoolNow(size - idle, idle, stats.get("requests_waiting", 0))
 
     @asynccontextmanager
     async def transaction(self, actor: Actor) -> AsyncIterator[AsyncSession]:

@@ -35,6 +35,7 @@ from sigma_app.core.connecting import CONNECT_SECONDS, session_address
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
 from sigma_app.core.logs import request_id
+from sigma_app.core.metrics import JOB_SECONDS, JOBS
 
 CONCURRENCY = 10  # jobs at a time in one worker, and of each queue apart; they wait for others most of the time
 HEARTBEAT = timedelta(seconds=5)
@@ -257,9 +258,14 @@ async def _become_worker(connection: AsyncConnection) -> None:
 async def _keep_error(call_next: Callable, context: JobContext, _: Any) -> Any:
     """Work for the request that caused the job, and keep why a try failed; the queue itself only knows that it did."""
     request_id.set(str(context.job.task_kwargs.pop("_request", "")))  # the job's own task: nothing to set back
+    name = context.job.task_name
     try:
-        return await call_next()
+        with JOB_SECONDS.labels(name).time():
+            result = await call_next()
+        JOBS.labels(name, "done").inc()
+        return result
     except Exception as error:
+        JOBS.labels(name, "failed").inc()
         known = isinstance(error, SigmaError)  # its message is ours, others may repeat what people typed
         logger.warning("Job %s failed: %s", context.job.task_name, error if known else without_message(error))
         kept = f"{type(error).__name__}: {error}" if known else without_message(error)

@@ -10,7 +10,7 @@ from reflex.plugins import Plugin
 from sigma_app.core.errors import StartError
 
 BACKEND_PATHS = (
-    *("/healthz", "/readyz", "/founders.json", "/dev/mailbox", "/dev/mailbox.json"),
+    *("/healthz", "/readyz", "/metrics", "/founders.json", "/dev/mailbox", "/dev/mailbox.json"),
     *("/confirm", "/confirm/{token}", "/place/{token}", "/unsubscribe/{token}", "/erase/{token}"),
     "/invitation/{token}",
     *("/sign-up", "/sign-in", "/sign-in/link", "/forgot", "/check-inbox", "/verify", "/reset", "/goodbye"),

@@ -23,6 +23,7 @@ from resend.exceptions import NoContentError, ResendError
 from starlette.routing import BaseRoute
 
 from sigma_app.core.jobs import JobError
+from sigma_app.core.metrics import MAILS
 from sigma_app.embedded.mailbox import api, page, store
 from sigma_app.settings import Settings, get_settings
 
@@ -113,11 +114,15 @@ async def send(mail: Mail, key: str) -> str:
         if error.error_type == "invalid_idempotent_request":
             logger.warning("Resend had taken a mail with other words for the same cause; nothing was sent again.")
             return ""
-        raise _explained(error, mail.to) from None
+        explained = _explained(error, mail.to)
+        MAILS.labels("refused" if isinstance(explained, MailRefused) else "delayed").inc()
+        raise explained from None
     except NoContentError:
         answer = None
     if not isinstance(answer, dict) or not isinstance(answer.get("id"), str):
+        MAILS.labels("delayed").inc()
         raise MailDelayed("Resend gave no id for a mail.")
+    MAILS.labels("sent").inc()
     return answer["id"]
 
 

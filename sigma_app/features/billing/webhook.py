@@ -18,6 +18,7 @@ from starlette.routing import Route
 from sigma_app.core.body import BodyTooLarge, read_body
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
+from sigma_app.core.metrics import WEBHOOKS
 from sigma_app.core.webhooks import LARGEST_BODY
 from sigma_app.features.billing.events import customer_of
 from sigma_app.gateways.payments import ForgedSignature, verify_event
@@ -38,8 +39,10 @@ async def receive(request: Request) -> Response:
     try:
         await verify_event(payload, request.headers.get("stripe-signature", ""))
         event = _read(payload)
-        await get_database().run(Step(SERVICE, _KEEP, event))
+        ((new,),) = await get_database().run(Step(SERVICE, _KEEP, event))
+        WEBHOOKS.labels("stripe", "kept" if new else "known").inc()
     except ForgedSignature as forged:
+        WEBHOOKS.labels("stripe", "forged").inc()
         logger.warning("Somebody told an event of Stripe's that Stripe did not sign, or not lately.")
         return PlainTextResponse(str(forged), forged.status)
     except ValueError as error:

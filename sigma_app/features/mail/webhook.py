@@ -16,6 +16,7 @@ from sigma_app.core.body import BodyTooLarge, read_body
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.jobs import queue_job
+from sigma_app.core.metrics import WEBHOOKS
 from sigma_app.core.webhooks import LARGEST_BODY, keep_once
 from sigma_app.features.mail.jobs import APPLY_EVENT
 from sigma_app.settings import get_settings
@@ -44,6 +45,7 @@ async def receive(request: Request) -> Response:
     except BodyTooLarge:
         return PlainTextResponse("That is more than an event holds.", 413)
     except ValueError:  # the SDK's for all that does not verify, and decode()'s
+        WEBHOOKS.labels("resend", "forged").inc()
         return PlainTextResponse("This is no event with a valid signature of the last five minutes.", 400)
     if not isinstance(event, dict):
         return PlainTextResponse("An event is a JSON object.", 400)
@@ -59,8 +61,10 @@ async def receive(request: Request) -> Response:
 
 async def _keep(event_id: str, event: Mapping[str, Any]) -> None:
     async with get_database().transaction(SERVICE) as session:
-        if await keep_once(session, "resend", event_id, str(event.get("type", "")), event):
+        new = await keep_once(session, "resend", event_id, str(event.get("type", "")), event)
+        if new:
             await queue_job(session, APPLY_EVENT, source="resend", event_id=event_id)
+    WEBHOOKS.labels("resend", "kept" if new else "known").inc()
 
 
 ROUTES = [Route("/webhooks/resend", receive, methods=["POST"])]

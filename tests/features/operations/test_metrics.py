@@ -1,0 +1,150 @@
+"""What is counted, and who may read it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, Router, WebSocketRoute
+from starlette.types import Message
+from starlette.websockets import WebSocket
+
+from sigma_app.core import jobs
+from sigma_app.core.database import Database, serve_requests_from
+from sigma_app.core.metrics import WEBSOCKETS, measured
+from sigma_app.features.operations import metrics
+from tests.conftest import settings_for
+from tests.settled import settled
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "0123456789abcdef"
+
+
+@pytest.fixture
+def settle(tmp_path: Path) -> Callable[..., AbstractContextManager[None]]:
+    """Makes these the settings inside a block."""
+
+    @contextmanager
+    def made(**variables: str) -> Iterator[None]:
+        with settled(settings_for(tmp_path, **variables)):
+            yield
+
+    return made
+
+
+@pytest.fixture
+async def served(database: Database) -> AsyncIterator[None]:
+    with serve_requests_from(database):
+        yield
+
+
+async def ask(address: str = "127.0.0.1", **headers: str) -> httpx.Response:
+    transport = httpx.ASGITransport(Router(metrics.ROUTES), client=(address, 50_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        return await client.get("/metrics", headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+async def read(name: str, **labels: str) -> float:
+    """A number of the answer; 0 where it is not there yet."""
+    for family in text_string_to_metric_families((await ask()).text):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return sample.value
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("address", "variables", "headers", "status"),
+    [
+        ("127.0.0.1", {}, {}, 200),
+        ("::1", {}, {}, 200),
+        ("192.0.2.7", {}, {}, 403),
+        ("127.0.0.1", {}, {"x_forwarded_for": "192.0.2.7"}, 403),
+        ("127.0.0.1", {"TRUSTED_PROXIES": "1"}, {"x_forwarded_for": "192.0.2.7"}, 403),
+        ("127.0.0.1", {"TRUSTED_PROXIES": "1"}, {"x_forwarded_for": "127.0.0.1"}, 200),
+        ("192.0.2.7", {"SIGMA_METRICS_TOKEN": TOKEN}, {"authorization": f"Bearer {TOKEN}"}, 200),
+        ("192.0.2.7", {"SIGMA_METRICS_TOKEN": TOKEN}, {"authorization": f"Bearer {TOKEN}x"}, 403),
+        ("127.0.0.1", {"SIGMA_METRICS_TOKEN": TOKEN}, {}, 403),
+    ],
+)
+async def test_this_machine_may_read_it_or_who_has_the_token(settle, served, address, variables, headers, status):
+    with settle(**variables):
+        assert (await ask(address, **headers)).status_code == status
+
+
+async def test_requests_are_counted_by_kinds_and_no_others(settle, served):
+    app = measured(Router([Route("/{path:path}", lambda _: PlainTextResponse("ok"), methods=["GET", "POST"])]))
+    with settle():
+        before = await read("sigma_requests_total", kind="rest", method="GET", status="200")
+        pages = await read("sigma_request_seconds_count", kind="page")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            await client.get("/rest/v1/leads")
+            await client.get("/whatever/somebody/types")
+            await client.request("BREW", "/coffee")
+        assert await read("sigma_requests_total", kind="rest", method="GET", status="200") == before + 1
+        assert await read("sigma_request_seconds_count", kind="page") == pages + 1
+        assert await read("sigma_requests_total", kind="form", method="other", status="405") == 1
+        assert "whatever" not in (await ask()).text
+
+
+async def test_websockets_are_counted_while_they_are_open():
+    seen: list[float] = []
+
+    async def door(websocket: WebSocket) -> None:
+        seen.append(WEBSOCKETS._value.get())
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(_: Message) -> None:
+        pass
+
+    before = WEBSOCKETS._value.get()
+    app = measured(Router([WebSocketRoute("/", door)]))
+    await app({"type": "websocket", "path": "/", "headers": [], "query_string": b""}, receive, send)
+    assert seen == [before + 1]
+    assert WEBSOCKETS._value.get() == before
+
+
+async def test_jobs_and_the_queue_are_counted(settle, served, login_url: str, owner):
+    async def note(fail: bool) -> None:
+        if fail:
+            raise jobs.JobError
+
+    jobs.job("test:counted", retry=False)(note)
+    try:
+        with settle():
+            for fail in (True, False, False):
+                owner.execute("select sigma.queue_job('test:counted', jsonb_build_object('fail', %s::boolean))", [fail])
+            assert await read("sigma_queue_jobs", status="todo") == 3
+            done, failed = [
+                await read("sigma_jobs_total", job="test:counted", outcome=how) for how in ("done", "failed")
+            ]
+            await jobs.work(login_url, until_idle=True)
+            assert await read("sigma_jobs_total", job="test:counted", outcome="done") == done + 2
+            assert await read("sigma_jobs_total", job="test:counted", outcome="failed") == failed + 1
+            assert await read("sigma_queue_jobs", status="failed") == 1
+            assert await read("sigma_queue_jobs", status="todo") == 0
+    finally:
+        del jobs.queue.tasks["test:counted"]
+
+
+async def test_without_a_database_it_says_so(settle, database: Database, served):
+    with settle():
+        assert await read("sigma_database_up") == 1
+        assert (
+            await read("sigma_pool_connections", state="idle") + await read("sigma_pool_connections", state="lent") > 0
+        )
+        await database.close()
+        assert await read("sigma_database_up") == 0
+
+
+async def test_it_says_what_runs(settle, served):
+    with settle():
+        assert "sigma_build_info{" in (await ask()).text
