@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-SECRET_ENDINGS = ("_KEY", "_SECRET", "_URL")  # of variables whose value is never shown: an address may hold a password
+# Of variables whose value is never shown: an address may hold a password.
+SECRET_ENDINGS = ("_KEY", "_SECRET", "_TOKEN", "_URL")
 
 # Of Supabase's own servers, most of whose variables the stand-in does not know.
 _OF_SUPABASE = ("GOTRUE_", "PGRST_", "STORAGE_")

@@ -16,6 +16,8 @@ from tests.sigma import PROJECT_ROOT, Sigma
 
 _PAUSE, _TRIES = 25, 800  # milliseconds between two looks, and how many
 
+_IN_A_MAIL = '"img-src data:"'  # the mailbox's policy: it loads no picture of a mail, and other tests' mails have some
+
 SCREENSHOTS = PROJECT_ROOT / "tests" / "screenshots"
 
 
@@ -49,7 +51,7 @@ def new_context(
     refused: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        if "Content Security Policy" in message.text:
+        if "Content Security Policy" in message.text and _IN_A_MAIL not in message.text:
             refused.append(message.text)
 
     def open_context(**options) -> BrowserContext:
