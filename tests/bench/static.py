@@ -8,6 +8,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+import brotli
+
 from sigma_app.frontend.build import ensure_built
 from tests.bench.joins import sigma_served
 from tests.bench.load import Outcome
@@ -29,7 +31,11 @@ def measure(options: argparse.Namespace) -> Report:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sigma-bench-")))
         sigma = stack.enter_context(sigma_served(scratch, where))
         web = scratch / "web"
-        shutil.copytree(ensure_built(lambda _: None), web / "build" / "client")
+        client = shutil.copytree(ensure_built(lambda _: None), web / "build" / "client")
+        for page in client.rglob(
+            "*.html"
+        ):  # Reflex's route sends what was compressed before; our build keeps none of it
+            page.with_name(page.name + ".br").write_bytes(brotli.compress(page.read_bytes()))
         named = {"REFLEX_WEB_WORKDIR": str(web), "SIGMA_DATA_DIR": str(scratch / "data")}
         reflex = stack.enter_context(contender("reflex_static", scratch / "reflex.log", where.servers, named))
         no_op = stack.enter_context(contender("noop", scratch / "noop.log", where.servers, {}))
