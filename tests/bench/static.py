@@ -32,9 +32,8 @@ def measure(options: argparse.Namespace) -> Report:
         sigma = stack.enter_context(sigma_served(scratch, where))
         web = scratch / "web"
         client = shutil.copytree(ensure_built(lambda _: None), web / "build" / "client")
-        for page in client.rglob(
-            "*.html"
-        ):  # Reflex's route sends what was compressed before; our build keeps none of it
+        # Reflex's route sends what was compressed before; our build keeps none of that.
+        for page in client.rglob("*.html"):
             page.with_name(page.name + ".br").write_bytes(brotli.compress(page.read_bytes()))
         named = {"REFLEX_WEB_WORKDIR": str(web), "SIGMA_DATA_DIR": str(scratch / "data")}
         reflex = stack.enter_context(contender("reflex_static", scratch / "reflex.log", where.servers, named))
