@@ -267,7 +267,7 @@ async def _keep_error(call_next: Callable, context: JobContext, _: Any) -> Any:
     except Exception as error:
         JOBS.labels(name, "failed").inc()
         known = isinstance(error, SigmaError)  # its message is ours, others may repeat what people typed
-        logger.warning("Job %s failed: %s", context.job.task_name, error if known else without_message(error))
+        logger.warning("Job %s failed: %s", name, error if known else without_message(error))
         kept = f"{type(error).__name__}: {error}" if known else without_message(error)
         if context.job.id is not None:
             await _record(context.job.id, kept)

@@ -77,16 +77,17 @@ def _present() -> rx.Component:
 
 
 def _plans() -> rx.Component:
-    return rx.cond(
-        some(BillingState.plans),
-        section(
-            plan_cards(BillingState.plans, BillingState.wanted),
-            terms(),
-            anchor="plans",
-            time="07:52",
-            title="What you can have",
-            intro=TODAY,
-        ),
+    return rx.cond(some(BillingState.plans), _offer("07:52", "What you can have", TODAY))
+
+
+def _offer(time: str, title: str, intro: str = "") -> rx.Component:
+    return section(
+        plan_cards(BillingState.plans, BillingState.wanted),
+        terms(),
+        anchor="plans",
+        time=time,
+        title=title,
+        intro=intro,
     )
 
 
@@ -288,13 +289,7 @@ def _outside() -> rx.Component:
         ),
         rx.cond(
             some(BillingState.plans),
-            section(
-                plan_cards(BillingState.plans, BillingState.wanted),
-                terms(),
-                anchor="plans",
-                time="08:03",
-                title="What it costs",
-            ),
+            _offer("08:03", "What it costs"),
             rx.cond(BillingState.why == RULES["nothing"], _nothing_for_sale()),
         ),
         custom_attrs={"data-outside": ""},

@@ -230,9 +230,14 @@ async def settle(session: AsyncSession, user: UUID, cause: str, event: str | Non
 
 async def decide_now(session: AsyncSession, user: UUID) -> Decision:
     """What follows from the rows that there are."""
+    purchases, subscriptions = await purchases_of(session, user), await subscriptions_of(session, user)
+    return decide(purchases, subscriptions, clock.now(), await held_by(session, user))
+
+
+async def held_by(session: AsyncSession, user: UUID) -> str | None:
+    """The id of what gave somebody access last, by the record."""
     granted = select(AccessChange.subject).where(AccessChange.user_id == user, col(AccessChange.after).is_(True))
-    held = (await session.exec(granted.order_by(col(AccessChange.id).desc()).limit(1))).first()
-    return decide(await purchases_of(session, user), await subscriptions_of(session, user), clock.now(), held)
+    return (await session.exec(granted.order_by(col(AccessChange.id).desc()).limit(1))).first()
 
 
 async def purchases_of(session: AsyncSession, user: UUID) -> Sequence[Purchase]:

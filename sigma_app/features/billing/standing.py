@@ -18,7 +18,7 @@ from sigma_app.features.billing import money
 from sigma_app.features.billing.access import RULES, Decision, decide
 from sigma_app.features.billing.catalogue import PLANS
 from sigma_app.features.billing.checkout import LIVE
-from sigma_app.features.billing.records import decide_now, on_sale, purchases_of, subscriptions_of
+from sigma_app.features.billing.records import held_by, on_sale, purchases_of, subscriptions_of
 from sigma_app.models import AccessChange, Price, Product, Profile, Purchase, Subscription
 from sigma_app.session.store import Session
 
@@ -87,7 +87,8 @@ async def standing(session: Session) -> Standing:
         changes = await transaction.exec(latest.order_by(col(AccessChange.id).desc()).limit(_LATEST))
         offered = await _offered(transaction)
         changes = changes.all()
-        decision = await decide_now(transaction, session.user_id)
+        held = await held_by(transaction, session.user_id)
+        decision = decide(purchases, subscriptions, clock.now(), held)
         told_of = (*changes, *purchases)
         called = await names(transaction, decision.price, *(one.price_id for one in told_of))
         history = [_change(one, called) for one in changes]
