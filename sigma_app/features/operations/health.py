@@ -16,6 +16,7 @@ from anyio import to_thread
 from sigma_app.core import migrations
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.features.operations.queue import queue_now
 from sigma_app.settings import get_settings
 
 LATE = timedelta(minutes=5)
@@ -43,7 +44,8 @@ async def checks() -> list[Check]:
 
 async def _database() -> list[Check]:
     try:
-        ((revision, late),) = await get_database().run(Step(SERVICE, _STATE))
+        ((revision,),) = await get_database().run(Step(SERVICE, _REVISION))
+        late = (await queue_now()).oldest
     except (DatabaseUnavailable, psycopg.Error):
         return [Check("database", False, "It does not answer.")]
     wanted = _head()
@@ -69,12 +71,4 @@ def _head() -> str:
     return migrations.head()
 
 
-_STATE = """
-select (select version_num from sigma.alembic_version),
-  coalesce((
-    select extract(epoch from now() - min(coalesce(job.scheduled_at, event.at)))::float
-    from procrastinate.procrastinate_jobs as job
-      join procrastinate.procrastinate_events as event on event.job_id = job.id and event.type = 'deferred'
-    where job.status = 'todo' and (job.scheduled_at is null or job.scheduled_at <= now())
-  ), 0)
-"""
+_REVISION = "select version_num from sigma.alembic_version"

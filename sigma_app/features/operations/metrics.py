@@ -19,10 +19,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core import migrations
-from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.database import get_database
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.metrics import REGISTRY
 from sigma_app.core.origin import client_address
+from sigma_app.features.operations.queue import queue_now
 from sigma_app.settings import get_settings
 
 UP = Gauge("sigma_database_up", "Whether the database answers.", registry=REGISTRY)
@@ -69,23 +70,11 @@ async def _look() -> None:
     CONNECTIONS.labels("idle").set(pool.idle)
     WAITING.set(pool.waiting)
     try:
-        rows = await get_database().run(Step(SERVICE, _QUEUE))
+        queue = await queue_now()
     except (DatabaseUnavailable, psycopg.Error):
         UP.set(0)
         return
     UP.set(1)
-    found = {status: (count, oldest) for status, count, oldest in rows}
     for status in _STATUSES:
-        QUEUE.labels(status).set(found.get(status, (0, 0))[0])
-    OLDEST.set(found.get("todo", (0, 0))[1])
-
-
-_QUEUE = """
-select job.status::text, count(*),
-  coalesce(extract(epoch from now() - min(coalesce(job.scheduled_at, event.at))
-    filter (where job.status = 'todo' and (job.scheduled_at is null or job.scheduled_at <= now()))), 0)::float
-from procrastinate.procrastinate_jobs as job
-  left join procrastinate.procrastinate_events as event on event.job_id = job.id and event.type = 'deferred'
-where job.status in ('todo', 'doing', 'failed')
-group by job.status
-"""
+        QUEUE.labels(status).set(queue.jobs.get(status, 0))
+    OLDEST.set(queue.oldest)
