@@ -6,11 +6,13 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, BigInteger, CheckConstraint, Column, Computed, Index, Numeric, Text, text
+from sqlalchemy import TIMESTAMP, BigInteger, CheckConstraint, Column, Computed, Index, Numeric, Text, literal_column, text
 from sqlmodel import Field, SQLModel
 
 WHEN = TIMESTAMP(timezone=True)
 UTC_NOW = text("timezone('utc'::text, now())")
+_BEGINNING = literal_column("lower(email)").label("beginning")
+_NEWEST = (text("created_at desc"), text("id desc"))  # the order of the console's lists
 LENGTHS = {  # characters; a longer value is refused with 23514
     "email": 320,
     "utm_source": 200,
@@ -54,6 +56,11 @@ class Lead(SQLModel, table=True):
         Index("leads_mailbox", "mailbox"),
         Index("leads_line_number", "line_number"),
         Index("leads_line_key", "line_key", text("line_number desc"), unique=True),
+        Index("leads_newest", *_NEWEST),
+        Index("leads_newest_by_status", "status", *_NEWEST),
+        Index("leads_newest_by_source", "utm_source", *_NEWEST),
+        Index("leads_newest_flagged", *_NEWEST, postgresql_where=text("flag is not null")),
+        Index("leads_email_prefix", _BEGINNING, postgresql_ops={"beginning": "text_pattern_ops"}),
     )
 
     id: UUID | None = Field(

@@ -46,7 +46,8 @@ PROJECT = """
     grant usage on schema auth to anon, authenticated, service_role, owner;
     set role supabase_auth_admin;
     create table auth.users (
-      id uuid primary key, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb
+      id uuid primary key, email varchar(255), email_confirmed_at timestamptz, raw_user_meta_data jsonb,
+      raw_app_meta_data jsonb, created_at timestamptz, last_sign_in_at timestamptz, banned_until timestamptz
     );
     create function auth.uid() returns uuid language sql stable as
       $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;

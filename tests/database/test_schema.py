@@ -58,6 +58,7 @@ def test_policies_have_the_documented_names(owner):
         "insert_own_profile_data",
         "update_own_profile_data",
         "delete_own_profile_data",
+        "operators_read",
     }
 
 
