@@ -50,7 +50,7 @@ class Site:
         path = scope["path"]
         if scope["method"] in ("GET", "HEAD"):
             if file := self._pages.find(path):
-                if path in guard.PROTECTED:
+                if guard.is_protected(path):
                     await self._serve_protected(file, scope, receive, send)
                 else:
                     await respond(file, scope, send, 404 if path == "/404" else 200)
@@ -66,7 +66,8 @@ class Site:
 
     async def _serve_protected(self, file: MemoryFile, scope: Scope, receive: Receive, send: Send) -> None:
         if refusal := await guard.refusal(scope):
-            await refusal(scope, receive, send)
+            not_found = self._pages.find("/404")
+            await refusal(scope, receive, _with_designed_404(not_found, scope, send) if not_found else send)
             return
         headers = [pair for pair in scope["headers"] if pair[0] != b"if-none-match"]  # nobody has a copy
         await respond(file, {**scope, "headers": headers}, guard.unstored(send))

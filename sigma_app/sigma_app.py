@@ -18,6 +18,8 @@ from sigma_app.features.billing import pricing_page
 from sigma_app.features.billing import webhook as billing_webhook
 from sigma_app.features.billing.live import kept_true
 from sigma_app.features.billing.setup import sandbox_stocked
+from sigma_app.features.console import audit, overview
+from sigma_app.features.console.live import kept_true as console_kept_true
 from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.operations import http as operations_http
 from sigma_app.features.operations import metrics
@@ -37,6 +39,7 @@ from sigma_app.worker import working
 PAGES = [
     *(*waitlist.PAGES, *link_pages.PAGES, *pricing_page.PAGES, *site.PAGES),
     *(*entrance_pages.PAGES, *profile.PAGES, *billing.PAGES, *account_page.PAGES),
+    *(*overview.PAGES, *audit.PAGES),
 ]
 ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),
@@ -61,6 +64,7 @@ async def serving() -> AsyncIterator[None]:
         await stack.enter_async_context(identity.keeping_connections())
         await stack.enter_async_context(TABS.watched(emptying(app)))
         await stack.enter_async_context(kept_true(app))
+        await stack.enter_async_context(console_kept_true(app))
         await stack.enter_async_context(mail.sending_mail())
         await stack.enter_async_context(payments.reaching_stripe())
         await stack.enter_async_context(sandbox_stocked())

@@ -1,7 +1,7 @@
 """the operator's console: who operates, what they may read, what they did, and what runs on their behalf
 
-Leads get an index for each way in which the console lists them: newest first, alone or by status, source or flag, and by
-the beginning of their address.
+Leads get an index for each way in which the console lists them: newest first, alone or by status, source or flag, and
+by the beginning of their address.
 """
 
 import sqlalchemy as sa

@@ -37,6 +37,28 @@ language sql stable security definer set search_path = '' as $$
   )
 $$;
 
+-- The account with this address, where somebody has proved that it is theirs.
+create function sigma.confirmed_account(address text) returns uuid
+language sql stable security definer set search_path = '' as $$
+  select id from auth.users where lower(email) = lower(address) and email_confirmed_at is not null
+$$;
+
+create function sigma.operators() returns setof text
+language sql stable security definer set search_path = '' as $$
+  select email from auth.users where raw_app_meta_data ->> 'role' = 'admin' order by email
+$$;
+
+-- Where accounts are in a Supabase project and the database is another one, this one knows them by name, and learns here
+-- who operates.
+create function sigma.note_operator(account uuid, operates boolean) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  update auth.users
+    set raw_app_meta_data = case when operates then raw_app_meta_data || '{"role": "admin"}' else raw_app_meta_data - 'role' end
+    where id = account and raw_app_meta_data ->> 'lives_elsewhere' = 'true';
+end;
+$$;
+
 
 -- Who did what to whom. Rows are only ever added, also by the owner. They hold ids, which outlive whom they name, and no
 -- address but the operator's own.
@@ -44,7 +66,7 @@ create table sigma.audit_log (
   id bigint primary key generated always as identity,
   at timestamptz not null default clock_timestamp(),
   operator uuid,                          -- null: the command line
-  operator_name text not null,            -- their address, or the database user of the command line
+  operator_name text not null,            -- their address, or "the command line"
   action text not null,                   -- such as "lead.erase"
   subject text,                           -- the id of what was acted on
   detail jsonb not null default '{}',
@@ -65,7 +87,7 @@ create function sigma.audit(action text, subject text, detail jsonb default '{}'
 language plpgsql security definer set search_path = '' as $$
 declare
   who uuid := auth.uid();
-  name text := session_user;
+  name text := 'the command line';
   entry bigint;
 begin
   if who is not null then
@@ -160,7 +182,9 @@ grant select on public.leads, public.profiles, sigma.accounts, sigma.consents, s
 to sigma_operator;
 grant select (id, lead_id, purpose, created_at, written_at, expires_at, used_at) on sigma.lead_links to sigma_operator;
 grant select (id, user_id, user_agent, created_at, seen_at) on sigma.sessions to sigma_operator;
-grant execute on function sigma.is_admin() to sigma_operator, service_role;
+grant select on sigma.line_blocks to sigma_operator;  -- numbers, and nobody's
+grant execute on function sigma.is_admin(), sigma.waiting(), sigma.place(uuid), public.founder_count() to sigma_operator;
+grant execute on function sigma.is_admin() to service_role;
 
 do $$
 declare
@@ -211,10 +235,14 @@ declare
 begin
   for name in
     select oid from pg_catalog.pg_proc
-    where pronamespace = 'sigma'::regnamespace and proname in ('is_admin', 'refuse_change', 'audit', 'tell_console')
+    where pronamespace = 'sigma'::regnamespace and proname in (
+      'is_admin', 'confirmed_account', 'operators', 'note_operator', 'refuse_change', 'audit', 'tell_console'
+    )
   loop
     execute format('revoke execute on function %s from public', name);
   end loop;
 end
 $$;
-grant execute on function sigma.audit(text, text, jsonb) to service_role;
+grant execute on function sigma.audit(text, text, jsonb), sigma.confirmed_account(text), sigma.operators(),
+  sigma.note_operator(uuid, boolean)
+to service_role;

@@ -22,6 +22,7 @@ _COMMANDS = {
     "build": "Build the production frontend if its sources changed.",
     "migrate": "Bring the database's schema to the newest version.",
     "status": "Show what runs where.",
+    "admin": "Say who operates Sigma, at /admin.",
     "invite": "Mail invitations to those whose turn it is.",
     "erase": "Forget a lead, and what names it.",
     "jobs": "Show the queue of jobs, and what failed in it.",

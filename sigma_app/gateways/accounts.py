@@ -39,6 +39,7 @@ _NOT_AUTH = (401, 403, 404)  # without an error code: what stands before Auth sa
 _TOO_MANY = 429
 _SIGN_UP = "sigma_sign_up"  # in a user's metadata: by which call of ours they were made
 _OUR_FAULT = 500
+_FOR_EVER = "876000h"  # a hundred years: Supabase bans for a time only
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +258,27 @@ async def delete_user(user_id: UUID) -> None:
         except Exception as error:
             if getattr(error, "code", None) != "user_not_found":
                 raise
+
+
+async def set_role(user_id: UUID, role: str | None) -> None:
+    """Give an account a role in its app_metadata, which nobody can give themselves; None takes it away.
+
+    Raises:
+        IdentityRefused, IdentityBusy, IdentityUnavailable: it is as it was, or may be.
+    """
+    async with _asking(as_service=True) as client:
+        await client.auth.admin.update_user_by_id(str(user_id), {"app_metadata": {"role": role}})
+
+
+async def set_disabled(user_id: UUID, disabled: bool) -> None:
+    """Keep an account from signing in, and its tokens from being renewed, until it is enabled again.
+
+    Raises:
+        IdentityRefused, IdentityBusy, IdentityUnavailable: it is as it was, or may be.
+    """
+    duration = _FOR_EVER if disabled else "none"
+    async with _asking(as_service=True) as client:
+        await client.auth.admin.update_user_by_id(str(user_id), {"ban_duration": duration})
 
 
 @asynccontextmanager

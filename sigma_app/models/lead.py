@@ -6,7 +6,18 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import TIMESTAMP, BigInteger, CheckConstraint, Column, Computed, Index, Numeric, Text, literal_column, text
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Index,
+    Numeric,
+    Text,
+    literal_column,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 WHEN = TIMESTAMP(timezone=True)

@@ -14,7 +14,19 @@ SHARE_IMAGE = "/og.png"
 SHARE_IMAGE_ALT = "Sigma: from zero to CEO while you sleep."
 STYLESHEETS = [
     f"styles/{name}.css"
-    for name in ("base", "frame", "join", "night", "landing", "place", "arrival", "account", "portal", "billing")
+    for name in (
+        "base",
+        "frame",
+        "join",
+        "night",
+        "landing",
+        "place",
+        "arrival",
+        "account",
+        "portal",
+        "billing",
+        "console",
+    )
 ]
 
 

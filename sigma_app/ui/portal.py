@@ -1,7 +1,7 @@
 """The frame of the portal's pages: for whoever is signed in."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,29 @@ from sigma_app.ui.script import forms_script, inline_script
 PAGES = (("/app", "Home"), ("/profile", "Profile"), ("/billing", "Billing"), ("/account", "Account"))
 
 
-def portal(*children: rx.Component, here: str) -> rx.Component:
-    """A whole page of the portal.
+def portal(
+    *children: rx.Component,
+    here: str,
+    pages: Sequence[tuple[str, str]] = PAGES,
+    label: str = "Portal",
+    look: str = "portal",
+) -> rx.Component:
+    """A whole page for whoever is signed in.
 
     Args:
         children: the content of <main>, none of it anybody's until the page has asked who is signed in.
-        here: which of `PAGES` it is.
+        here: which of `pages` it is.
+        pages: what the header leads to, each an address and its name.
+        label: what these pages are, for who cannot see that.
+        look: the class of the whole page.
     """
     return rx.el.div(
         link("Skip to content", href="#content", class_name="skip-link"),
         rx.el.header(
             wordmark(),
             rx.el.nav(
-                *(
-                    link(label, href=href, **({"aria_current": "page"} if href == here else {}))
-                    for href, label in PAGES
-                ),
-                aria_label="Portal",
+                *(link(name, href=href, **({"aria_current": "page"} if href == here else {})) for href, name in pages),
+                aria_label=label,
                 class_name="portal-nav",
             ),
             plain_form(
@@ -49,7 +55,7 @@ def portal(*children: rx.Component, here: str) -> rx.Component:
             custom_attrs={"id": "content", "data-start": "now", "tabIndex": -1},
         ),
         footer(),
-        class_name="page portal",
+        class_name=f"page {look}",
     )
 
 

@@ -1,0 +1,95 @@
+"""Keeps the console's open pages true: what changed is told by the database, in whichever process it was done.
+
+A busy list changes a hundred times a second, and nobody reads as fast: what comes in within `PACE` is one reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import reflex as rx
+
+from sigma_app.core.database import get_database
+from sigma_app.core.errors import without_message
+from sigma_app.session.tabs import TABS
+
+CHANNEL = "sigma_console"  # the payload is a topic (sigma.tell_console); none: anything may have been missed
+PACE = 1.0  # seconds
+
+logger = logging.getLogger(__name__)
+
+
+class Watcher(NamedTuple):
+    """A tab with a page of the console."""
+
+    session_id: UUID
+    state: type[Any]
+    topics: frozenset[str]
+
+
+class Watching:
+    """The tabs of this process that show a page of the console, each the one that it loaded last."""
+
+    def __init__(self) -> None:
+        """Nobody yet."""
+        self._tabs: dict[str, Watcher] = {}
+
+    def add(self, tab: str, session_id: UUID, state: type[Any], topics: frozenset[str]) -> None:
+        """Note which page a tab shows."""
+        self._tabs[tab] = Watcher(session_id, state, topics)
+
+    def drop(self, tab: str) -> None:
+        """Forget a tab that is gone."""
+        self._tabs.pop(tab, None)
+
+    def of(self, changed: set[str]) -> list[tuple[str, Watcher]]:
+        """The tabs that show something of what changed."""
+        return [(tab, one) for tab, one in self._tabs.items() if "" in changed or one.topics & changed]
+
+
+WATCHING = Watching()
+
+
+@asynccontextmanager
+async def kept_true(app: rx.App) -> AsyncIterator[None]:
+    """Read the pages of `app` again, inside the block, when what they show has changed."""
+    changed: set[str] = set()
+    news = asyncio.Event()
+
+    def heard(topic: str) -> None:
+        changed.add(topic)
+        news.set()
+
+    async def refresh() -> None:
+        while True:
+            await news.wait()
+            news.clear()
+            now = set(changed)
+            changed.clear()
+            for tab, watcher in WATCHING.of(now):
+                await _refresh(app, tab, watcher)
+            await asyncio.sleep(PACE)
+
+    get_database().listen(CHANNEL, heard)
+    task = asyncio.create_task(refresh(), name="console")
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _refresh(app: rx.App, tab: str, watcher: Watcher) -> None:
+    connected = app.event_namespace and tab in app.event_namespace.token_to_sid
+    if not connected or tab not in TABS.of(watcher.session_id):
+        WATCHING.drop(tab)  # one that comes back loads its page anew
+        return
+    try:
+        async with app.modify_state(rx.BaseStateToken(ident=tab, cls=watcher.state)) as root:
+            await (await root.get_state(watcher.state)).refresh()
+    except Exception as error:  # one that cannot be told must not keep the others from it
+        logger.error("A tab of the console was not told what changed: %s", without_message(error))

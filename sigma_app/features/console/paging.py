@@ -1,0 +1,117 @@
+"""Pages of a list by key: any depth costs the same, and a row that comes or goes moves nobody's page.
+
+The address of a page names the row at which it begins or ends, `?after=` or `?before=`, so that the browser's own ways
+back and forth are the list's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+from urllib.parse import urlencode
+
+import psycopg
+from psycopg import AsyncCursor
+from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
+
+LENGTH = 50  # rows of a page
+_BETWEEN = "~"  # the parts of a key in an address; in no number, time or uuid
+_OPPOSITE: Mapping[LiteralString, LiteralString] = {"<": ">", ">": "<", "~<~": "~>~", "~>~": "~<~"}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a list is in order of."""
+
+    columns: Mapping[str, LiteralString]
+    """Its columns, as the rows name them, and the type of each. Together they are unique."""
+    further: LiteralString = "<"
+    """How the next page's keys compare to this one's: "<" for the newest first; "~>~" for the order of texts that an
+    index with text_pattern_ops has."""
+
+
+NEWEST_FIRST = Key({"created_at": "timestamptz", "id": "uuid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list."""
+
+    rows: Sequence[dict[str, Any]]
+    after: str
+    """What the address of the next page says; "" for the last."""
+    before: str
+    """What that of the page before says; "" for the first."""
+
+
+async def read(
+    cursor: AsyncCursor[dict[str, Any]],
+    source: Composable,
+    key: Key,
+    asked: Mapping[str, str],
+    values: Mapping[str, Any] | None = None,
+) -> Page:
+    """The page of `source` that an address asks for; the first for one that is none of ours.
+
+    Args:
+        cursor: to read with.
+        source: a whole SELECT with the key's columns among its own.
+        key: the order.
+        asked: the address's query.
+        values: those of `source`.
+
+    Raises:
+        psycopg.Error, DatabaseUnavailable: it could not be read.
+    """
+    back = bool(asked.get("before"))
+    edge = _edge(asked.get("before" if back else "after", ""), key)
+    try:
+        async with cursor.connection.transaction():
+            rows = await _read(cursor, source, key, edge, back and bool(edge), values or {})
+    except psycopg.errors.DataError:  # an edge that somebody made up
+        edge, back = None, False
+        rows = await _read(cursor, source, key, None, False, values or {})
+    more, rows = len(rows) > LENGTH, rows[:LENGTH]
+    if back and edge:
+        rows = rows[::-1]
+    further, nearer = (True, more) if back and edge else (more, bool(edge))
+    return Page(rows, _name(rows, -1, key) if further else "", _name(rows, 0, key) if nearer else "")
+
+
+def address(route: str, asked: Mapping[str, str], **edge: str) -> str:
+    """The address of another page of the same list; "" where `edge` says that there is none."""
+    ((name, value),) = edge.items()
+    kept = {key: said for key, said in asked.items() if key not in ("after", "before") and said}
+    return f"{route}?{urlencode(kept | {name: value})}" if value else ""
+
+
+async def _read(
+    cursor: AsyncCursor[dict[str, Any]],
+    source: Composable,
+    key: Key,
+    edge: Sequence[str] | None,
+    back: bool,
+    values: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    beyond = _OPPOSITE[key.further] if back else key.further
+    columns = [Identifier(name) for name in key.columns]
+    order = SQL(", ").join(SQL("{} using {}").format(column, SQL(_OPPOSITE[beyond])) for column in columns)
+    statement: Composed = SQL("select * from ({}) as listed").format(source)
+    named: dict[str, Any] = {}
+    if edge:
+        marks = [SQL("{}::{}").format(Placeholder(f"edge_{name}"), SQL(kind)) for name, kind in key.columns.items()]
+        named = {f"edge_{name}": part for name, part in zip(key.columns, edge, strict=True)}
+        statement += SQL(" where ({}) {} ({})").format(SQL(", ").join(columns), SQL(beyond), SQL(", ").join(marks))
+    statement += SQL(" order by {} limit {}").format(order, LENGTH + 1)
+    await cursor.execute(statement, {**values, **named})
+    return await cursor.fetchall()
+
+
+def _edge(text: str, key: Key) -> Sequence[str] | None:
+    parts = text.split(_BETWEEN) if len(key.columns) > 1 else [text]
+    return parts if text and len(parts) == len(key.columns) and "\0" not in text else None
+
+
+def _name(rows: Sequence[Mapping[str, Any]], index: int, key: Key) -> str:
+    return _BETWEEN.join(str(rows[index][name]) for name in key.columns) if rows else ""

@@ -1,0 +1,203 @@
+"""What the console's pages are made of: their frame, tables, facts, and the ways through a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import reflex as rx
+
+from sigma_app.ui import head
+from sigma_app.ui.form import plain_form
+from sigma_app.ui.link import link
+from sigma_app.ui.parts import QUIET
+from sigma_app.ui.portal import phase, portal, waiting
+
+PAGES = (
+    ("/admin", "Overview"),
+    ("/admin/leads", "Leads"),
+    ("/admin/audit", "Audit log"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table: its cells as texts, where its first one leads, and how it is marked, such as "bad"."""
+
+    id: str
+    cells: list[str]
+    href: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that is so, and what."""
+
+    name: str
+    value: str
+    href: str = ""
+
+
+def console_page(
+    state: Any, title: str, *children: rx.Component, here: str, lede: rx.Component | str = ""
+) -> rx.Component:
+    """A whole page of the console, which shows `children` once `state`, a `ConsolePage`, has read them."""
+    return portal(
+        phase(state),
+        rx.cond(
+            (state.phase == "in") & state.ready,
+            rx.el.div(
+                rx.el.header(
+                    rx.el.h1(title, class_name="title"),
+                    rx.el.p(lede, class_name="lede") if lede else rx.fragment(),
+                    # What was read before stays, and says that it may not be so any more.
+                    rx.cond(state.trouble != "", rx.el.p(state.trouble, role="alert", class_name="said")),
+                    class_name="frame console-top",
+                ),
+                *children,
+            ),
+            waiting(state.trouble, state.load),
+        ),
+        here=here,
+        pages=PAGES,
+        label="Console",
+        look="portal console",
+    )
+
+
+def page(component: Any, route: str, title: str, state: Any) -> dict[str, Any]:
+    """The arguments of `app.add_page` for one of these."""
+    return head.page(component, route, f"{title} · Sigma", "For operators.", indexed=False) | {"on_load": state.load}
+
+
+def part(title: str, *children: rx.Component, intro: str = "") -> rx.Component:
+    """A section of a page."""
+    return rx.el.section(
+        rx.el.h2(title, class_name="console-heading"),
+        rx.el.p(intro, class_name="fine-print") if intro else rx.fragment(),
+        *children,
+        class_name="frame console-part",
+    )
+
+
+def table(
+    caption: str, headings: Sequence[str], rows: Any, *, empty: str, pick: bool = False, numbers: Sequence[str] = ()
+) -> rx.Component:
+    """A table of `Row`s; on a small screen each row is a card.
+
+    Args:
+        caption: what it is a table of, for who cannot see that.
+        headings: one for each cell.
+        rows: a Var of `list[Row]`.
+        empty: what stands in the place of no rows.
+        pick: whether each row has a box to tick, named "pick-" and the row's id; inside a form.
+        numbers: the headings of those that are numbers, which stand at the right.
+    """
+
+    def row(one: Any) -> rx.Component:
+        def cell(index: int, heading: str) -> rx.Component:
+            text = one.cells[index]
+            inner = rx.cond(one.href != "", link(text, href=one.href), rx.el.span(text)) if index == 0 else text
+            return rx.el.td(inner, class_name=_look(heading, numbers), custom_attrs={"data-label": heading})
+
+        box = rx.el.td(
+            rx.el.input(type="checkbox", name=f"pick-{one.id}", aria_label=f"Pick {one.cells[0]}", key=one.id),
+            class_name="pick",
+        )
+        cells = [cell(index, heading) for index, heading in enumerate(headings)]
+        return rx.el.tr(*([box] if pick else []), *cells, key=one.id, custom_attrs={"data-tone": one.tone})
+
+    heads = [rx.el.th(heading, scope="col", class_name=_look(heading, numbers)) for heading in headings]
+    first = [rx.el.th(rx.el.span("Pick", class_name="sr-only"), scope="col", class_name="pick")] if pick else []
+    return rx.cond(
+        rows.length() > 0,
+        rx.el.div(
+            rx.el.table(
+                rx.el.caption(caption, class_name="sr-only"),
+                rx.el.thead(rx.el.tr(*first, *heads)),
+                rx.el.tbody(rx.foreach(rows, row)),
+                class_name="console-table",
+            ),
+            class_name="console-scroll",
+            role="region",
+            aria_label=caption,
+            custom_attrs={"tabIndex": 0},
+        ),
+        rx.el.p(empty, class_name="console-empty"),
+    )
+
+
+def _look(heading: str, numbers: Sequence[str]) -> str:
+    return "number" if heading in numbers else ""
+
+
+def facts(known: Any) -> rx.Component:
+    """A Var of `list[Fact]`, one below the other."""
+    return rx.el.dl(
+        rx.foreach(
+            known,
+            lambda one: rx.el.div(
+                rx.el.dt(one.name),
+                rx.el.dd(rx.cond(one.href != "", link(one.value, href=one.href), rx.el.span(one.value))),
+            ),
+        ),
+        class_name="console-facts",
+    )
+
+
+def numbers(known: Any) -> rx.Component:
+    """A Var of `list[Fact]` as numbers side by side; they are told as they move."""
+    return rx.el.dl(
+        rx.foreach(
+            known,
+            lambda one: rx.el.div(
+                rx.el.dt(one.name),
+                rx.el.dd(rx.cond(one.href != "", link(one.value, href=one.href), rx.el.span(one.value))),
+            ),
+        ),
+        class_name="console-numbers",
+    )
+
+
+def pager(newer: Any, older: Any) -> rx.Component:
+    """The ways to the pages before and after, as addresses; "" where there is none."""
+    return rx.el.nav(
+        rx.cond(newer != "", link("← Newer", href=newer, class_name=QUIET, rel="prev")),
+        rx.cond(older != "", link("Older →", href=older, class_name=QUIET, rel="next")),
+        aria_label="Pages of this list",
+        class_name="console-pager",
+    )
+
+
+def filters(*fields: rx.Component, action: str) -> rx.Component:
+    """A form that asks for another part of a list, by the address; and the way back to all of it."""
+    return plain_form(
+        *fields,
+        rx.el.div(
+            rx.el.button("Show", type="submit", class_name=QUIET),
+            link("All", href=action, class_name=QUIET),
+            class_name="console-actions",
+        ),
+        action=action,
+        class_name="console-filters",
+        custom_attrs={"method": "get", "role": "search"},
+    )
+
+
+def field(label: str, name: str, value: Any, **attrs: Any) -> rx.Component:
+    """A labelled field of a form."""
+    return rx.el.label(rx.el.span(label), rx.el.input(name=name, default_value=value, **attrs))
+
+
+def choice(label: str, name: str, value: Any, choices: Sequence[tuple[str, str]], **attrs: Any) -> rx.Component:
+    """A labelled choice of a form, of values and their names."""
+    options = [rx.el.option(words, value=one) for one, words in choices]
+    return rx.el.label(rx.el.span(label), rx.el.select(*options, name=name, default_value=value, **attrs))
+
+
+def when(at: datetime | None) -> str:
+    """A moment as the console writes it, in UTC; "" for none."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else ""

@@ -1,0 +1,54 @@
+"""What every page of the console does: asks who is there, reads, and reads again when something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import reflex as rx
+from psycopg import AsyncCursor
+
+from sigma_app.core.errors import SigmaError
+from sigma_app.features.console.live import WATCHING
+from sigma_app.features.console.service import reading
+from sigma_app.session.store import Session
+
+
+class ConsolePage(rx.State, mixin=True):
+    """Of a page for operators, mixed into a state that extends `SessionState`; all it shows is read by `_read`.
+
+    `ready` is whether anything was read yet, `trouble` why there is nothing to show.
+    """
+
+    ready: bool = False
+    trouble: str = ""
+
+    _topics: ClassVar[frozenset[str]] = frozenset()
+    """What has to change for the page to be read again: payloads of sigma.tell_console."""
+
+    @rx.event
+    async def load(self):
+        """Show what is so."""
+        await self._show()
+
+    async def refresh(self) -> None:
+        """Something changed that the page shows; called by live.py."""
+        await self._show()
+
+    async def _show(self) -> None:
+        try:
+            if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
+                WATCHING.add(self.router.session.client_token, session.id, type(self), self._topics)
+                async with reading(session) as cursor:
+                    await self._read(cursor, self.router.url.query_parameters, session)
+                self.ready, self.trouble = True, ""
+        except SigmaError as error:
+            self.trouble = str(error)
+
+    async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        """Read what the address asks for into the Vars.
+
+        Raises:
+            SigmaError: it could not be read; the page says why.
+        """
+        raise NotImplementedError

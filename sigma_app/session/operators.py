@@ -1,0 +1,38 @@
+"""Who operates Sigma: an account with "role": "admin" in its app_metadata, which the database is asked for each time.
+
+Nothing in a session says so: whoever loses the role loses it at once. An operator reads as a database role of their
+own, for which row level security has the last word (alembic/versions/0014_console.up.sql).
+"""
+
+from __future__ import annotations
+
+import json
+
+from sigma_app.core.database import Actor, Step, get_database
+from sigma_app.session.store import Session
+
+
+def reader(session: Session) -> Actor:
+    """On whose behalf the console reads; for anybody but an operator there is nothing to see."""
+    return Actor("sigma_operator", _claims(session, "sigma_operator"))
+
+
+def deputy(session: Session) -> Actor:
+    """On whose behalf the console acts: the service, which row level security does not bind, in the operator's name.
+
+    It may do anything, so `sigma.audit` comes first in its transaction, and refuses whoever is no operator.
+    """
+    return Actor("service_role", _claims(session, "service_role"))
+
+
+async def is_operator(session: Session) -> bool:
+    """Whether the account of this session is an operator's, right now.
+
+    Raises:
+        DatabaseUnavailable: it could not be asked.
+    """
+    return (await get_database().run(Step(reader(session), "select sigma.is_admin()"))) == [(True,)]
+
+
+def _claims(session: Session, role: str) -> str:
+    return json.dumps({"sub": str(session.user_id), "role": role}, separators=(",", ":"))
