@@ -18,7 +18,8 @@ from sigma_app.features.billing import pricing_page
 from sigma_app.features.billing import webhook as billing_webhook
 from sigma_app.features.billing.live import kept_true
 from sigma_app.features.billing.setup import sandbox_stocked
-from sigma_app.features.console import audit, overview
+from sigma_app.features.console import audit, import_page, lead_page, leads_page, overview
+from sigma_app.features.console import http as console_http
 from sigma_app.features.console.live import kept_true as console_kept_true
 from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.operations import http as operations_http
@@ -39,11 +40,12 @@ from sigma_app.worker import working
 PAGES = [
     *(*waitlist.PAGES, *link_pages.PAGES, *pricing_page.PAGES, *site.PAGES),
     *(*entrance_pages.PAGES, *profile.PAGES, *billing.PAGES, *account_page.PAGES),
-    *(*overview.PAGES, *audit.PAGES),
+    *(*overview.PAGES, *leads_page.PAGES, *lead_page.PAGES, *import_page.PAGES, *audit.PAGES),
 ]
 ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),
     *(*billing_http.ROUTES, *billing_webhook.ROUTES),
+    *console_http.ROUTES,
     *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES, *operations_http.ROUTES, *metrics.ROUTES),
     *(*mail.routes(get_settings()), *payments.routes(get_settings()), *identity.routes()),
 ]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from sigma_app.core import jobs
 from sigma_app.features.accounts import jobs as accounts_jobs
 from sigma_app.features.billing import jobs as billing_jobs
+from sigma_app.features.console import jobs as console_jobs
 from sigma_app.features.mail import jobs as mail_jobs
 from sigma_app.features.waitlist import jobs as waitlist_jobs
 from sigma_app.gateways import payments
@@ -15,7 +16,14 @@ from sigma_app.gateways.database import login_address, serving_requests
 from sigma_app.gateways.mail import sending_mail
 from sigma_app.settings import get_settings
 
-JOBS = (accounts_jobs, billing_jobs, mail_jobs, waitlist_jobs, *payments.JOBS)  # declared by importing them
+JOBS = (
+    accounts_jobs,
+    billing_jobs,
+    console_jobs,
+    mail_jobs,
+    waitlist_jobs,
+    *payments.JOBS,
+)  # declared by importing them
 
 
 SANDBOX = "sandbox"  # the queue of the sandbox that stands in for Stripe

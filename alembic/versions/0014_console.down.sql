@@ -18,7 +18,7 @@ drop trigger tell_console on public.leads;
 drop trigger tell_console on public.profiles;
 drop trigger tell_console on sigma.webhook_events;
 drop trigger tell_console on procrastinate.procrastinate_jobs;
-drop view sigma.accounts;
+drop view sigma.leads_by_address, sigma.accounts;
 drop table sigma.import_rows, sigma.imports, sigma.bulk_changes, sigma.bulk_runs, sigma.audit_log;
 drop function sigma.tell_console(), sigma.audit(text, text, jsonb), sigma.refuse_change(), sigma.note_operator(uuid, boolean),
   sigma.operators(), sigma.confirmed_account(text), sigma.is_admin();

@@ -39,7 +39,7 @@ async def refusal(scope: Scope) -> Response | None:
     try:
         session = await store.find(cookie_of(scope["headers"]), even_recovered=True)
         if session and not session.recovered:
-            hidden = _is_console(scope["path"]) and not await is_operator(session)
+            hidden = _is_console(scope["path"]) and not await is_operator(session.user_id)
             return PlainTextResponse("Not Found", 404) if hidden else None
     except DatabaseUnavailable:
         return None

@@ -7,32 +7,32 @@ own, for which row level security has the last word (alembic/versions/0014_conso
 from __future__ import annotations
 
 import json
+from uuid import UUID
 
 from sigma_app.core.database import Actor, Step, get_database
-from sigma_app.session.store import Session
 
 
-def reader(session: Session) -> Actor:
+def reader(operator: UUID) -> Actor:
     """On whose behalf the console reads; for anybody but an operator there is nothing to see."""
-    return Actor("sigma_operator", _claims(session, "sigma_operator"))
+    return Actor("sigma_operator", _claims(operator, "sigma_operator"))
 
 
-def deputy(session: Session) -> Actor:
+def deputy(operator: UUID) -> Actor:
     """On whose behalf the console acts: the service, which row level security does not bind, in the operator's name.
 
     It may do anything, so `sigma.audit` comes first in its transaction, and refuses whoever is no operator.
     """
-    return Actor("service_role", _claims(session, "service_role"))
+    return Actor("service_role", _claims(operator, "service_role"))
 
 
-async def is_operator(session: Session) -> bool:
-    """Whether the account of this session is an operator's, right now.
+async def is_operator(account: UUID) -> bool:
+    """Whether an account is an operator's, right now.
 
     Raises:
         DatabaseUnavailable: it could not be asked.
     """
-    return (await get_database().run(Step(reader(session), "select sigma.is_admin()"))) == [(True,)]
+    return (await get_database().run(Step(reader(account), "select sigma.is_admin()"))) == [(True,)]
 
 
-def _claims(session: Session, role: str) -> str:
-    return json.dumps({"sub": str(session.user_id), "role": role}, separators=(",", ":"))
+def _claims(operator: UUID, role: str) -> str:
+    return json.dumps({"sub": str(operator), "role": role}, separators=(",", ":"))

@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 
 
 class Watcher(NamedTuple):
-    """A tab with a page of the console."""
+    """A part of a page of the console, in some tab."""
 
+    path: str
     session_id: UUID
     state: type[Any]
     topics: frozenset[str]
@@ -37,19 +38,27 @@ class Watching:
 
     def __init__(self) -> None:
         """Nobody yet."""
-        self._tabs: dict[str, Watcher] = {}
+        self._tabs: dict[str, dict[type[Any], Watcher]] = {}
 
-    def add(self, tab: str, session_id: UUID, state: type[Any], topics: frozenset[str]) -> None:
-        """Note which page a tab shows."""
-        self._tabs[tab] = Watcher(session_id, state, topics)
+    def add(self, tab: str, watcher: Watcher) -> None:
+        """Note what a tab shows; nothing of the page that it showed before."""
+        parts = self._tabs.setdefault(tab, {})
+        for state in [known.state for known in parts.values() if known.path != watcher.path]:
+            del parts[state]
+        parts[watcher.state] = watcher
 
     def drop(self, tab: str) -> None:
         """Forget a tab that is gone."""
         self._tabs.pop(tab, None)
 
     def of(self, changed: set[str]) -> list[tuple[str, Watcher]]:
-        """The tabs that show something of what changed."""
-        return [(tab, one) for tab, one in self._tabs.items() if "" in changed or one.topics & changed]
+        """The parts that show something of what changed, each with its tab."""
+        return [
+            (tab, one)
+            for tab, parts in self._tabs.items()
+            for one in parts.values()
+            if "" in changed or one.topics & changed
+        ]
 
 
 WATCHING = Watching()

@@ -80,10 +80,12 @@ async def read(
 
 
 def address(route: str, asked: Mapping[str, str], **edge: str) -> str:
-    """The address of another page of the same list; "" where `edge` says that there is none."""
-    ((name, value),) = edge.items()
+    """The address of another page of the same list, of the first without `edge`; "" where that says there is none."""
+    if edge and not any(edge.values()):
+        return ""
     kept = {key: said for key, said in asked.items() if key not in ("after", "before") and said}
-    return f"{route}?{urlencode(kept | {name: value})}" if value else ""
+    query = urlencode(kept | edge)
+    return f"{route}?{query}" if query else route
 
 
 async def _read(

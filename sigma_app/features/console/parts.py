@@ -12,7 +12,8 @@ import reflex as rx
 from sigma_app.ui import head
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.link import link
-from sigma_app.ui.parts import QUIET
+from sigma_app.ui.parts import PRIMARY as PRIMARY
+from sigma_app.ui.parts import QUIET as QUIET
 from sigma_app.ui.portal import phase, portal, waiting
 
 PAGES = (
@@ -42,7 +43,7 @@ class Fact:
 
 
 def console_page(
-    state: Any, title: str, *children: rx.Component, here: str, lede: rx.Component | str = ""
+    state: Any, title: Any, *children: rx.Component, here: str, lede: rx.Component | str = ""
 ) -> rx.Component:
     """A whole page of the console, which shows `children` once `state`, a `ConsolePage`, has read them."""
     return portal(
@@ -73,10 +74,10 @@ def page(component: Any, route: str, title: str, state: Any) -> dict[str, Any]:
     return head.page(component, route, f"{title} · Sigma", "For operators.", indexed=False) | {"on_load": state.load}
 
 
-def part(title: str, *children: rx.Component, intro: str = "") -> rx.Component:
+def part(title: Any, *children: Any, intro: str = "") -> rx.Component:
     """A section of a page."""
     return rx.el.section(
-        rx.el.h2(title, class_name="console-heading"),
+        rx.fragment() if isinstance(title, str) and not title else rx.el.h2(title, class_name="console-heading"),
         rx.el.p(intro, class_name="fine-print") if intro else rx.fragment(),
         *children,
         class_name="frame console-part",

@@ -40,7 +40,7 @@ async def reading(session: Session) -> AsyncIterator[AsyncCursor[dict[str, Any]]
         NotAnOperator: they are none.
         DatabaseUnavailable: it could not be read.
     """
-    async with get_database().cursor(reader(session)) as cursor:
+    async with get_database().cursor(reader(session.user_id)) as cursor:
         await cursor.execute("select sigma.is_admin() as yes")
         if not (await cursor.fetchone() or {}).get("yes"):
             raise NotAnOperator
@@ -64,7 +64,7 @@ async def acting(session: Session, action: str, subject: object = None, **detail
         NotAnOperator: they are none, and nothing was done.
         DatabaseUnavailable: nothing was done.
     """
-    async with get_database().transaction(deputy(session)) as transaction:
+    async with get_database().transaction(deputy(session.user_id)) as transaction:
         try:
             await record(transaction, action, subject, **detail)
         except DBAPIError as error:

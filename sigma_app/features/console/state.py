@@ -9,7 +9,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
-from sigma_app.features.console.live import WATCHING
+from sigma_app.features.console.live import WATCHING, Watcher
 from sigma_app.features.console.service import reading
 from sigma_app.session.store import Session
 
@@ -38,7 +38,8 @@ class ConsolePage(rx.State, mixin=True):
     async def _show(self) -> None:
         try:
             if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
-                WATCHING.add(self.router.session.client_token, session.id, type(self), self._topics)
+                watcher = Watcher(self.router.url.path, session.id, type(self), self._topics)
+                WATCHING.add(self.router.session.client_token, watcher)
                 async with reading(session) as cursor:
                     await self._read(cursor, self.router.url.query_parameters, session)
                 self.ready, self.trouble = True, ""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, LiteralString
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import func
@@ -53,7 +54,7 @@ def read_arrival(landing_url: str, referrer: str) -> Arrival:
     # Of a parameter that comes twice the first counts
     query = dict(reversed(parse_qsl(page.query))) if page.query.count("&") < _QUERY_FIELDS else {}
     found = query | {"referrer": referrer, "landing_path": page.path, "referral_code": query.get("ref", "")}
-    return {column: _bounded(column, found.get(column, "")) for column in ARRIVAL}
+    return {column: bounded(column, found.get(column, "")) for column in ARRIVAL}
 
 
 def new_lead(address: Address, arrival: Arrival, consent_version: str) -> NewLead:
@@ -116,6 +117,36 @@ async def erase_address(session: AsyncSession, email: str) -> None:
         await line.erase(session, lead)
 
 
+async def invite(session: AsyncSession, lead_id: UUID) -> bool:
+    """Invite a lead, wherever it stands in line, or anew when its invitation is over; whether it may be.
+
+    In a transaction of SERVICE, which holds the line from here on.
+    """
+    return (await session.exec(select(func.sigma.invite(lead_id)))).one() is not None
+
+
+async def erase(session: AsyncSession, lead_id: UUID) -> bool:
+    """Take a lead off the list, with everything that names it; whether it was there. As `invite`."""
+    await line.hold(session)
+    lead = await session.get(Lead, lead_id)
+    if lead is not None:
+        await line.erase(session, lead)
+    return lead is not None
+
+
+async def flag(session: AsyncSession, lead_id: UUID, reason: str | None) -> tuple[bool, str | None]:
+    """Flag a lead for a reason, or take its flag away; whether that changed it, and the flag of before.
+
+    In a transaction of SERVICE. A flag is a mark for operators: it keeps nobody from anything.
+    """
+    lead = await session.get(Lead, lead_id, with_for_update=True)
+    if lead is None or lead.flag == reason:
+        return False, None
+    before, lead.flag = lead.flag, reason
+    await session.flush()
+    return True, before
+
+
 async def count_founders(session: AsyncSession) -> int:
     """How many founders are on the list; reveals no address (`public.founder_count`, SECURITY DEFINER)."""
     return (await session.exec(select(func.public.founder_count()))).one()
@@ -125,7 +156,8 @@ def _emails(leads: Sequence[NewLead]) -> list[str]:
     return [str(lead["email"]) for lead in leads]
 
 
-def _bounded(column: str, text: str) -> str | None:
+def bounded(column: str, text: str) -> str | None:
+    """`text` without what cannot be kept, cut to what `column` of a lead holds; None for nothing."""
     return (_UNKEEPABLE.sub("", text)[: LENGTHS[column]].strip() or None) if text else None
 
 

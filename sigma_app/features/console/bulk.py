@@ -1,0 +1,262 @@
+"""What is done to many leads at once: asked for by an operator, carried out by a job in small steps, each on record.
+
+Nothing happens for `GRACE`: until then a run can be taken back without a trace. Later it can be stopped, and flags can
+be put back; a mail that is on its way, or a lead that was erased, cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from psycopg import AsyncCursor
+from psycopg.sql import SQL
+from psycopg.types.json import Jsonb
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.errors import NotLikeThat
+from sigma_app.core.jobs import queue_job
+from sigma_app.features.console import leads
+from sigma_app.features.console.leads import Count, LeadFilter
+from sigma_app.features.console.service import acting, record
+from sigma_app.features.waitlist import service as waitlist
+from sigma_app.session.operators import deputy, is_operator
+from sigma_app.session.store import Session
+
+Action = Literal["invite", "flag", "unflag", "erase"]
+ACTIONS: tuple[Action, ...] = ("invite", "flag", "unflag", "erase")
+CARRY_ON = "console:carry_on"
+GRACE = timedelta(seconds=10)
+STEP = 50  # leads of one transaction: invitations hold the line meanwhile
+LONGEST_REASON = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an operator wants done, and to whom: the leads of `ids`, or, without any, all that `filter` finds."""
+
+    action: Action
+    filter: LeadFilter
+    ids: Sequence[UUID] = ()
+    reason: str = ""
+
+    @classmethod
+    def read(cls, action: str, wanted: LeadFilter, ids: Sequence[UUID], reason: str) -> Wish:
+        """A wish as a form brings it.
+
+        Raises:
+            NotLikeThat: there is no such action, or a flag has no reason.
+        """
+        if action not in ACTIONS:
+            raise NotLikeThat("Choose what to do with them.", "action")
+        reason = " ".join(reason.split())[:LONGEST_REASON]
+        if action == "flag" and not reason:
+            raise NotLikeThat("Say why, for whoever sees the flag later.", "reason")
+        return cls(action, wanted, tuple(dict.fromkeys(ids)), reason)
+
+
+async def begin(session: Session, wish: Wish, count: Count) -> UUID:
+    """Have a wish carried out, from `GRACE` on; the run's id.
+
+    Args:
+        session: the operator's.
+        wish: what to do.
+        count: how many leads that is about.
+
+    Raises:
+        NotAnOperator, DatabaseUnavailable: nothing will be done.
+    """
+    about = {"leads": [str(one) for one in wish.ids]} if wish.ids else {"filter": wish.filter.as_query()}
+    async with acting(
+        session, f"leads.{wish.action}", None, **about, **({"reason": wish.reason} if wish.reason else {})
+    ) as transaction:
+        connection = await transaction.connection()
+        made = await connection.execute(
+            _BEGIN,
+            {
+                "operator": session.user_id,
+                "action": wish.action,
+                "reason": wish.reason or None,
+                "filter": Jsonb(wish.filter.as_query()),
+                "ids": list(wish.ids) or None,
+                "total": count.number,
+                "about": count.about,
+                "grace": GRACE,
+            },
+        )
+        run = made.scalar_one()
+        await queue_job(transaction, CARRY_ON, after=GRACE, run=str(run))
+    return run
+
+
+async def stop(session: Session, run: UUID) -> None:
+    """Let a run end where it is; one that has not begun leaves no trace but its record.
+
+    Raises:
+        NotAnOperator, DatabaseUnavailable: it goes on.
+    """
+    async with acting(session, "run.stop", run) as transaction:
+        connection = await transaction.connection()
+        await connection.execute(_STOP, {"run": run})
+
+
+async def undo(session: Session, run: UUID) -> None:
+    """Have the flags of a run put back as they were before, but for those that were changed since.
+
+    Raises:
+        NotAnOperator, DatabaseUnavailable: they stay.
+    """
+    async with acting(session, "run.undo", run) as transaction:
+        connection = await transaction.connection()
+        if (await connection.execute(_UNDO, {"run": run})).rowcount:
+            await queue_job(transaction, CARRY_ON, run=str(run))
+
+
+async def carry_on(run: UUID) -> bool:
+    """One step of a run, in a transaction of its own; whether another has to follow.
+
+    A step that is taken twice, since a worker died of the first, goes on where the first one ended. Whoever asked for
+    the run and is no operator any more has it stopped.
+    """
+    async with get_database().cursor(SERVICE) as cursor:
+        await cursor.execute("select operator from sigma.bulk_runs where id = %s", [run])
+        found = await cursor.fetchone()
+    if found is None:
+        return False
+    operator: UUID = found["operator"]
+    if not await is_operator(operator):
+        async with get_database().transaction(SERVICE) as transaction:
+            await (await transaction.connection()).execute(_STOP, {"run": run})
+        return False
+    async with get_database().transaction(deputy(operator)) as transaction:
+        connection = await transaction.connection()
+        row = (await connection.execute(_HOLD, {"run": run})).mappings().one_or_none()
+        if row is None:
+            return False
+        if row["state"] == "undoing":
+            return await _put_back(transaction, run)
+        return await _step(transaction, dict(row))
+
+
+async def _step(transaction: AsyncSession, run: Mapping[Any, Any]) -> bool:
+    connection = await transaction.connection()
+    due = await _next_leads(transaction, run)
+    if not due:
+        await connection.execute(_END, {"run": run["id"], "state": "done"})
+        return False
+    done: list[str] = []
+    for lead, _ in due:
+        if await _do(transaction, run, lead):
+            done.append(str(lead))
+    if done:
+        await record(transaction, f"lead.{run['action']}", run["id"], leads=done)
+    at, last = (due[-1][1], due[-1][0])
+    await connection.execute(
+        _ADVANCE, {"run": run["id"], "done": len(done), "passed": len(due) - len(done), "at": at, "last": last}
+    )
+    return True
+
+
+async def _next_leads(transaction: AsyncSession, run: Mapping[str, Any]) -> Sequence[tuple[UUID, datetime | None]]:
+    """The leads of the next step: of a list those after the ones that were looked at, else those that joined before."""
+    if run["ids"]:
+        taken = run["done"] + run["passed_over"]
+        return [(one, None) for one in run["ids"][taken : taken + STEP]]
+    condition, values = LeadFilter.read(run["filter"]).condition()
+    statement = SQL(
+        "select id, created_at from (select *, lower(email) as address from public.leads) as leads"
+        " where {} and created_at <= %(asked_at)s"
+        " and (created_at, id) < (coalesce(%(last_at)s, 'infinity'::timestamptz),"
+        " coalesce(%(last)s, %(highest)s::uuid))"
+        " order by created_at desc, id desc limit %(step)s"
+    ).format(condition)
+    connection = await transaction.connection()
+    driver = (await connection.get_raw_connection()).driver_connection
+    async with driver.cursor() as cursor:  # pyright: ignore[reportOptionalMemberAccess]
+        await cursor.execute(
+            statement,
+            {
+                **values,
+                "asked_at": run["created_at"],
+                "last_at": run["last_at"],
+                "last": run["last_id"],
+                "highest": _HIGHEST,
+                "step": STEP,
+            },
+        )
+        return await cursor.fetchall()
+
+
+async def _do(transaction: AsyncSession, run: Mapping[str, Any], lead: UUID) -> bool:
+    """Do it to one lead; whether it was done."""
+    match run["action"]:
+        case "invite":
+            return await waitlist.invite(transaction, lead)
+        case "erase":
+            return await waitlist.erase(transaction, lead)
+        case _:
+            changed, before = await waitlist.flag(transaction, lead, run["reason"] if run["action"] == "flag" else None)
+            if changed:
+                await (await transaction.connection()).execute(_KEEP, {"run": run["id"], "lead": lead, "flag": before})
+            return changed
+
+
+async def _put_back(transaction: AsyncSession, run: UUID) -> bool:
+    connection = await transaction.connection()
+    back = (await connection.execute(_PUT_BACK, {"run": run, "step": STEP})).scalars().all()
+    if back:
+        await record(transaction, "lead.flag back", run, leads=[str(one) for one in back])
+    if len(back) == STEP:
+        return True
+    await connection.execute(_END, {"run": run, "state": "undone"})
+    return False
+
+
+async def how_many(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Count:
+    """How many leads a wish is about."""
+    return Count(len(wish.ids)) if wish.ids else await leads.count(cursor, wish.filter)
+
+
+_HIGHEST = UUID(int=2**128 - 1)
+_BEGIN = text(
+    "insert into sigma.bulk_runs (operator, action, reason, filter, ids, total, about, starts_at)"
+    " values (:operator, :action, :reason, :filter, :ids, :total, :about, now() + :grace) returning id"
+)
+_STOP = text(
+    "update sigma.bulk_runs set state = 'stopped', ended_at = now() where id = :run and state in ('waiting', 'running')"
+)
+_UNDO = text(
+    "update sigma.bulk_runs set state = 'undoing', ended_at = null"
+    " where id = :run and state in ('done', 'stopped') and action in ('flag', 'unflag')"
+)
+_HOLD = text(
+    "select * from sigma.bulk_runs where id = :run and state in ('waiting', 'running', 'undoing')"
+    " and starts_at <= now() for update"
+)
+_ADVANCE = text(
+    "update sigma.bulk_runs set state = 'running', done = done + :done, passed_over = passed_over + :passed,"
+    " last_at = :at, last_id = :last where id = :run"
+)
+_END = text("update sigma.bulk_runs set state = :state, ended_at = now() where id = :run")
+_KEEP = text(
+    "insert into sigma.bulk_changes (run_id, lead_id, flag) values (:run, :lead, :flag) on conflict do nothing"
+)
+# A flag that somebody has changed since stays as they left it.
+_PUT_BACK = text("""
+with due as (
+  delete from sigma.bulk_changes as change using (
+    select lead_id from sigma.bulk_changes where run_id = :run limit :step
+  ) as next
+  where change.run_id = :run and change.lead_id = next.lead_id
+  returning change.lead_id, change.flag
+), put as (
+  update public.leads set flag = due.flag from due, sigma.bulk_runs as run
+  where leads.id = due.lead_id and run.id = :run and leads.flag is not distinct from run.reason
+)
+select lead_id from due
+""")

@@ -1,0 +1,234 @@
+"""Leads from a CSV file: read and judged first, row by row, so that an operator sees what would happen; then imported.
+
+A file is judged without anything being on the list; importing it is a job, five hundred rows at a time, that can be cut
+off at any point and goes on. Nobody on the list is changed by it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from anyio import to_thread
+from sqlalchemy import text
+
+from sigma_app.core.csv_cells import plain
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.errors import NotLikeThat
+from sigma_app.core.jobs import queue_job
+from sigma_app.features.console.service import acting
+from sigma_app.features.waitlist import service as waitlist
+from sigma_app.session.operators import deputy, is_operator
+from sigma_app.session.store import Session
+
+LARGEST = 20 * 1024 * 1024  # bytes of a file
+MOST_ROWS = 200_000
+STEP = 500
+CARRY_ON = "console:import"
+TEXTS = (*waitlist.ARRIVAL, "consent_version")
+TIMES = ("created_at", "consent_at")
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A row of a file: a lead by column, or what is wrong with it."""
+
+    line: int
+    lead: dict[str, str] | None
+    problem: str | None
+
+
+def judge(data: bytes, *, allow_test_domains: bool) -> list[Judged]:
+    """Read a file: UTF-8, with a line of headings of which one is "email".
+
+    Args:
+        data: the file.
+        allow_test_domains: as `read_address` takes it.
+
+    Raises:
+        NotLikeThat: it is no such file, or has more than `MOST_ROWS` rows.
+    """
+    try:
+        content = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise NotLikeThat(f"The file is not UTF-8: line {line} has other bytes. Save it as CSV UTF-8.") from None
+    try:
+        dialect = csv.Sniffer().sniff(content[:4096], delimiters=",;\t") if content else csv.excel
+    except csv.Error:
+        dialect = csv.excel
+    reader = csv.reader(io.StringIO(content, newline=""), dialect)
+    try:
+        headings = [heading.strip().lower() for heading in next(reader, [])]
+        if "email" not in headings:
+            raise NotLikeThat("The first line has to name the columns, and one of them “email”.")
+        return list(_judged(reader, headings, allow_test_domains))
+    except csv.Error as error:
+        raise NotLikeThat(f"Line {reader.line_num} cannot be read as CSV: {error}.") from None
+
+
+def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[Judged]:
+    seen: dict[str, int] = {}
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        line = reader.line_num
+        if len(seen) >= MOST_ROWS:
+            raise NotLikeThat(f"The file has more than {MOST_ROWS:,} rows. Please take it in parts.")
+        given = {heading: plain(cell).strip() for heading, cell in zip(headings, cells, strict=False)}
+        try:
+            lead = _lead(given, allow_test_domains)
+        except (waitlist.InvalidAddress, NotLikeThat) as error:
+            yield Judged(line, None, str(error))
+            continue
+        key = lead["email"].lower()
+        if key in seen:
+            yield Judged(line, None, f"The same address as in line {seen[key]}.")
+            continue
+        seen[key] = line
+        yield Judged(line, lead, None)
+
+
+def _lead(given: dict[str, str], allow_test_domains: bool) -> dict[str, str]:
+    lead = {"email": waitlist.read_address(given.get("email", ""), allow_test_domains=allow_test_domains).email}
+    for column in TEXTS:
+        if kept := waitlist.bounded(column, given.get(column, "")):
+            lead[column] = kept
+    for column in TIMES:
+        if said := given.get(column, ""):
+            lead[column] = _moment(column, said)
+    if "consent_at" in lead and "consent_version" not in lead:
+        raise NotLikeThat("consent_at says when, and consent_version, which says to what, is missing.")
+    return lead
+
+
+def _moment(column: str, said: str) -> str:
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        raise NotLikeThat(f"{column} is “{said[:40]}”, and has to be as 2026-11-28T09:00:00+00:00.") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment > datetime.now(UTC):
+        raise NotLikeThat(f"{column} is in the future.")
+    return moment.isoformat()
+
+
+async def take(session: Session, name: str, data: bytes, *, allow_test_domains: bool) -> UUID:
+    """Judge a file and keep what it says until it is imported, or for a day; its id.
+
+    Raises:
+        NotLikeThat: it cannot be read.
+        NotAnOperator, DatabaseUnavailable: nothing was kept.
+    """
+    rows = await to_thread.run_sync(lambda: judge(data, allow_test_domains=allow_test_domains))
+    if not rows:
+        raise NotLikeThat("There is nothing in it but the headings.")
+    identity = uuid4()
+    async with acting(session, "leads.judge", identity, rows=len(rows)) as transaction:
+        connection = await transaction.connection()
+        named = " ".join(name.split())[:_LONGEST_NAME] or "a file"
+        await connection.execute(_KEEP, {"id": identity, "operator": session.user_id, "name": named})
+        driver = (await connection.get_raw_connection()).driver_connection
+        async with driver.cursor() as cursor, cursor.copy(_ROWS) as copy:  # pyright: ignore[reportOptionalMemberAccess]
+            for row in rows:
+                lead = json.dumps(row.lead) if row.lead else None
+                await copy.write_row((identity, row.line, lead, row.problem))
+        await connection.execute(_KNOWN, {"id": identity})
+        await connection.execute(_COUNT, {"id": identity})
+    return identity
+
+
+async def begin(session: Session, identity: UUID, ask: bool) -> None:
+    """Import a judged file; does nothing for one that is under way or done.
+
+    Args:
+        session: the operator's.
+        identity: of the file.
+        ask: whether each new lead is mailed the question to confirm.
+
+    Raises:
+        NotAnOperator, DatabaseUnavailable: nothing will be imported.
+    """
+    async with acting(session, "leads.import", identity, ask=ask) as transaction:
+        connection = await transaction.connection()
+        if (await connection.execute(_BEGIN, {"id": identity, "ask": ask})).rowcount:
+            await queue_job(transaction, CARRY_ON, identity=str(identity))
+
+
+async def carry_on(identity: UUID) -> bool:
+    """Import the next rows, in a transaction of their own; whether more have to follow."""
+    async with get_database().cursor(SERVICE) as cursor:
+        await cursor.execute("select operator from sigma.imports where id = %s and state = 'running'", [identity])
+        found = await cursor.fetchone()
+    if found is None:
+        return False
+    if not await is_operator(found["operator"]):
+        async with get_database().transaction(SERVICE) as transaction:
+            await (await transaction.connection()).execute(_END, {"id": identity, "state": "failed"})
+        return False
+    async with get_database().transaction(deputy(found["operator"])) as transaction:
+        connection = await transaction.connection()
+        if (await connection.execute(_HOLD, {"id": identity})).one_or_none() is None:
+            return False
+        taken = (await connection.execute(_STEP, {"id": identity, "step": STEP})).scalar_one()
+        if not taken:
+            await connection.execute(_END, {"id": identity, "state": "done"})
+        return bool(taken)
+
+
+async def forget_old() -> None:
+    """Forget the rows of files that were judged more than a day ago and not imported: they name people."""
+    async with get_database().cursor(SERVICE) as cursor:
+        await cursor.execute(
+            "delete from sigma.import_rows using sigma.imports where import_id = id"
+            " and (state = 'done' or created_at < now() - interval '1 day')"
+        )
+
+
+_ROWS = "copy sigma.import_rows (import_id, line, lead, problem) from stdin"
+_KEEP = text(
+    "insert into sigma.imports (id, operator, name, fresh, known, refused) values (:id, :operator, :name, 0, 0, 0)"
+)
+_KNOWN = text(
+    "update sigma.import_rows as row set problem = 'On the list already.' where import_id = :id and lead is not null"
+    " and exists (select from public.leads where lower(email) = lower(row.lead ->> 'email'))"
+)
+_COUNT = text(
+    "update sigma.imports set (fresh, known, refused) = ("
+    " select count(*) filter (where problem is null), count(*) filter (where problem is not null and lead is not null),"
+    " count(*) filter (where lead is null) from sigma.import_rows where import_id = :id) where id = :id"
+)
+_BEGIN = text("update sigma.imports set state = 'running', ask = :ask where id = :id and state = 'judged'")
+_HOLD = text("select id from sigma.imports where id = :id and state = 'running' for update")
+_END = text("update sigma.imports set state = :state, ended_at = now() where id = :id")
+# What was taken is deleted in the transaction that puts it on the list, so that no row is taken twice.
+_STEP = text("""
+with taken as (
+  delete from sigma.import_rows as row using (
+    select line from sigma.import_rows where import_id = :id and problem is null order by line limit :step
+  ) as next
+  where row.import_id = :id and row.line = next.line
+  returning row.lead
+), new as (
+  insert into public.leads (email, created_at, utm_source, utm_medium, utm_campaign, utm_term, utm_content, referrer,
+                            landing_path, referral_code, consent_version, consent_at)
+  select lead ->> 'email', coalesce((lead ->> 'created_at')::timestamptz, now()), lead ->> 'utm_source',
+    lead ->> 'utm_medium', lead ->> 'utm_campaign', lead ->> 'utm_term', lead ->> 'utm_content', lead ->> 'referrer',
+    lead ->> 'landing_path', lead ->> 'referral_code', lead ->> 'consent_version', (lead ->> 'consent_at')::timestamptz
+  from taken
+  on conflict do nothing
+  returning id
+), asked as (
+  select sigma.send_link(new.id, 'confirm') from new where (select ask from sigma.imports where id = :id)
+), counted as (
+  update sigma.imports set done = done + (select count(*) from new) where id = :id
+    and (select count(*) from asked) >= 0
+)
+select count(*) from taken
+""")

@@ -1,0 +1,169 @@
+"""The list of leads as operators look through it: what they ask for, how many that are, and one lead's whole story."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from psycopg import AsyncCursor
+from psycopg.sql import SQL, Composed
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.errors import NotLikeThat
+from sigma_app.features.console.paging import NEWEST_FIRST, Key
+
+STATUSES = ("joined", "confirmed", "invited", "signed up", "customer", "unsubscribed")
+NO_SOURCE = "(none)"
+EXACT = 10_000
+"""Up to how many leads are counted; of more, Postgres' estimate is told as one."""
+
+_BY_ADDRESS = Key({"address": "text"}, further="~>~")
+_LAST_CHARACTER = "\U0010ffff"
+_COLUMNS = SQL("id, email, created_at, status, utm_source, referrals, flag")
+
+
+@dataclass(frozen=True, slots=True)
+class LeadFilter:
+    """Which leads an operator asks for; empty for all of them."""
+
+    q: str = ""
+    """The beginning of an address, in any case."""
+    status: str = ""
+    source: str = ""
+    """A utm_source, or `NO_SOURCE`."""
+    since: str = ""
+    """The first day of joining, in UTC, as YYYY-MM-DD."""
+    until: str = ""
+    """The last."""
+    flagged: str = ""
+    """ "1" for those alone that have a flag."""
+
+    @classmethod
+    def read(cls, asked: Mapping[str, Any]) -> LeadFilter:
+        """What an address, or a stored filter, asks for; names that are none of these are ignored.
+
+        Raises:
+            NotLikeThat: a day or a status is none.
+        """
+        given = {name: str(asked.get(name) or "").strip().replace("\0", "") for name in cls.__slots__}
+        found = cls(**given)
+        if found.status and found.status not in STATUSES:
+            raise NotLikeThat(f"There is no status “{found.status}”.", "status")
+        for name in ("since", "until"):
+            _day(given[name], name)
+        return found
+
+    def as_query(self) -> dict[str, str]:
+        """What an address says, to ask for the same."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+    def in_words(self) -> str:
+        """Whom it finds, such as “all leads that are confirmed and came from x”."""
+        said = [
+            f"whose address begins with {self.q}" if self.q else "",
+            f"that are {self.status}" if self.status else "",
+            "without a source" if self.source == NO_SOURCE else f"from {self.source}" if self.source else "",
+            f"that joined on {self.since} or later" if self.since else "",
+            f"that joined on {self.until} or earlier" if self.until else "",
+            "that are flagged" if self.flagged else "",
+        ]
+        return " ".join(["all leads", *filter(None, said)])
+
+    def condition(self) -> tuple[Composed, dict[str, Any]]:
+        """What leads have to be, and its values; about the address only where `key` is its order."""
+        parts, values = [SQL("true")], {}
+        if self.q:
+            parts.append(SQL("address ~>=~ %(q)s and address ~<~ %(q_end)s"))
+            values |= {"q": self.q.lower(), "q_end": self.q.lower() + _LAST_CHARACTER}
+        if self.status:
+            parts.append(SQL("status = %(status)s"))
+            values["status"] = self.status
+        if self.source == NO_SOURCE:
+            parts.append(SQL("utm_source is null"))
+        elif self.source:
+            parts.append(SQL("utm_source = %(source)s"))
+            values["source"] = self.source
+        if first := _day(self.since, "since"):
+            parts.append(SQL("created_at >= %(since)s"))
+            values["since"] = first
+        if last := _day(self.until, "until"):
+            parts.append(SQL("created_at < %(until)s"))
+            values["until"] = last + timedelta(days=1)
+        if self.flagged:
+            parts.append(SQL("flag is not null"))
+        return SQL(" and ").join(parts), values
+
+    @property
+    def key(self) -> Key:
+        """The order of the list: by address for who looks for one, else the newest first."""
+        return _BY_ADDRESS if self.q else NEWEST_FIRST
+
+    @property
+    def table(self) -> SQL:
+        """Where to look."""
+        return SQL("sigma.leads_by_address") if self.q else SQL("public.leads")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are, and whether that is an estimate."""
+
+    number: int
+    about: bool = False
+
+    def __str__(self) -> str:
+        """As it is written: "about 310,000"."""
+        return f"about {self.number:,}" if self.about else f"{self.number:,}"
+
+
+def listing(wanted: LeadFilter) -> tuple[Composed, dict[str, Any]]:
+    """The SELECT of a list's rows, for `paging.read`, and its values."""
+    condition, values = wanted.condition()
+    address = SQL(", address") if wanted.q else SQL("")
+    return SQL("select {}{} from {} where {}").format(_COLUMNS, address, wanted.table, condition), values
+
+
+async def count(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter) -> Count:
+    """How many leads `wanted` finds: exactly up to `EXACT`, of more as the planner estimates.
+
+    Raises:
+        DatabaseUnavailable, psycopg.Error: it could not be asked.
+    """
+    condition, values = wanted.condition()
+    first_ones = SQL("select count(*) as n from (select from {} where {} limit {}) as first_ones").format(
+        wanted.table, condition, EXACT + 1
+    )
+    await cursor.execute(first_ones, values)
+    found = (await cursor.fetchone() or {"n": 0})["n"]
+    if found <= EXACT:
+        return Count(found)
+    # As the service: under row level security the planner takes half of all leads to be hidden from whoever asks.
+    async with get_database().cursor(SERVICE) as planner:
+        lower = SQL("(select *, lower(email) as address from public.leads)")
+        await planner.execute(
+            SQL("explain (format json) select from {} as leads where {}").format(lower, condition), values
+        )
+        plan = (await planner.fetchone() or {})["QUERY PLAN"]
+    return Count(max(EXACT, round(plan[0]["Plan"]["Plan Rows"], -2)), about=True)
+
+
+async def fresh(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, since: datetime) -> int:
+    """How many came since a list was shown, a thousand at most."""
+    condition, values = wanted.condition()
+    statement = SQL(
+        "select count(*) as n from (select from {} where {} and created_at > %(seen)s limit 1000) as fresh"
+    ).format(wanted.table, condition)
+    await cursor.execute(statement, {**values, "seen": since})
+    return (await cursor.fetchone() or {"n": 0})["n"]
+
+
+def _day(text: str, field: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+    except ValueError:
+        raise NotLikeThat(f"“{text}” is no day; write it as 2026-11-28.", field) from None

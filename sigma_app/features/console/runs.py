@@ -1,0 +1,139 @@
+"""What runs on behalf of operators, as a page shows it: how far it is, and the ways to stop and to undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import reflex as rx
+from psycopg import AsyncCursor
+
+from sigma_app.core.errors import SigmaError
+from sigma_app.features.console import bulk
+from sigma_app.features.console.parts import QUIET
+from sigma_app.features.console.state import ConsolePage
+from sigma_app.session.state import SessionState
+from sigma_app.session.store import Session
+
+_WAITING = {"invite": "Inviting", "flag": "Flagging", "unflag": "Taking the flags of", "erase": "Erasing"}
+_DONE = {"invite": "invited", "flag": "flagged", "unflag": "unflagged", "erase": "erased"}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, in words."""
+
+    id: str
+    title: str
+    said: str
+    total: int
+    looked_at: int
+    running: bool
+    can_stop: bool
+    stop: str
+    can_undo: bool
+
+
+class RunsState(ConsolePage, SessionState):
+    """The runs that go on or ended a moment ago."""
+
+    runs: list[Run] = []  # noqa: RUF012 - a Var, copied for each state
+
+    _topics = frozenset({"runs"})
+
+    @rx.event
+    async def stop(self, run: str):
+        """Take a run back that has not begun, or end one that has."""
+        await self._act(bulk.stop, run)
+
+    @rx.event
+    async def undo(self, run: str):
+        """Put back what a run changed."""
+        await self._act(bulk.undo, run)
+
+    async def _act(self, act: Any, run: str) -> None:
+        try:
+            if session := await self._signed_in():
+                await act(session, UUID(run))
+        except (SigmaError, ValueError) as error:
+            self.trouble = str(error) if isinstance(error, SigmaError) else ""
+            return
+        await self._show()
+
+    async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        await cursor.execute(_LATEST)
+        self.runs = [_told(one) for one in await cursor.fetchall()]
+
+
+_LATEST = """
+select * from sigma.bulk_runs
+where ended_at is null or ended_at > now() - interval '10 minutes'
+order by created_at desc limit 5
+"""
+
+
+def _told(run: Mapping[str, Any]) -> Run:
+    """A run, in words."""
+    action, state = run["action"], run["state"]
+    looked_at = run["done"] + run["passed_over"]
+    total = f"{'about ' if run['about'] else ''}{run['total']:,}"
+    who = f"{total} {'lead' if run['total'] == 1 else 'leads'}"
+    waits = state == "waiting" and run["starts_at"] > datetime.now(UTC)
+    done = f"{run['done']:,} {_DONE[action]}"
+    if run["passed_over"]:
+        done += f", {run['passed_over']:,} passed over"
+    said = {
+        "waiting": "Begins within seconds." if waits else "Begins as soon as a worker is free.",
+        "running": f"{done} so far.",
+        "stopped": f"Stopped: {done}." if looked_at else "Taken back before it began.",
+        "done": f"{done[0].upper()}{done[1:]}.",
+        "undoing": "Putting them back.",
+        "undone": "Put back as it was.",
+    }[state]
+    return Run(
+        id=str(run["id"]),
+        title=f"{_WAITING[action]} {who}",
+        said=said,
+        total=max(run["total"], looked_at, 1),
+        looked_at=looked_at,
+        running=state in ("waiting", "running", "undoing"),
+        can_stop=state in ("waiting", "running"),
+        stop="Undo" if state == "waiting" else "Stop",
+        can_undo=state in ("done", "stopped") and action in ("flag", "unflag") and run["done"] > 0,
+    )
+
+
+def runs() -> rx.Component:
+    """The runs, each with its bar."""
+    return rx.el.div(
+        rx.foreach(RunsState.runs, _run),
+        aria_live="polite",
+        class_name="frame",
+    )
+
+
+def _run(run: Any) -> rx.Component:
+    return rx.el.div(
+        rx.el.p(rx.el.strong(run.title)),
+        rx.cond(
+            run.running,
+            rx.el.progress(value=f"{run.looked_at}", max=f"{run.total}", aria_label=run.title),
+        ),
+        rx.el.p(run.said),
+        rx.el.div(
+            rx.cond(
+                run.can_stop,
+                rx.el.button(run.stop, type="button", on_click=RunsState.stop(run.id), class_name=QUIET),
+            ),
+            rx.cond(
+                run.can_undo,
+                rx.el.button("Put back", type="button", on_click=RunsState.undo(run.id), class_name=QUIET),
+            ),
+            class_name="console-actions",
+        ),
+        key=run.id,
+        class_name="console-run",
+    )
