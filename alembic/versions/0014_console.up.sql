@@ -155,6 +155,7 @@ create table sigma.imports (
 create table sigma.import_rows (
   import_id uuid not null references sigma.imports on delete cascade,
   line integer not null,                  -- in the file, from 1 for the heading
+  address text not null,                  -- as the file has it
   lead jsonb,                             -- null: refused
   problem text,
   primary key (import_id, line)

@@ -74,4 +74,5 @@ def _announce(settings: Settings, steps: Steps) -> None:
     title = f"Sigma is at {settings.base_url}"
     if elsewhere := address_in_the_network(settings):
         title += f", and for other machines on the network at http://{elsewhere}:{settings.port}"
-    steps.block(title, describe_parts(settings), "Ctrl-C stops it.")
+    console = ("console", "local", f"{settings.base_url}/admin, for whom admin grant EMAIL has let in")
+    steps.block(title, [*describe_parts(settings), console], "Ctrl-C stops it.")

@@ -19,7 +19,6 @@ from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.link import link
-from sigma_app.ui.script import inline_script
 
 ROUTE = "/admin/leads/import"
 FILE = "/admin/leads/import/file"
@@ -60,12 +59,12 @@ class ImportState(ConsolePage, SessionState):
         ]
         self.ended = f"{found['done']:,} imported."
         await cursor.execute(
-            "select line, coalesce(lead ->> 'email', '') as email, problem from sigma.import_rows"
+            "select line, address, problem from sigma.import_rows"
             " where import_id = %s and problem is not null order by lead is not null, line limit %s",
             [found["id"], _SHOWN],
         )
         self.problems = [
-            Row(str(row["line"]), [str(row["line"]), row["email"], row["problem"]]) for row in await cursor.fetchall()
+            Row(str(row["line"]), [str(row["line"]), row["address"], row["problem"]]) for row in await cursor.fetchall()
         ]
 
     @rx.event
@@ -88,7 +87,6 @@ def import_page() -> rx.Component:
     return console_page(
         ImportState,
         "Import leads",
-        inline_script(Path(__file__).parent / "import.js"),
         rx.cond(ImportState.identity != "", _judged(), rx.fragment()),
         part(
             rx.cond(ImportState.identity != "", "Another file", "A file"),
@@ -96,6 +94,7 @@ def import_page() -> rx.Component:
             _choose(),
         ),
         here="/admin/leads",
+        script=Path(__file__).parent / "import.js",
         lede=link("All leads", href="/admin/leads"),
     )
 

@@ -33,6 +33,7 @@ CARRY_ON = "console:import"
 TEXTS = (*waitlist.ARRIVAL, "consent_version")
 TIMES = ("created_at", "consent_at")
 _LONGEST_NAME = 200
+_LONGEST_ADDRESS = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Judged:
     """A row of a file: a lead by column, or what is wrong with it."""
 
     line: int
+    address: str
+    """As the file has it."""
     lead: dict[str, str] | None
     problem: str | None
 
@@ -82,17 +85,18 @@ def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[J
         if len(seen) >= MOST_ROWS:
             raise NotLikeThat(f"The file has more than {MOST_ROWS:,} rows. Please take it in parts.")
         given = {heading: plain(cell).strip() for heading, cell in zip(headings, cells, strict=False)}
+        address = given.get("email", "")[:_LONGEST_ADDRESS]
         try:
             lead = _lead(given, allow_test_domains)
         except (waitlist.InvalidAddress, NotLikeThat) as error:
-            yield Judged(line, None, str(error))
+            yield Judged(line, address, None, str(error))
             continue
         key = lead["email"].lower()
         if key in seen:
-            yield Judged(line, None, f"The same address as in line {seen[key]}.")
+            yield Judged(line, address, None, f"The same address as in line {seen[key]}.")
             continue
         seen[key] = line
-        yield Judged(line, lead, None)
+        yield Judged(line, address, lead, None)
 
 
 def _lead(given: dict[str, str], allow_test_domains: bool) -> dict[str, str]:
@@ -138,7 +142,7 @@ async def take(session: Session, name: str, data: bytes, *, allow_test_domains: 
         async with driver.cursor() as cursor, cursor.copy(_ROWS) as copy:  # pyright: ignore[reportOptionalMemberAccess]
             for row in rows:
                 lead = json.dumps(row.lead) if row.lead else None
-                await copy.write_row((identity, row.line, lead, row.problem))
+                await copy.write_row((identity, row.line, row.address, lead, row.problem))
         await connection.execute(_KNOWN, {"id": identity})
         await connection.execute(_COUNT, {"id": identity})
     return identity
@@ -191,7 +195,7 @@ async def forget_old() -> None:
         )
 
 
-_ROWS = "copy sigma.import_rows (import_id, line, lead, problem) from stdin"
+_ROWS = "copy sigma.import_rows (import_id, line, address, lead, problem) from stdin"
 _KEEP = text(
     "insert into sigma.imports (id, operator, name, fresh, known, refused) values (:id, :operator, :name, 0, 0, 0)"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -202,10 +203,10 @@ def leads_page() -> rx.Component:
     return console_page(
         LeadsState,
         "Leads",
-        runs(),
-        part("", _filters(), _summary(), _list(), _proposal(), pager(LeadsState.newer, LeadsState.older)),
+        part("", _filters(), _summary(), _list(), _proposal(), runs(), pager(LeadsState.newer, LeadsState.older)),
         part("In and out", _in_and_out()),
         here=ROUTE,
+        script=Path(__file__).parent / "pick.js",
     )
 
 
@@ -258,7 +259,7 @@ def _list() -> rx.Component:
 def _proposal() -> rx.Component:
     """What is about to happen, and the question whether it should."""
     return rx.fragment(
-        rx.el.p(LeadsState.said, role="alert", class_name="door-message"),
+        rx.el.p(LeadsState.said, role="alert", class_name="said"),
         rx.cond(
             LeadsState.proposal != "",
             rx.el.form(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import reflex as rx
@@ -15,6 +16,7 @@ from sigma_app.ui.link import link
 from sigma_app.ui.parts import PRIMARY as PRIMARY
 from sigma_app.ui.parts import QUIET as QUIET
 from sigma_app.ui.portal import phase, portal, waiting
+from sigma_app.ui.script import inline_script
 
 PAGES = (
     ("/admin", "Overview"),
@@ -43,10 +45,25 @@ class Fact:
 
 
 def console_page(
-    state: Any, title: Any, *children: rx.Component, here: str, lede: rx.Component | str = ""
+    state: Any,
+    title: Any,
+    *children: rx.Component,
+    here: str,
+    lede: rx.Component | str = "",
+    script: Path | None = None,
 ) -> rx.Component:
-    """A whole page of the console, which shows `children` once `state`, a `ConsolePage`, has read them."""
+    """A whole page of the console.
+
+    Args:
+        state: a `ConsolePage`, which says when there is something to show.
+        title: the page's h1.
+        children: what it has read.
+        here: which of `PAGES` it is, or belongs to.
+        lede: what the page is about.
+        script: a file that is run as the document is read; among `children` it would not be.
+    """
     return portal(
+        inline_script(script) if script else rx.fragment(),
         phase(state),
         rx.cond(
             (state.phase == "in") & state.ready,
@@ -94,7 +111,7 @@ def table(
         headings: one for each cell.
         rows: a Var of `list[Row]`.
         empty: what stands in the place of no rows.
-        pick: whether each row has a box to tick, named "pick-" and the row's id; inside a form.
+        pick: whether each row has a box to tick, named "pick-" and the row's id; inside a form, with pick.js.
         numbers: the headings of those that are numbers, which stand at the right.
     """
 
@@ -112,7 +129,8 @@ def table(
         return rx.el.tr(*([box] if pick else []), *cells, key=one.id, custom_attrs={"data-tone": one.tone})
 
     heads = [rx.el.th(heading, scope="col", class_name=_look(heading, numbers)) for heading in headings]
-    first = [rx.el.th(rx.el.span("Pick", class_name="sr-only"), scope="col", class_name="pick")] if pick else []
+    everyone = rx.el.input(type="checkbox", aria_label="Pick all of this page", custom_attrs={"data-pick-all": ""})
+    first = [rx.el.th(everyone, scope="col", class_name="pick")] if pick else []
     return rx.cond(
         rows.length() > 0,
         rx.el.div(

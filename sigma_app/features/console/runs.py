@@ -111,7 +111,6 @@ def runs() -> rx.Component:
     return rx.el.div(
         rx.foreach(RunsState.runs, _run),
         aria_live="polite",
-        class_name="frame",
     )
 
 
