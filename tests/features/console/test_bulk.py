@@ -1,0 +1,201 @@
+"""What is done to many leads: asked for, waited for, carried out step by step, stopped, and put back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from sigma_app.core.errors import NotLikeThat
+from sigma_app.features.console import bulk
+from sigma_app.features.console.bulk import Wish
+from sigma_app.features.console.leads import Count, LeadFilter
+from sigma_app.features.console.service import NotAnOperator
+from tests.features.console.conftest import set_role
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch):
+    monkeypatch.setattr(bulk, "STEP", 2)
+
+
+@pytest.fixture
+def due(owner: psycopg.Connection):
+    """Lets the grace of every run pass."""
+
+    def pass_grace() -> None:
+        owner.execute("update sigma.bulk_runs set starts_at = now() - interval '1 second' where state = 'waiting'")
+
+    return pass_grace
+
+
+def state_of(owner: psycopg.Connection, run: UUID) -> tuple:
+    row = owner.execute("select state, done, passed_over from sigma.bulk_runs where id = %s", [run]).fetchone()
+    assert row
+    return row
+
+
+async def to_its_end(run: UUID) -> int:
+    steps = 0
+    while await bulk.carry_on(run):
+        steps += 1
+    return steps
+
+
+def wish(action: str, ids=(), reason: str = "", **asked: str) -> Wish:
+    return Wish.read(action, LeadFilter.read(asked), ids, reason)
+
+
+async def test_those_picked_are_flagged_each_on_record(operator, owner, lead, due, deeds):
+    picked = [lead(f"p{number}@example.com") for number in range(5)]
+    other = lead("other@example.com")
+    run = await bulk.begin(operator, wish("flag", picked, "odd"), Count(5))
+    assert await to_its_end(run) == 0  # nothing before the grace is over
+    assert owner.execute("select count(*) from leads where flag is not null").fetchone() == (0,)
+    due()
+    assert await to_its_end(run) == 3
+    assert state_of(owner, run) == ("done", 5, 0)
+    assert owner.execute("select flag from leads where id = %s", [other]).fetchone() == (None,)
+    named = [one for action, _, detail in deeds() if action == "lead.flag" for one in detail["leads"]]
+    assert sorted(named) == sorted(map(str, picked))
+
+
+async def test_all_that_a_filter_finds_but_who_joins_meanwhile(operator, owner, lead, due):
+    for number in range(5):
+        lead(f"p{number}@example.com", utm_source="x")
+    lead("other@example.com", utm_source="y")
+    run = await bulk.begin(operator, wish("flag", source="x", reason="odd"), Count(5))
+    lead("late@example.com", utm_source="x")
+    due()
+    await to_its_end(run)
+    assert state_of(owner, run) == ("done", 5, 0)
+    flagged = owner.execute("select email from leads where flag = 'odd' order by email").fetchall()
+    assert flagged == [(f"p{number}@example.com",) for number in range(5)]
+
+
+async def test_a_search_is_a_filter_too(operator, owner, lead, due):
+    lead("Ann@example.com")
+    lead("bob@example.com")
+    run = await bulk.begin(operator, wish("erase", q="ann"), Count(1))
+    due()
+    await to_its_end(run)
+    assert owner.execute("select email from leads").fetchall() == [("bob@example.com",)]
+
+
+async def test_inviting_passes_over_who_may_not_be_mailed(operator, owner, lead, due):
+    lead("joined@example.com")
+    ready = [lead(f"p{number}@example.com", confirmed=True) for number in range(3)]
+    run = await bulk.begin(operator, wish("invite"), Count(4))
+    due()
+    await to_its_end(run)
+    assert state_of(owner, run) == ("done", 3, 1)
+    invited = owner.execute("select lead_id from sigma.lead_links where purpose = 'invite'").fetchall()
+    assert sorted(invited) == sorted((one,) for one in ready)
+    again = await bulk.begin(operator, wish("invite", status="invited"), Count(3))
+    due()
+    await to_its_end(again)
+    assert state_of(owner, again) == ("done", 0, 3)
+    assert owner.execute("select count(*) from sigma.lead_links where purpose = 'invite'").fetchone() == (3,)
+
+
+async def test_within_the_grace_it_is_taken_back_without_a_trace(operator, owner, lead, due):
+    lead("ann@example.com")
+    run = await bulk.begin(operator, wish("erase"), Count(1))
+    await bulk.stop(operator, run)
+    due()
+    assert await to_its_end(run) == 0
+    assert state_of(owner, run) == ("stopped", 0, 0)
+    assert owner.execute("select count(*) from leads").fetchone() == (1,)
+
+
+async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_since(operator, owner, lead, due):
+    ids = [lead(f"p{number}@example.com", flag="before" if number == 0 else None) for number in range(5)]
+    run = await bulk.begin(operator, wish("flag", ids, "odd"), Count(5))
+    due()
+    assert await bulk.carry_on(run)
+    assert await bulk.carry_on(run)
+    await bulk.stop(operator, run)
+    assert await to_its_end(run) == 0
+    assert state_of(owner, run) == ("stopped", 4, 0)
+    owner.execute("update leads set flag = 'mine' where id = %s", [ids[1]])
+    await bulk.undo(operator, run)
+    await to_its_end(run)
+    assert state_of(owner, run)[0] == "undone"
+    flags = [owner.execute("select flag from leads where id = %s", [one]).fetchone() for one in ids]
+    assert flags == [("before",), ("mine",), (None,), (None,), (None,)]
+    await bulk.undo(operator, run)  # a second click
+    assert state_of(owner, run)[0] == "undone"
+
+
+async def test_flags_that_were_taken_away_go_back(operator, owner, lead, due):
+    ids = [lead(f"p{number}@example.com", flag=f"why {number}") for number in range(3)]
+    run = await bulk.begin(operator, wish("unflag", ids), Count(3))
+    due()
+    await to_its_end(run)
+    assert owner.execute("select count(*) from leads where flag is null").fetchone() == (3,)
+    await bulk.undo(operator, run)
+    await to_its_end(run)
+    assert owner.execute("select flag from leads order by email").fetchall() == [
+        (f"why {number}",) for number in range(3)
+    ]
+
+
+async def test_a_step_that_fails_changes_nothing_and_is_taken_again(operator, owner, lead, due, monkeypatch):
+    ids = [lead(f"p{number}@example.com") for number in range(4)]
+    run = await bulk.begin(operator, wish("flag", ids, "odd"), Count(4))
+    due()
+    real, seen = bulk.waitlist.flag, []
+
+    async def dies(transaction, one, reason):
+        seen.append(one)
+        if len(seen) == 4:
+            raise ConnectionError
+        return await real(transaction, one, reason)
+
+    monkeypatch.setattr(bulk.waitlist, "flag", dies)
+    with pytest.raises(ConnectionError):
+        await to_its_end(run)
+    assert state_of(owner, run) == ("running", 2, 0)
+    assert owner.execute("select count(*) from leads where flag is not null").fetchone() == (2,)
+    await to_its_end(run)
+    assert state_of(owner, run) == ("done", 4, 0)
+
+
+async def test_a_run_ends_with_its_operators_role(operator, owner, lead, due, deeds):
+    lead("ann@example.com")
+    run = await bulk.begin(operator, wish("erase"), Count(1))
+    due()
+    set_role(owner, operator.user_id, None)
+    assert await to_its_end(run) == 0
+    assert state_of(owner, run) == ("stopped", 0, 0)
+    assert owner.execute("select count(*) from leads").fetchone() == (1,)
+
+
+async def test_nobody_else_begins_stops_or_undoes(operator, stranger, owner, lead):
+    one = lead("ann@example.com")
+    with pytest.raises(NotAnOperator):
+        await bulk.begin(stranger, wish("erase", [one]), Count(1))
+    run = await bulk.begin(operator, wish("erase", [one]), Count(1))
+    with pytest.raises(NotAnOperator):
+        await bulk.stop(stranger, run)
+    with pytest.raises(NotAnOperator):
+        await bulk.undo(stranger, run)
+    assert state_of(owner, run)[0] == "waiting"
+
+
+@pytest.mark.parametrize(("action", "reason"), [("", ""), ("promote", ""), ("flag", "  ")])
+def test_what_is_wrong_with_a_wish_is_said(action, reason):
+    with pytest.raises(NotLikeThat):
+        wish(action, reason=reason)
+
+
+async def test_it_is_a_job_that_waits_for_the_grace(operator, owner, lead):
+    await bulk.begin(operator, wish("flag", [lead("ann@example.com")], "odd"), Count(1))
+    rows = owner.execute(
+        "select scheduled_at > now() + interval '5 seconds', args - '_request' ? 'run'"
+        " from procrastinate.procrastinate_jobs where task_name = 'console:carry_on'"
+    ).fetchall()
+    assert rows == [(True, True)]

@@ -1,0 +1,180 @@
+"""Leads as a file, out and in."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from sigma_app.core.csv_cells import defused, plain
+from sigma_app.core.errors import NotLikeThat
+from sigma_app.features.console import exporting, importing
+from sigma_app.features.console.leads import LeadFilter
+from sigma_app.features.console.service import NotAnOperator
+from tests.features.console.conftest import set_role
+
+pytestmark = pytest.mark.anyio
+
+
+async def exported(operator, **asked: str) -> list[dict[str, str]]:
+    pieces = [piece async for piece in exporting.lines(operator, LeadFilter.read(asked))]
+    return list(csv.DictReader(io.StringIO(b"".join(pieces).decode(), newline="")))
+
+
+async def imported(operator, text: str, *, ask: bool = False) -> UUID:
+    identity = await importing.take(operator, "in.csv", text.encode(), allow_test_domains=True)
+    await importing.begin(operator, identity, ask)
+    while await importing.carry_on(identity):
+        pass
+    return identity
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "'=1", "'plain", "'", ""])
+def test_no_cell_is_a_formula_and_every_cell_comes_back(text):
+    assert not defused(text).startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert plain(defused(text)) == text
+
+
+def test_other_cells_stay_as_they_are():
+    assert [defused(text) for text in ("ann@example.com", "a=b", "1")] == ["ann@example.com", "a=b", "1"]
+    assert plain("it's") == "it's"
+
+
+async def test_a_file_of_all_leads_or_of_some(operator, lead, monkeypatch, deeds):
+    monkeypatch.setattr(exporting, "AT_ONCE", 3)
+    for number in range(10):
+        lead(
+            f"p{number}@example.com",
+            utm_source="=HYPERLINK(1)" if number % 2 else "x",
+            created_at="2026-01-01T00:00:00Z",
+        )
+    rows = await exported(operator)
+    assert sorted(row["email"] for row in rows) == [f"p{number}@example.com" for number in range(10)]
+    assert {row["utm_source"] for row in rows} == {"x", "'=HYPERLINK(1)"}
+    assert {row["created_at"] for row in rows} == {"2026-01-01T00:00:00+00:00"}
+    assert [row["email"] for row in await exported(operator, q="p3")] == ["p3@example.com"]
+    assert [(action, detail) for action, _, detail in deeds()] == [
+        ("leads.export", {"filter": {}}),
+        ("leads.export", {"filter": {"q": "p3"}}),
+    ]
+
+
+async def test_nobody_else_gets_a_file_and_one_who_loses_the_role_gets_no_more_of_it(
+    operator, stranger, owner, lead, monkeypatch
+):
+    monkeypatch.setattr(exporting, "AT_ONCE", 1)
+    lead("ann@example.com")
+    lead("bob@example.com")
+    with pytest.raises(NotAnOperator):
+        await exported(stranger)
+    pieces = exporting.lines(operator, LeadFilter())
+    await anext(pieces)
+    await anext(pieces)
+    set_role(owner, operator.user_id, None)
+    with pytest.raises(NotAnOperator):
+        await anext(pieces)
+
+
+async def test_what_goes_out_comes_in_again(operator, owner, lead):
+    lead("ann@example.com", utm_source="=1+1", referrer="'quoted", created_at="2026-01-01T00:00:00Z")
+    pieces = [piece async for piece in exporting.lines(operator, LeadFilter())]
+    owner.execute("delete from leads")
+    await imported(operator, b"".join(pieces).decode())
+    kept = owner.execute("select email, utm_source, referrer, created_at from leads").fetchall()
+    assert kept == [("ann@example.com", "=1+1", "'quoted", datetime(2026, 1, 1, tzinfo=UTC))]
+
+
+async def test_each_row_is_judged_before_anything_is_on_the_list(operator, owner, lead):
+    lead("known@example.com")
+    text = "\n".join(
+        [
+            "Email;utm_source;created_at;consent_at;other",
+            "new@example.com;x;2026-01-01T00:00:00Z;;1",
+            "KNOWN@example.com;;;;",
+            "",
+            "nobody;;;;",
+            "NEW@example.com;;;;",
+            "late@example.com;;2999-01-01;;",
+            "when@example.com;;yesterday;;",
+            "agreed@example.com;;;2026-01-01;",
+        ]
+    )
+    identity = await importing.take(operator, "in.csv", text.encode(), allow_test_domains=True)
+    assert owner.execute("select count(*) from leads").fetchone() == (1,)
+    row = owner.execute("select fresh, known, refused from sigma.imports where id = %s", [identity]).fetchone()
+    assert row == (1, 1, 5)
+    problems = dict(
+        owner.execute("select line, problem from sigma.import_rows where problem is not null order by line").fetchall()
+    )
+    assert list(problems) == [3, 5, 6, 7, 8, 9]
+    assert problems[6] == "The same address as in line 2."
+    assert "future" in problems[7]
+
+
+async def test_importing_puts_the_new_ones_on_the_list_once(operator, owner, lead, monkeypatch):
+    monkeypatch.setattr(importing, "STEP", 2)
+    text = "email,utm_source,consent_version,consent_at\n" + "\n".join(
+        f"p{number}@example.com,x,v1,2026-01-01" for number in range(5)
+    )
+    identity = await importing.take(operator, "in.csv", text.encode(), allow_test_domains=True)
+    lead("p1@example.com")  # joins by itself meanwhile
+    await importing.begin(operator, identity, False)
+    await importing.begin(operator, identity, False)  # a second click
+    jobs = "select count(*) from procrastinate.procrastinate_jobs where task_name = 'console:import'"
+    assert owner.execute(jobs).fetchone() == (1,)
+    while await importing.carry_on(identity):
+        pass
+    assert owner.execute("select state, done from sigma.imports").fetchone() == ("done", 4)
+    assert owner.execute("select count(*), count(consent_at) from leads").fetchone() == (5, 4)
+    assert owner.execute("select count(*) from sigma.lead_links").fetchone() == (0,)
+
+
+async def test_they_are_asked_to_confirm_where_that_is_wished(operator, owner):
+    await imported(operator, "email\nann@example.com\nbob@example.com\n", ask=True)
+    assert owner.execute("select count(*) from sigma.lead_links where purpose = 'confirm'").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (b"", "email"),
+        (b"address\nann@example.com\n", "email"),
+        (b"email\n", "nothing"),
+        ("email\nann@exämple.com\n".encode("latin-1"), "line 2"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"email\n" + b"x" * 200_000, "cannot be read"),
+    ],
+)
+async def test_a_file_that_cannot_be_read_is_explained(operator, owner, data, word):
+    with pytest.raises(NotLikeThat, match=f"(?i){word}"):
+        await importing.take(operator, "in.csv", data, allow_test_domains=True)
+    assert owner.execute("select count(*) from sigma.imports").fetchone() == (0,)
+
+
+async def test_a_quote_that_is_never_closed_is_one_refused_row(operator, owner):
+    await importing.take(operator, "in.csv", b'email\n"ann@example.com\nbob@example.com\n', allow_test_domains=True)
+    assert owner.execute("select fresh, refused from sigma.imports").fetchone() == (0, 1)
+
+
+async def test_too_many_rows_are_refused(operator, monkeypatch):
+    monkeypatch.setattr(importing, "MOST_ROWS", 2)
+    with pytest.raises(NotLikeThat, match="more than 2 rows"):
+        await importing.take(
+            operator, "in.csv", b"email\na@example.com\nb@example.com\nc@example.com\n", allow_test_domains=True
+        )
+
+
+async def test_nobody_else_imports_and_rows_are_forgotten(operator, stranger, owner):
+    with pytest.raises(NotAnOperator):
+        await importing.take(stranger, "in.csv", b"email\nann@example.com\n", allow_test_domains=True)
+    identity = await importing.take(operator, "in.csv", b"email\nann@example.com\n", allow_test_domains=True)
+    with pytest.raises(NotAnOperator):
+        await importing.begin(stranger, identity, False)
+    await importing.forget_old()
+    assert owner.execute("select count(*) from sigma.import_rows").fetchone() == (1,)
+    owner.execute("update sigma.imports set created_at = now() - %s", [timedelta(days=2)])
+    await importing.forget_old()
+    assert owner.execute("select count(*) from sigma.import_rows").fetchone() == (0,)
