@@ -1,0 +1,80 @@
+"""Who gets into the console, and who does not; what its first pages show, and that they move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.accounts.conftest import Portal, Somebody
+from tests.browser.console.conftest import grant, look, shown
+
+pytestmark = pytest.mark.browser
+
+PAGES = ("/admin", "/admin/leads", "/admin/lead", "/admin/leads/import", "/admin/audit")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_visitor_is_led_to_the_sign_in_page_and_back(page: Page, path: str):
+    page.goto(path)
+    assert "/sign-in?next=%2Fadmin" in page.url
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_for_others_with_an_account_it_is_not_there(bob: Somebody, signed_in: Callable[..., Page], path: str):
+    page = signed_in(bob)
+    answer = page.goto(path)
+    assert answer
+    assert answer.status == 404
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Overview")
+
+
+def test_the_role_is_given_and_taken_by_the_command_line(
+    sigma: Portal, bob: Somebody, signed_in: Callable[..., Page], email: str
+):
+    page = signed_in(bob)
+    grant(sigma, bob)
+    assert bob.email in sigma.run("admin", "list").stdout
+    shown(page, "/admin", "Overview")
+    assert sigma.run("admin", "revoke", bob.email).returncode == 0
+    assert bob.email not in sigma.run("admin", "list").stdout
+    answer = page.goto("/admin")
+    assert answer
+    assert answer.status == 404
+    nobody = sigma.run("admin", "grant", f"nobody-{email}")
+    assert nobody.returncode == 1
+    assert "Sign up first" in nobody.stderr
+
+
+def test_an_open_page_says_so_when_the_role_is_gone(sigma: Portal, bob: Somebody, signed_in: Callable[..., Page]):
+    page = signed_in(bob)
+    grant(sigma, bob)
+    shown(page, "/admin", "Overview")
+    assert sigma.run("admin", "revoke", bob.email).returncode == 0  # is on record, which the open page hears of
+    expect(page.get_by_role("alert").filter(has_text="none of theirs")).to_be_visible()
+
+
+def test_numbers_move_while_one_watches(sigma: Portal, operator: Page, email: str):
+    shown(operator, "/admin", "Overview")
+    today = operator.locator(".console-numbers div", has_text="joined today").locator("dd")
+    before = int(today.inner_text().replace(",", ""))
+    with sigma.database() as owner:
+        owner.execute("insert into leads (email) values (%s)", [email])
+    expect(today).to_have_text(f"{before + 1:,}")
+
+
+def test_the_log_shows_what_was_done(operator: Page, alice: Somebody, sigma: Portal):
+    shown(operator, "/admin/audit", "Audit log")
+    row = operator.locator("tbody tr", has_text=str(alice.id))
+    expect(row).to_contain_text("operator.grant")
+    expect(row).to_contain_text("the command line")
+    assert alice.email not in row.inner_text()
+    operator.get_by_label("To whom").fill(str(alice.id))
+    operator.get_by_role("button", name="Show").click()
+    expect(operator.locator("tbody tr")).to_have_count(1)
+
+
+def test_looks(operator: Page, new_context: Callable[..., BrowserContext]):
+    look(operator, "overview", new_context, "/admin", "Overview")
+    look(operator, "audit", new_context, "/admin/audit", "Audit log")
