@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import files, joins, line, pages, portal, queue, rest, signins, starts, static, webhooks
+from tests.bench import files, joins, leads, line, pages, portal, queue, rest, signins, starts, static, webhooks
 from tests.bench.machine import facts
 from tests.bench.report import FILE, Report, Unavailable, write
 
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Report]] = {
     "static": static.measure,
     "queue": queue.measure,
     "line": line.measure,
+    "leads": leads.measure,
     "signins": signins.measure,
     "files": files.measure,
     "rest": rest.measure,

@@ -6,18 +6,26 @@ back and forth are the list's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 from urllib.parse import urlencode
+from uuid import UUID
 
-import psycopg
 from psycopg import AsyncCursor
 from psycopg.sql import SQL, Composable, Composed, Identifier, Placeholder
 
 LENGTH = 50  # rows of a page
 _BETWEEN = "~"  # the parts of a key in an address; in no number, time or uuid
 _OPPOSITE: Mapping[LiteralString, LiteralString] = {"<": ">", ">": "<", "~<~": "~>~", "~>~": "~<~"}
+_READ: Mapping[str, Callable[[str], object]] = {
+    "timestamptz": datetime.fromisoformat,
+    "uuid": UUID,
+    "bigint": lambda part: int(part).to_bytes(8, signed=True),
+    "text": str.encode,  # which halves of surrogate pairs are refused by
+}
+"""What a part of a key is to be read as, by its type in the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +74,14 @@ async def read(
     """
     back = bool(asked.get("before"))
     edge = _edge(asked.get("before" if back else "after", ""), key)
-    try:
-        async with cursor.connection.transaction():
-            rows = await _read(cursor, source, key, edge, back and bool(edge), values or {})
-    except psycopg.errors.DataError:  # an edge that somebody made up
-        edge, back = None, False
-        rows = await _read(cursor, source, key, None, False, values or {})
+    back = back and edge is not None
+    built, named = statement(source, key, edge, back=back)
+    await cursor.execute(built, {**(values or {}), **named})
+    rows = await cursor.fetchall()
     more, rows = len(rows) > LENGTH, rows[:LENGTH]
-    if back and edge:
+    if back:
         rows = rows[::-1]
-    further, nearer = (True, more) if back and edge else (more, bool(edge))
+    further, nearer = (True, more) if back else (more, edge is not None)
     return Page(rows, _name(rows, -1, key) if further else "", _name(rows, 0, key) if nearer else "")
 
 
@@ -88,31 +94,40 @@ def address(route: str, asked: Mapping[str, str], **edge: str) -> str:
     return f"{route}?{query}" if query else route
 
 
-async def _read(
-    cursor: AsyncCursor[dict[str, Any]],
-    source: Composable,
-    key: Key,
-    edge: Sequence[str] | None,
-    back: bool,
-    values: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+def statement(
+    source: Composable, key: Key, edge: Sequence[str] | None = None, *, back: bool = False
+) -> tuple[Composed, dict[str, Any]]:
+    """The SELECT of a page's rows, and of one more, with the values of its edge.
+
+    Args:
+        source: as `read` takes it.
+        key: the order.
+        edge: the key of the row beyond which the page lies; None for the first page.
+        back: whether it lies before that row; then its rows come in the opposite order.
+    """
     beyond = _OPPOSITE[key.further] if back else key.further
     columns = [Identifier(name) for name in key.columns]
     order = SQL(", ").join(SQL("{} using {}").format(column, SQL(_OPPOSITE[beyond])) for column in columns)
-    statement: Composed = SQL("select * from ({}) as listed").format(source)
+    built: Composed = SQL("select * from ({}) as listed").format(source)
     named: dict[str, Any] = {}
     if edge:
         marks = [SQL("{}::{}").format(Placeholder(f"edge_{name}"), SQL(kind)) for name, kind in key.columns.items()]
         named = {f"edge_{name}": part for name, part in zip(key.columns, edge, strict=True)}
-        statement += SQL(" where ({}) {} ({})").format(SQL(", ").join(columns), SQL(beyond), SQL(", ").join(marks))
-    statement += SQL(" order by {} limit {}").format(order, LENGTH + 1)
-    await cursor.execute(statement, {**values, **named})
-    return await cursor.fetchall()
+        built += SQL(" where ({}) {} ({})").format(SQL(", ").join(columns), SQL(beyond), SQL(", ").join(marks))
+    return built + SQL(" order by {} limit {}").format(order, LENGTH + 1), named
 
 
 def _edge(text: str, key: Key) -> Sequence[str] | None:
+    """The key that an address names; None for none, and for one that somebody made up."""
     parts = text.split(_BETWEEN) if len(key.columns) > 1 else [text]
-    return parts if text and len(parts) == len(key.columns) and "\0" not in text else None
+    if not text or "\0" in text or len(parts) != len(key.columns):
+        return None
+    try:
+        for part, kind in zip(parts, key.columns.values(), strict=True):
+            _READ[kind](part)
+    except (ValueError, OverflowError):
+        return None
+    return parts
 
 
 def _name(rows: Sequence[Mapping[str, Any]], index: int, key: Key) -> str:

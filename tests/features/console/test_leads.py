@@ -50,6 +50,8 @@ def people(lead, owner):
         ({"until": "2026-01-03"}, ["bob_1", "annika", "Ann"]),
         ({"nonsense": "x", "after": "x", "q": " "}, ["bobx1", "bob_1", "annika", "Ann"]),
         ({"after": "yesterday~nobody"}, ["bobx1", "bob_1", "annika", "Ann"]),
+        ({"before": "2026-01-01T00:00:00Z~nobody"}, ["bobx1", "bob_1", "annika", "Ann"]),
+        ({"q": "ann", "after": "\ud800"}, ["Ann", "annika"]),
         ({"q": "a\0nn"}, ["Ann", "annika"]),
     ],
 )

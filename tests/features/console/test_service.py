@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -144,5 +145,6 @@ async def test_nobody_gives_themselves_the_role(stranger, sign_in):
         await client.auth.set_session(mine.access, mine.refresh)
         await client.auth.update_user({"data": {"role": "admin"}})
         with pytest.raises(AuthApiError, match="admin privileges"):
-            await client.auth.update_user({"app_metadata": {"role": "admin"}})
+            wish: Any = {"app_metadata": {"role": "admin"}}
+            await client.auth.update_user(wish)
     assert not await is_operator(stranger.user_id)
