@@ -45,6 +45,7 @@ def command(count: int | None, emails: tuple[str, ...]) -> None:
 
 async def _invite_next(count: int) -> int:
     from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.console.service import record
     from sigma_app.features.waitlist import line
     from sigma_app.gateways.database import serving_requests
 
@@ -53,8 +54,9 @@ async def _invite_next(count: int) -> int:
         with bar("Inviting", count) as advance, signals.told_to_stop() as stop:
             while invited < count and not stop.is_set():
                 async with get_database().transaction(SERVICE) as session:
-                    if await line.invite_next(session) is None:
+                    if (lead := await line.invite_next(session)) is None:
                         break
+                    await record(session, "lead.invite", lead)
                 invited += 1
                 advance(1)
     if stop.is_set() and invited < count:
@@ -66,6 +68,7 @@ async def _invite_next(count: int) -> int:
 
 async def _invite(emails: tuple[str, ...]) -> int:
     from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.console.service import record
     from sigma_app.features.waitlist import line
     from sigma_app.gateways.database import serving_requests
 
@@ -75,6 +78,8 @@ async def _invite(emails: tuple[str, ...]) -> int:
             async with get_database().transaction(SERVICE) as session:
                 invited = await line.invite(session, email)
                 lead = await line.find(session, email)
+                if lead and invited:
+                    await record(session, "lead.invite", lead.id)
             print(f"{email}: {'invited' if invited else _REASONS[lead.status if lead else None]}.")
             missed += not invited
     return 1 if missed else 0

@@ -71,10 +71,8 @@ async def begin(session: Session, wish: Wish, count: Count) -> UUID:
     Raises:
         NotAnOperator, DatabaseUnavailable: nothing will be done.
     """
-    about = {"leads": [str(one) for one in wish.ids]} if wish.ids else {"filter": wish.filter.as_query()}
-    async with acting(
-        session, f"leads.{wish.action}", None, **about, **({"reason": wish.reason} if wish.reason else {})
-    ) as transaction:
+    about = {"leads": [str(one) for one in wish.ids]} if wish.ids else {"filter": wish.filter.on_record()}
+    async with acting(session, f"leads.{wish.action}", None, **about) as transaction:
         connection = await transaction.connection()
         made = await connection.execute(
             _BEGIN,
@@ -228,7 +226,8 @@ _BEGIN = text(
     " values (:operator, :action, :reason, :filter, :ids, :total, :about, now() + :grace) returning id"
 )
 _STOP = text(
-    "update sigma.bulk_runs set state = 'stopped', ended_at = now() where id = :run and state in ('waiting', 'running')"
+    "update sigma.bulk_runs set state = 'stopped', ended_at = now(), filter = filter - 'q'"
+    " where id = :run and state in ('waiting', 'running')"
 )
 _UNDO = text(
     "update sigma.bulk_runs set state = 'undoing', ended_at = null"
@@ -242,7 +241,8 @@ _ADVANCE = text(
     "update sigma.bulk_runs set state = 'running', done = done + :done, passed_over = passed_over + :passed,"
     " last_at = :at, last_id = :last where id = :run"
 )
-_END = text("update sigma.bulk_runs set state = :state, ended_at = now() where id = :run")
+# What was searched for is the beginning of somebody's address, and nobody needs it any more.
+_END = text("update sigma.bulk_runs set state = :state, ended_at = now(), filter = filter - 'q' where id = :run")
 _KEEP = text(
     "insert into sigma.bulk_changes (run_id, lead_id, flag) values (:run, :lead, :flag) on conflict do nothing"
 )

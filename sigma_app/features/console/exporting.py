@@ -37,7 +37,7 @@ async def lines(session: Session, wanted: LeadFilter) -> AsyncIterator[bytes]:
     Raises:
         NotAnOperator, DatabaseUnavailable: the file ends here.
     """
-    async with acting(session, "leads.export", None, filter=wanted.as_query()):
+    async with acting(session, "leads.export", None, filter=wanted.on_record()):
         pass
     yield _written([dict(zip(COLUMNS, COLUMNS, strict=True))])
     condition, values = wanted.condition()

@@ -118,8 +118,7 @@ class LeadState(ConsolePage, SessionState):
                 return
             lead = UUID(self.lead)
             wish = Wish.read(action, LeadFilter(), [lead], reason)
-            detail = {"reason": wish.reason} if wish.reason else {}
-            async with acting(session, f"lead.{action}", lead, **detail) as transaction:
+            async with acting(session, f"lead.{action}", lead) as transaction:
                 if not await _carried_out(transaction, wish, lead):
                     raise _NothingDone
             self.said, self.erasing = done, False

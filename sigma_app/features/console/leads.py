@@ -59,17 +59,9 @@ class LeadFilter:
         """What an address says, to ask for the same."""
         return {name: value for name, value in asdict(self).items() if value}
 
-    def in_words(self) -> str:
-        """Whom it finds, such as “all leads that are confirmed and came from x”."""
-        said = [
-            f"whose address begins with {self.q}" if self.q else "",
-            f"that are {self.status}" if self.status else "",
-            "without a source" if self.source == NO_SOURCE else f"from {self.source}" if self.source else "",
-            f"that joined on {self.since} or later" if self.since else "",
-            f"that joined on {self.until} or earlier" if self.until else "",
-            "that are flagged" if self.flagged else "",
-        ]
-        return " ".join(["all leads", *filter(None, said)])
+    def on_record(self) -> dict[str, str]:
+        """The same without the beginning of an address, which the audit log would keep for ever."""
+        return self.as_query() | ({"q": f"{len(self.q)} characters of an address"} if self.q else {})
 
     def condition(self) -> tuple[Composed, dict[str, Any]]:
         """What leads have to be, and its values; about the address only where `key` is its order."""

@@ -109,15 +109,14 @@ class LeadsState(ConsolePage, SessionState):
         await cursor.execute("select now() as now")
         self._seen = (await cursor.fetchone() or {}).get("now")
 
-    async def refresh(self) -> None:
+    async def _read_again(
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
+    ) -> None:
         """Say how many came, and leave the rows where they are: somebody may be about to pick one."""
-        with suppress(SigmaError):
-            if (session := await self._signed_in()) and self._seen:
-                async with reading(session) as cursor:
-                    asked = self.router.url.query_parameters
-                    with suppress(NotLikeThat):
-                        count = await leads.fresh(cursor, LeadFilter.read(asked), self._seen)
-                        self.fresh = f"{count:,} more since then. Show" if count else ""
+        if self._seen:
+            with suppress(NotLikeThat):
+                count = await leads.fresh(cursor, LeadFilter.read(asked), self._seen)
+                self.fresh = f"{count:,} more since then. Show" if count else ""
 
     @rx.event
     async def propose(self, form_data: dict[str, Any]):

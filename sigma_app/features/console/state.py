@@ -10,7 +10,7 @@ from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.console.live import WATCHING, Watcher
-from sigma_app.features.console.service import reading
+from sigma_app.features.console.service import NotAnOperator, reading
 from sigma_app.session.store import Session
 
 
@@ -33,16 +33,21 @@ class ConsolePage(rx.State, mixin=True):
 
     async def refresh(self) -> None:
         """Something changed that the page shows; called by live.py."""
-        await self._show()
+        await self._show(again=True)
 
-    async def _show(self) -> None:
+    async def _show(self, *, again: bool = False) -> None:
+        """Read everything, or what changed; nothing stays for whoever may not see it any more."""
         try:
             if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
                 watcher = Watcher(self.router.url.path, session.id, type(self), self._topics)
                 WATCHING.add(self.router.session.client_token, watcher)
+                read = self._read_again if again and self.ready else self._read
                 async with reading(session) as cursor:
-                    await self._read(cursor, self.router.url.query_parameters, session)
+                    await read(cursor, self.router.url.query_parameters, session)
                 self.ready, self.trouble = True, ""
+        except NotAnOperator as error:
+            self.reset()
+            self.trouble = str(error)
         except SigmaError as error:
             self.trouble = str(error)
 
@@ -53,3 +58,9 @@ class ConsolePage(rx.State, mixin=True):
             SigmaError: it could not be read; the page says why.
         """
         raise NotImplementedError
+
+    async def _read_again(
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
+    ) -> None:
+        """Read what changed, as `_read`; everything, unless a page knows better."""
+        await self._read(cursor, asked, session)

@@ -183,10 +183,9 @@ async def erase(session: AsyncSession, lead: Lead) -> None:
     await queue_job(session, "mail:forget", digest=address_digest(lead.email or "").hex())
 
 
-async def invite_next(session: AsyncSession) -> str | None:
-    """Invite the first in line; its address, or None when nobody waits."""
-    lead_id = (await session.exec(select(func.sigma.invite()))).one()
-    return (await session.exec(select(Lead.email).where(Lead.id == lead_id))).first()
+async def invite_next(session: AsyncSession) -> UUID | None:
+    """Invite the first in line; which lead that is, or None when nobody waits."""
+    return (await session.exec(select(func.sigma.invite()))).one()
 
 
 async def invite(session: AsyncSession, email: str) -> bool:

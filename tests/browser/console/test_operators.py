@@ -53,6 +53,7 @@ def test_an_open_page_says_so_when_the_role_is_gone(sigma: Portal, bob: Somebody
     shown(page, "/admin", "Overview")
     assert sigma.run("admin", "revoke", bob.email).returncode == 0  # is on record, which the open page hears of
     expect(page.get_by_role("alert").filter(has_text="none of theirs")).to_be_visible()
+    expect(page.locator(".console-numbers")).to_have_count(0)
 
 
 def test_numbers_move_while_one_watches(sigma: Portal, operator: Page, email: str):

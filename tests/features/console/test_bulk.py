@@ -76,13 +76,15 @@ async def test_all_that_a_filter_finds_but_who_joins_meanwhile(operator, owner, 
     assert flagged == [(f"p{number}@example.com",) for number in range(5)]
 
 
-async def test_a_search_is_a_filter_too(operator, owner, lead, due):
+async def test_a_search_is_a_filter_too_and_no_address_stays_behind(operator, owner, lead, due, deeds):
     lead("Ann@example.com")
     lead("bob@example.com")
-    run = await bulk.begin(operator, wish("erase", q="ann"), Count(1))
+    run = await bulk.begin(operator, wish("erase", q="Ann@example.com"), Count(1))
     due()
     await to_its_end(run)
     assert owner.execute("select email from leads").fetchall() == [("bob@example.com",)]
+    kept = owner.execute("select filter from sigma.bulk_runs").fetchall()
+    assert (kept, "Ann" in str(deeds())) == ([({},)], False)
 
 
 async def test_inviting_passes_over_who_may_not_be_mailed(operator, owner, lead, due):

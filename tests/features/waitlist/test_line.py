@@ -71,7 +71,7 @@ class Line:
             assert await self.confirm_by(self.token(f"{name}@example.com"))
 
     def lead(self, email: str) -> Lead:
-        columns = ("status", "flag", "referrals", "share_code", "line_number", "line_key", "confirmed_at")
+        columns = ("id", "status", "flag", "referrals", "share_code", "line_number", "line_key", "confirmed_at")
         row = self.owner.execute(f"select {', '.join(columns)} from leads where email = %s", [email]).fetchone()
         return Lead(**dict(zip(columns, row, strict=True)))
 
@@ -499,11 +499,11 @@ class TestLeaving:
 class TestInvitations:
     async def test_the_first_in_line_is_invited_and_the_others_move_up(self, waitlist):
         await waitlist.confirmed("alice", "bob")
-        assert await waitlist.do(line.invite_next) == "alice@example.com"
+        assert await waitlist.do(line.invite_next) == waitlist.lead("alice@example.com").id
         assert waitlist.places() == ["bob"]
         assert waitlist.lead("alice@example.com").status == "invited"
         assert waitlist.queued()[-1] == "invite"
-        assert await waitlist.do(line.invite_next) == "bob@example.com"
+        assert await waitlist.do(line.invite_next) == waitlist.lead("bob@example.com").id
         assert await waitlist.do(line.invite_next) is None
 
     async def test_one_lead_can_be_invited_before_its_turn_and_only_once(self, waitlist):
@@ -520,7 +520,8 @@ class TestInvitations:
     async def test_two_inviting_at_once_invite_nobody_twice(self, waitlist):
         await waitlist.confirmed(*"abcdef")
         invited = await asyncio.gather(*(waitlist.do(line.invite_next) for _ in range(8)))
-        assert sorted(address[0] for address in invited if address) == [*"abcdef"]
+        everybody = {waitlist.lead(f"{name}@example.com").id for name in "abcdef"}
+        assert {lead for lead in invited if lead} == everybody
         assert invited.count(None) == 2
 
     async def test_an_invitation_opens_the_door_once_and_only_for_its_own_address(self, waitlist):
