@@ -36,6 +36,7 @@ PARTS: tuple[Part, ...] = ("database", "auth", "payments", "mail")
 
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")  # or an address in numbers
 _SENDER = re.compile(r"[^<>@\s]+@[^<>@\s]+|[^<>@\r\n]+<[^<>@\s]+@[^<>@\s]+>")
 _STRIPE_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 _STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9]+")
@@ -64,13 +65,14 @@ class Settings(BaseSettings):
     data_dir: Path = Field(PROJECT_ROOT / ".sigma", validation_alias="SIGMA_DATA_DIR")
     allow_local: Annotated[frozenset[Part], NoDecode] = Field(frozenset(), validation_alias="SIGMA_ALLOW_LOCAL")
     trusted_proxies: int = Field(0, ge=0, le=8, validation_alias="TRUSTED_PROXIES")
+    allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(frozenset(), validation_alias="SIGMA_ALLOWED_HOSTS")
 
     # Database
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     database_login_url: SecretStr | None = Field(None, validation_alias="DATABASE_LOGIN_URL")
     database_pool_size: int = Field(10, ge=3, le=200, validation_alias="DATABASE_POOL_SIZE")
 
-    # Several backends share Reflex's state here; one keeps it in memory
+    # Several backends share Reflex's state and the limits' counters here; one keeps them in memory
     redis_url: SecretStr | None = Field(None, validation_alias="REFLEX_REDIS_URL")
 
     # Supabase, Stripe, Resend: with a key set, that part is hosted
@@ -144,7 +146,10 @@ class Settings(BaseSettings):
     account_limit_per_address: str = Field("10/minute;40/hour", validation_alias="ACCOUNT_LIMIT_PER_ADDRESS")
     account_limit_per_network: str = Field("60/minute;600/hour", validation_alias="ACCOUNT_LIMIT_PER_NETWORK")
 
-    @field_validator("allow_local", "auth_redirects", mode="before")
+    # Open pages, by their websockets, of one network at a time in one process
+    socket_limit_per_network: int = Field(200, ge=1, validation_alias="SOCKET_LIMIT_PER_NETWORK")
+
+    @field_validator("allow_local", "auth_redirects", "allowed_hosts", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
@@ -160,6 +165,20 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must start with postgresql://")
         return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _host_names(cls, value: frozenset[str]) -> frozenset[str]:
+        if not all(map(_HOST_NAME.fullmatch, value)):
+            raise ValueError("must be names such as www.sigma.example.com, separated by commas, without scheme or port")
+        return frozenset(name.lower() for name in value)
 
     @field_validator("public_url")
     @classmethod

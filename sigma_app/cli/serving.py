@@ -7,7 +7,7 @@ import errno
 import gc
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from types import FrameType
 
@@ -15,17 +15,22 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sigma_app.cli import signals
+from sigma_app.cli.connections import bounded_protocols
 from sigma_app.core import logs
+from sigma_app.core.body import bounded
 from sigma_app.core.errors import StartError
 from sigma_app.core.headers import hardened
+from sigma_app.core.hosts import answering_to_its_names
 from sigma_app.core.metrics import measured
 from sigma_app.core.requests import Apology, identified
+from sigma_app.core.sockets import paced
 from sigma_app.settings import Settings
 
 _GRACE_SECONDS = 5  # for requests in hand when the server is told to stop
 # For a connection that nobody uses: longer than clients keep theirs, httpx for 5 seconds and proxies for up to 60, or
 # one would now and then send a request into a connection that is just being closed.
 _IDLE_SECONDS = 75
+_LARGEST_MESSAGE = 256 * 1024  # bytes of a page's event, which is a form at most; it is held in memory
 
 
 def listen(settings: Settings, elsewhere: str = "PORT={} make run") -> socket.socket:
@@ -59,6 +64,7 @@ def serve(
     listener: socket.socket,
     announce: Callable[[], None],
     apologize: Apology = lambda *_: None,
+    larger_bodies: Mapping[str, int] | None = None,
 ) -> None:
     """Serve until told to stop; then finish the requests in hand.
 
@@ -68,13 +74,16 @@ def serve(
         listener: from `listen`.
         announce: called once it serves.
         apologize: the page of what failed (core/requests.py).
+        larger_bodies: by path, the bytes that a door takes if they are many (core/body.py).
 
     Raises:
         StartError: the application did not start, and has logged why.
     """
     logs.configure(as_json=settings.env == "production")
+    guarded = answering_to_its_names(paced(bounded(application, larger_bodies or {}), settings), settings)
     config = uvicorn.Config(
-        hardened(measured(identified(application, settings.trusted_proxies, apologize)), settings.base_url),
+        hardened(measured(identified(guarded, settings.trusted_proxies, apologize)), settings.base_url),
+        **bounded_protocols(),
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -82,7 +91,7 @@ def serve(
         proxy_headers=False,  # core/origin.py reads them, and only as many as TRUSTED_PROXIES says
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=_IDLE_SECONDS,
-        ws_max_size=1024 * 1024,
+        ws_max_size=_LARGEST_MESSAGE,
     )
     server = _Server(config, announce)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:

@@ -26,6 +26,12 @@ EVENTS = Counter("sigma_events", "Events of pages, over their websockets.", regi
 JOBS = Counter("sigma_jobs", "Tries of jobs, in this process.", ["job", "outcome"], registry=REGISTRY)
 JOB_SECONDS = Histogram("sigma_job_seconds", "What a try of a job takes.", ["job"], registry=REGISTRY)
 MAILS = Counter("sigma_mails", "Mails handed over, or not.", ["outcome"], registry=REGISTRY)
+REFUSALS = Counter(
+    "sigma_refusals", "What was refused or cut off before a door was asked.", ["reason"], registry=REGISTRY
+)
+LIMITS_SHARED = Gauge(
+    "sigma_limits_shared", "1 while Redis keeps the limits' counters, 0 while this process does.", registry=REGISTRY
+)
 WEBHOOKS = Counter(
     "sigma_webhook_deliveries", "What was told at our webhooks.", ["source", "outcome"], registry=REGISTRY
 )

@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Callable
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -54,6 +55,8 @@ def identified(app: ASGIApp, trusted_proxies: int, apologize: Apology = lambda *
 
         try:
             await app(scope, receive, with_id)
+        except ClientDisconnect:  # before it had sent all; nobody waits for an answer
+            pass
         except Exception as error:
             logger.error("A request failed: %s %s: %s", _method(scope), scope["path"], without_message(error))
             if scope["type"] != "http" or started:

@@ -90,7 +90,7 @@ def form_door(handle: Handler, page: str, values: Values = nothing) -> Callable[
             form = await read_form(request)
         except UnreadableForm as unreadable:
             return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
-        wait = _network_limiter().wait(network_of(visitor(request)))
+        wait = await _network_limiter().wait(network_of(visitor(request)))
         answer = too_many(wait) if wait else await _answered(handle(request, form))
         if page and not answer.location:
             answer = dataclasses.replace(answer, values={**await values(form), **answer.values})
@@ -200,14 +200,14 @@ def too_many(wait: int) -> Answer:
     return Answer(message=f"That was a lot of tries. Please wait {when} and try again.", status=429, retry_after=wait)
 
 
-def count_try(request: Request, email: str) -> int:
+async def count_try(request: Request, email: str) -> int:
     """Count a try for an address from where this request comes; the seconds to wait if it is one too many, else 0."""
-    return _address_limiter().wait(_tries_key(request, email))
+    return await _address_limiter().wait(_tries_key(request, email))
 
 
-def forget_tries(request: Request, email: str) -> None:
+async def forget_tries(request: Request, email: str) -> None:
     """Take the tries for an address back, since whoever made them knew its password."""
-    _address_limiter().forget(_tries_key(request, email))
+    await _address_limiter().forget(_tries_key(request, email))
 
 
 def _tries_key(request: Request, email: str) -> str:

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from sigma_app.core.limits import Limiter
 
+pytestmark = pytest.mark.anyio
 
-def test_one_too_many_waits_and_may_again_later(clock):
+
+async def test_one_too_many_waits_and_may_again_later(clock):
     limiter = Limiter("test", "2/minute")
-    assert [limiter.wait("alice"), limiter.wait("alice")] == [0, 0]
-    assert 0 < limiter.wait("alice") <= 60
-    assert limiter.wait("bob") == 0
+    assert [await limiter.wait("alice"), await limiter.wait("alice")] == [0, 0]
+    assert 0 < await limiter.wait("alice") <= 60
+    assert await limiter.wait("bob") == 0
     clock(120)
-    assert limiter.wait("alice") == 0
+    assert await limiter.wait("alice") == 0
 
 
-def test_every_rule_counts(clock):
+async def test_every_rule_counts(clock):
     limiter = Limiter("test", "2/minute;3/hour")
     for _ in range(3):
-        assert limiter.wait("alice") == 0
+        assert await limiter.wait("alice") == 0
         clock(120)
-    assert limiter.wait("alice") > 60
+    assert await limiter.wait("alice") > 60
 
 
-def test_counters_are_forgotten_and_no_thread_is_left_to_do_it(clock):
+async def test_counters_are_forgotten_and_no_thread_is_left_to_do_it(clock):
     limiter = Limiter("test", "10/minute")
     (_, rule) = limiter._rules[0]
     before = set(threading.enumerate())
     for number in range(1000):
-        limiter.wait(f"visitor {number}")
+        await limiter.wait(f"visitor {number}")
     assert len(rule.storage.storage) == 1000  # pyright: ignore[reportAttributeAccessIssue]
     clock(180)
-    limiter.wait("the next visitor")
+    await limiter.wait("the next visitor")
     assert len(rule.storage.storage) == 1  # pyright: ignore[reportAttributeAccessIssue]
     assert set(threading.enumerate()) <= before

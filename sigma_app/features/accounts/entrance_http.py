@@ -105,7 +105,7 @@ async def sign_up(request: Request, form: Mapping[str, str]) -> Answer:
     """Make an account: signed in at once by an invitation, else on to the inbox."""
     invitation, password = form.get("invitation", ""), form.get("password", "")
     email = entrance.read_address(form.get("email", ""))
-    if wait := count_try(request, email):
+    if wait := await count_try(request, email):
         return too_many(wait)
     if invitation:
         tokens = await entrance.sign_up_invited(email, password, invitation, visitor(request))
@@ -127,13 +127,13 @@ async def sign_in_values(asked: Mapping[str, str]) -> dict[str, Any]:
 async def sign_in(request: Request, form: Mapping[str, str]) -> Answer:
     """Sign in with a password."""
     email = entrance.read_address(form.get("email", ""))
-    if wait := count_try(request, email):
+    if wait := await count_try(request, email):
         return too_many(wait)
     try:
         tokens = await entrance.sign_in(email, form.get("password", ""), visitor(request))
     except Unconfirmed:
         return Answer(with_next(CHECK_INBOX, form.get("next"), email=email, type="signup", said="unconfirmed"))
-    forget_tries(request, email)
+    await forget_tries(request, email)
     return Answer(safe_next(form.get("next")), cookie=await _open(request, tokens))
 
 
@@ -146,7 +146,7 @@ def mailing(kind: str = "") -> Callable[[Request, Mapping[str, str]], Awaitable[
         if asked not in MAILED:
             return Answer("/sign-in")
         email = entrance.read_address(form.get("email", ""))
-        if wait := count_try(request, email):
+        if wait := await count_try(request, email):
             return too_many(wait)
         sending = BackgroundTask(_send, asked, email, back_to(form.get("next")), visitor(request))
         said = "" if kind else "again"
@@ -198,7 +198,7 @@ async def verify(request: Request, form: Mapping[str, str]) -> Answer:
     kind = form.get("type", "")
     if kind not in LINK_KINDS:
         raise NotLikeThat(entrance.OVER)
-    if not form.get("token_hash") and (wait := count_try(request, form.get("email", "").strip())):
+    if not form.get("token_hash") and (wait := await count_try(request, form.get("email", "").strip())):
         return too_many(wait)
     try:
         kind, tokens = await _verified(request, form, cast("LinkKind", kind))
@@ -282,7 +282,7 @@ async def password_strength(request: Request) -> Response:
         form = await read_form(request)
     except UnreadableForm as unreadable:
         return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
-    if wait := _strength_limiter().wait(network_of(visitor(request))):
+    if wait := await _strength_limiter().wait(network_of(visitor(request))):
         return PlainTextResponse("", 429, PRIVATE | {"retry-after": str(wait)})
     try:
         judged = await passwords.strength(form.get("password", ""), form.get("email", "")[:320])

@@ -24,6 +24,7 @@ from sigma_app.session.doors import REFUSED, Answer, form_of, show, signed_in_do
 from sigma_app.session.guard import SIGN_IN
 from sigma_app.session.store import Session
 
+PICTURE = "/profile/picture"
 LARGEST = 10 * 1024 * 1024  # bytes of a picture
 TOO_LARGE = "That picture is larger than 10 MB. Please choose a smaller one."
 # Whatever it is, no browser may take it for a page of ours.
@@ -36,7 +37,7 @@ INERT = {
 
 async def change_picture(request: Request, session: Session) -> Answer:
     """A picture, as the body of the request."""
-    if wait := _picture_limiter().wait(str(session.user_id)):
+    if wait := await _picture_limiter().wait(str(session.user_id)):
         return too_many(wait)
     try:
         data = await read_body(request, LARGEST)
@@ -79,7 +80,7 @@ async def download(request: Request) -> Response:
         session = await store.find(cookie_of(request.scope["headers"]))
         if session is None:
             return RedirectResponse(with_next(SIGN_IN, "/account"), 303, PRIVATE)
-        if wait := _download_limiter().wait(str(session.user_id)):
+        if wait := await _download_limiter().wait(str(session.user_id)):
             return PlainTextResponse(too_many(wait).message, 429, PRIVATE | {"retry-after": str(wait)})
         packed = await archive(session, await _tokens(request))
     except IdentityRefused as refused:
@@ -108,7 +109,7 @@ async def goodbye(request: Request) -> Response:
 
 ROUTES = [
     Route("/profile/picture", show_picture, methods=["GET"]),
-    Route("/profile/picture", signed_in_door(change_picture), methods=["POST"]),
+    Route(PICTURE, signed_in_door(change_picture), methods=["POST"]),
     Route("/profile/picture/remove", signed_in_door(remove_picture), methods=["POST"]),
     Route("/account/data.zip", download, methods=["GET"]),
     Route("/account/delete", signed_in_door(leave), methods=["POST"]),

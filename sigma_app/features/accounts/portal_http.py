@@ -24,7 +24,7 @@ async def change_password(request: Request, session: Session) -> Answer:
     form = await form_of(request)
     password = form.get("password", "")
     await entrance.require_strength(password, session.email)
-    if wait := count_try(request, session.email):
+    if wait := await count_try(request, session.email):
         return too_many(wait)
     tokens = await entrance.change_password(session, form.get("current", ""), password, visitor(request))
     return Answer("/account?said=password", cookie=await open_alone(request, tokens))
@@ -36,7 +36,7 @@ async def change_address(request: Request, session: Session) -> Answer:
     email = entrance.read_address(form.get("email", ""))
     if email.lower() == session.email.lower():
         raise NotLikeThat("That is your address already.", "email")
-    if wait := _address_limiter().wait(str(session.user_id)):
+    if wait := await _address_limiter().wait(str(session.user_id)):
         return too_many(wait)
     tokens = await store.tokens_of(cookie_of(request.scope["headers"]) or "")
     try:

@@ -55,7 +55,7 @@ async def manage(request: Request, session: Session) -> Answer:
 
 async def _on_to(request: Request, session: Session, address: Callable[[], Awaitable[str]]) -> Answer:
     """On to an address at Stripe, for somebody who has not asked too often, and within `PATIENCE`."""
-    if wait := _limiter().wait(str(session.user_id)):
+    if wait := await _limiter().wait(str(session.user_id)):
         return too_many(wait)
     try:
         async with _patience():

@@ -51,7 +51,7 @@ async def outcome_of(session: Session, checkout: str) -> Thanks:
     Raises:
         PaymentsUnavailable, DatabaseUnavailable: it could not be read.
     """
-    if not _CHECKOUT.fullmatch(checkout) or _limiter().wait(str(session.user_id)):
+    if not _CHECKOUT.fullmatch(checkout) or await _limiter().wait(str(session.user_id)):
         return Thanks("unknown")
     try:
         read = await stripe.read_checkout(checkout)

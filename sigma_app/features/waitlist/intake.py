@@ -60,7 +60,7 @@ async def accept(form: Mapping[str, Any], client: str) -> Answer:
         form: the fields as sent; missing ones count as empty, other ones are ignored.
         client: the visitor's network address, for the limits.
     """
-    if wait := _network_limiter().wait(network_of(client)):
+    if wait := await _network_limiter().wait(network_of(client)):
         return _limited(wait)
     if _is_automated(form):
         return AUTOMATED
@@ -68,11 +68,11 @@ async def accept(form: Mapping[str, Any], client: str) -> Answer:
         address = service.read_address(_text(form, "email"), allow_test_domains=get_settings().env != "production")
     except service.InvalidAddress as error:
         return Answer("invalid", str(error), 422)
-    if wait := _address_limiter().wait(address.mailbox):
+    if wait := await _address_limiter().wait(address.mailbox):
         return _limited(wait)
     answer = await _store(address, form)
     if answer is UNAVAILABLE:  # a try that was ours to lose costs nobody their next one
-        _address_limiter().forget(address.mailbox)
+        await _address_limiter().forget(address.mailbox)
     return answer
 
 

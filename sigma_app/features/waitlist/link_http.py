@@ -61,7 +61,7 @@ def door(answer: Answer, *, reads_form: bool = False, changes_line: bool = False
     """
 
     async def handle(request: Request) -> Response:
-        if request.method == "POST" and not one_click and (refusal := _refused(request)):
+        if request.method == "POST" and not one_click and (refusal := await _refused(request)):
             return refusal
         try:
             if reads_form:
@@ -80,12 +80,12 @@ def door(answer: Answer, *, reads_form: bool = False, changes_line: bool = False
     return handle
 
 
-def _refused(request: Request) -> Response | None:
+async def _refused(request: Request) -> Response | None:
     """The answer to a post from another site, or to one too many from a network."""
     settings = get_settings()
     if not is_same_site(request.scope["headers"], settings.base_url):
         return PlainTextResponse("Please use the button on the page itself.", 403)
-    if wait := _limiter().wait(network_of(client_address(request.scope, settings.trusted_proxies))):
+    if wait := await _limiter().wait(network_of(client_address(request.scope, settings.trusted_proxies))):
         headers = PRIVATE | {"retry-after": str(wait)}
         return PlainTextResponse("That was a lot of tries. Please wait a while and try again.", 429, headers)
     return None

@@ -12,6 +12,8 @@ from sigma_app.embedded.supabase.auth.limits import Kind, Limits, TooMany, TooMa
 from tests.conftest import settings_for
 
 HEADER = {"GOTRUE_RATE_LIMIT_HEADER": "X-Real-IP"}
+pytestmark = pytest.mark.anyio
+
 ALICE, BOB = "192.0.2.1", "192.0.2.2"
 
 
@@ -25,30 +27,30 @@ def request(address: str | None = ALICE, path: str = "/otp", header: str = "x-re
     return Request(scope)
 
 
-def passed(subject: Limits, kind: Kind, asked: Request, most: int = 200) -> int:
+async def passed(subject: Limits, kind: Kind, asked: Request, most: int = 200) -> int:
     """How many requests come through before one is refused."""
     for number in range(most):
         try:
-            subject.check(kind, asked)
+            await subject.check(kind, asked)
         except TooMany:
             return number
     return most
 
 
 @pytest.mark.parametrize("kind", ["token", "verify", "mail"])
-def test_without_a_header_to_trust_nobody_is_limited(kind: Kind):
-    assert passed(limits(), kind, request()) == 200
-    assert passed(limits(), kind, request(header="x-forwarded-for")) == 200
+async def test_without_a_header_to_trust_nobody_is_limited(kind: Kind):
+    assert await passed(limits(), kind, request()) == 200
+    assert await passed(limits(), kind, request(header="x-forwarded-for")) == 200
 
 
 @pytest.mark.parametrize("kind", ["token", "verify", "mail"])
-def test_thirty_at_once_come_through(kind: Kind):
-    assert passed(limits(**HEADER), kind, request()) == 30
+async def test_thirty_at_once_come_through(kind: Kind):
+    assert await passed(limits(**HEADER), kind, request()) == 30
 
 
 @pytest.mark.parametrize(("number", "at_once"), [("2", 2), ("0", 0), ("29", 29), ("31", 30), ("100000", 30)])
-def test_fewer_come_through_where_the_setting_says_so(number: str, at_once: int):
-    assert passed(limits(GOTRUE_RATE_LIMIT_OTP=number, **HEADER), "mail", request()) == at_once
+async def test_fewer_come_through_where_the_setting_says_so(number: str, at_once: int):
+    assert await passed(limits(GOTRUE_RATE_LIMIT_OTP=number, **HEADER), "mail", request()) == at_once
 
 
 @pytest.mark.parametrize(
@@ -59,76 +61,76 @@ def test_fewer_come_through_where_the_setting_says_so(number: str, at_once: int)
         ("GOTRUE_RATE_LIMIT_OTP", "mail"),
     ],
 )
-def test_each_setting_is_of_its_own_kind(variable: str, kind: Kind):
+async def test_each_setting_is_of_its_own_kind(variable: str, kind: Kind):
     subject = limits(**HEADER, **{variable: "1"})
     kinds: tuple[Kind, ...] = ("token", "verify", "mail")
-    assert {each: passed(subject, each, request()) for each in kinds} == {
+    assert {each: await passed(subject, each, request()) for each in kinds} == {
         each: 1 if each == kind else 30 for each in kinds
     }
 
 
 @pytest.mark.parametrize(("kind", "soon"), [("token", 30), ("mail", 0), ("verify", 0)])
-def test_there_is_room_again_after_a_while(kind: Kind, soon: int, clock: Callable[[float], None]):
+async def test_there_is_room_again_after_a_while(kind: Kind, soon: int, clock: Callable[[float], None]):
     subject = limits(**HEADER)
-    assert passed(subject, kind, request()) == 30
+    assert await passed(subject, kind, request()) == 30
     with pytest.raises(TooMany) as refused:
-        subject.check(kind, request())
+        await subject.check(kind, request())
     assert 1 <= refused.value.retry_after <= 600
     clock(120)
-    assert passed(subject, kind, request()) == soon
+    assert await passed(subject, kind, request()) == soon
     clock(600)
-    assert passed(subject, kind, request()) == 30
+    assert await passed(subject, kind, request()) == 30
 
 
-def test_each_endpoint_counts_for_itself_as_with_gotrue():
+async def test_each_endpoint_counts_for_itself_as_with_gotrue():
     subject = limits(**HEADER)
-    assert passed(subject, "mail", request(path="/otp")) == 30
-    assert passed(subject, "mail", request(path="/recover")) == 30
-    assert passed(subject, "mail", request(path="/otp")) == 0
+    assert await passed(subject, "mail", request(path="/otp")) == 30
+    assert await passed(subject, "mail", request(path="/recover")) == 30
+    assert await passed(subject, "mail", request(path="/otp")) == 0
 
 
-def test_nobody_pays_for_others():
+async def test_nobody_pays_for_others():
     subject = limits(**HEADER)
-    assert passed(subject, "mail", request(ALICE)) == 30
-    assert passed(subject, "mail", request(BOB)) == 30
+    assert await passed(subject, "mail", request(ALICE)) == 30
+    assert await passed(subject, "mail", request(BOB)) == 30
 
 
-def test_a_subscriber_of_ipv6_is_one():
+async def test_a_subscriber_of_ipv6_is_one():
     subject = limits(**HEADER)
-    assert passed(subject, "mail", request("2001:db8::1")) == 30
-    assert passed(subject, "mail", request("2001:db8::2")) == 0
-    assert passed(subject, "mail", request("2001:db8:0:1::1")) == 30
+    assert await passed(subject, "mail", request("2001:db8::1")) == 30
+    assert await passed(subject, "mail", request("2001:db8::2")) == 0
+    assert await passed(subject, "mail", request("2001:db8:0:1::1")) == 30
 
 
 @pytest.mark.parametrize("address", [None, "", " ", ",192.0.2.9", " , "])
-def test_a_request_that_the_proxy_says_nothing_of_is_not_limited(address: str | None):
-    assert passed(limits(**HEADER), "mail", request(address)) == 200
+async def test_a_request_that_the_proxy_says_nothing_of_is_not_limited(address: str | None):
+    assert await passed(limits(**HEADER), "mail", request(address)) == 200
 
 
-def test_what_is_no_address_is_limited_together():
+async def test_what_is_no_address_is_limited_together():
     subject = limits(**HEADER)
-    assert passed(subject, "mail", request("nonsense")) == 30
-    assert passed(subject, "mail", request("\x00")) == 0
+    assert await passed(subject, "mail", request("nonsense")) == 30
+    assert await passed(subject, "mail", request("\x00")) == 0
 
 
-def test_of_several_addresses_the_first_counts_as_with_gotrue():
+async def test_of_several_addresses_the_first_counts_as_with_gotrue():
     subject = limits(GOTRUE_RATE_LIMIT_HEADER="X-Forwarded-For")
-    assert passed(subject, "mail", request(f"{ALICE}, 10.0.0.1", header="x-forwarded-for")) == 30
-    assert passed(subject, "mail", request(f"{ALICE},10.0.0.2", header="x-forwarded-for")) == 0
-    assert passed(subject, "mail", request(f"{BOB}, 10.0.0.1", header="x-forwarded-for")) == 30
+    assert await passed(subject, "mail", request(f"{ALICE}, 10.0.0.1", header="x-forwarded-for")) == 30
+    assert await passed(subject, "mail", request(f"{ALICE},10.0.0.2", header="x-forwarded-for")) == 0
+    assert await passed(subject, "mail", request(f"{BOB}, 10.0.0.1", header="x-forwarded-for")) == 30
 
 
-def test_with_proxies_that_are_trusted_nobody_names_another_address_than_theirs():
+async def test_with_proxies_that_are_trusted_nobody_names_another_address_than_theirs():
     subject = limits(GOTRUE_RATE_LIMIT_HEADER="x-forwarded-for", TRUSTED_PROXIES="1")
-    assert passed(subject, "mail", request(f"6.6.6.6, {ALICE}", header="x-forwarded-for")) == 30
-    assert passed(subject, "mail", request(f"7.7.7.7, {ALICE}", header="x-forwarded-for")) == 0
-    assert passed(subject, "mail", request(BOB, header="x-forwarded-for")) == 30
+    assert await passed(subject, "mail", request(f"6.6.6.6, {ALICE}", header="x-forwarded-for")) == 30
+    assert await passed(subject, "mail", request(f"7.7.7.7, {ALICE}", header="x-forwarded-for")) == 0
+    assert await passed(subject, "mail", request(BOB, header="x-forwarded-for")) == 30
 
 
-def mails(subject: Limits, most: int = 100) -> int:
+async def mails(subject: Limits, most: int = 100) -> int:
     for number in range(most):
         try:
-            subject.count_mail()
+            await subject.count_mail()
         except TooManyMails:
             return number
     return most
@@ -144,14 +146,14 @@ def mails(subject: Limits, most: int = 100) -> int:
         ({"GOTRUE_RATE_LIMIT_EMAIL_SENT": "0"}, 0),
     ],
 )
-def test_all_mail_together_is_limited_where_it_leaves_the_house_or_a_setting_says_so(
+async def test_all_mail_together_is_limited_where_it_leaves_the_house_or_a_setting_says_so(
     variables: dict[str, str], at_most: int
 ):
-    assert mails(limits(**variables)) == at_most
+    assert await mails(limits(**variables)) == at_most
 
 
-def test_after_an_hour_or_two_there_are_mails_again(clock: Callable[[float], None]):
+async def test_after_an_hour_or_two_there_are_mails_again(clock: Callable[[float], None]):
     subject = limits(GOTRUE_RATE_LIMIT_EMAIL_SENT="3")
-    assert mails(subject) == 3
+    assert await mails(subject) == 3
     clock(7200)
-    assert mails(subject) == 3
+    assert await mails(subject) == 3

@@ -474,8 +474,10 @@ class TestStrength:
         assert scores[1] < passwords.ENOUGH < scores[0]
 
     async def test_it_is_asked_so_often_a_minute(self, browser: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):
-        limiter = entrance_http._strength_limiter()
-        monkeypatch.setattr(limiter, "wait", lambda _: 7)
+        async def one_too_many(_: str) -> int:
+            return 7
+
+        monkeypatch.setattr(entrance_http._strength_limiter(), "wait", one_too_many)
         answer = await browser.post("/password-strength", data={"password": PASSWORD})
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
 

@@ -150,7 +150,10 @@ class TestAddress:
         assert (answer.status_code, answer.json()["field"]) == (422, "email")
 
     async def test_it_is_asked_so_often(self, hers: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(portal_http._address_limiter(), "wait", lambda _: 61)
+        async def one_too_many(_: str) -> int:
+            return 61
+
+        monkeypatch.setattr(portal_http._address_limiter(), "wait", one_too_many)
         answer = await hers.post("/account/address", data={"email": NEXT_ALICE}, headers=JSON)
         assert answer.status_code == 429
         assert "2 minutes" in answer.json()["message"]

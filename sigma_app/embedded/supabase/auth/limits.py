@@ -41,7 +41,7 @@ class TooManyMails(SigmaError):
 
 
 class Limits:
-    """Counts requests and mails, in this process's memory."""
+    """Counts requests and mails, where core/limits.py keeps its counters."""
 
     def __init__(self, settings: Settings):
         """Nothing was asked for yet."""
@@ -59,7 +59,7 @@ class Limits:
         self._passwords = Limiter("auth passwords", _PASSWORDS)
         self._mails = None if mails is None else Limiter("auth mails", f"{mails}/hour")
 
-    def check(self, kind: Kind, request: Request) -> None:
+    async def check(self, kind: Kind, request: Request) -> None:
         """Count a request of the address that the configured header names; without one, nobody is limited.
 
         Each endpoint counts for itself, as with GoTrue.
@@ -68,10 +68,10 @@ class Limits:
             TooMany: of this address, in too short a time.
         """
         address = self._address(request)
-        if address and (wait := self._by_address[kind].wait(f"{request.url.path} {network_of(address)}")):
+        if address and (wait := await self._by_address[kind].wait(f"{request.url.path} {network_of(address)}")):
             raise TooMany(wait)
 
-    def count_code(self, email: str) -> None:
+    async def count_code(self, email: str) -> None:
         """Count a try of a code for an address, whoever makes it and from wherever; links are not counted.
 
         GoTrue relies on the limit by address of the network, which holds only behind a proxy that tells it.
@@ -79,14 +79,14 @@ class Limits:
         Raises:
             TooMany: within an hour.
         """
-        if wait := self._codes.wait(email.lower()):
+        if wait := await self._codes.wait(email.lower()):
             raise TooMany(wait)
 
-    def forget_codes(self, email: str) -> None:
+    async def forget_codes(self, email: str) -> None:
         """Take the tries back: the last one was right."""
-        self._codes.forget(email.lower())
+        await self._codes.forget(email.lower())
 
-    def count_password(self, email: str, request: Request) -> None:
+    async def count_password(self, email: str, request: Request) -> None:
         """Count a try of a password for an address from one network; from others its owner still signs in.
 
         GoTrue counts all requests of a network, where a header names it; without a proxy nobody would be counted.
@@ -94,20 +94,20 @@ class Limits:
         Raises:
             TooMany: within a quarter of an hour.
         """
-        if wait := self._passwords.wait(self._tries_key(email, request)):
+        if wait := await self._passwords.wait(self._tries_key(email, request)):
             raise TooMany(wait)
 
-    def forget_passwords(self, email: str, request: Request) -> None:
+    async def forget_passwords(self, email: str, request: Request) -> None:
         """Take the tries back: the last one was right."""
-        self._passwords.forget(self._tries_key(email, request))
+        await self._passwords.forget(self._tries_key(email, request))
 
-    def count_mail(self) -> None:
+    async def count_mail(self) -> None:
         """Count a mail of the whole project.
 
         Raises:
             TooManyMails: within an hour; none must go out.
         """
-        if self._mails and self._mails.wait(""):
+        if self._mails and await self._mails.wait(""):
             raise TooManyMails
 
     def _tries_key(self, email: str, request: Request) -> str:

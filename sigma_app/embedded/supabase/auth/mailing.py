@@ -53,7 +53,7 @@ class Resend(Recovery):
 async def recover(request: Request) -> Response:
     """Send a link and a code that let in whoever forgot their password."""
     auth = auth_of(request)
-    auth.limits.check("mail", request)
+    await auth.limits.check("mail", request)
     auth.require_email_provider()
     body = await read(request, Recovery)
     if not body.email:
@@ -70,7 +70,7 @@ async def recover(request: Request) -> Response:
 async def magic_link(request: Request) -> Response:
     """Send a link and a code that let in whoever has the address, and make a user of whoever is new."""
     auth = auth_of(request)
-    auth.limits.check("mail", request)
+    await auth.limits.check("mail", request)
     auth.require_email_provider(422)
     return await _send_magic_link(auth, request, await read(request, MagicLink))
 
@@ -78,7 +78,7 @@ async def magic_link(request: Request) -> Response:
 async def otp(request: Request) -> Response:
     """The same as `magic_link`, unless the body says that nobody new is meant."""
     auth = auth_of(request)
-    auth.limits.check("mail", request)
+    await auth.limits.check("mail", request)
     body = await read(request, Otp)
     if body.email and body.phone:
         raise invalid("Only an email address or phone number should be provided")
@@ -98,7 +98,7 @@ async def otp(request: Request) -> Response:
 async def resend(request: Request) -> Response:
     """Send once more what somebody waits for: to confirm an account, or a new address."""
     auth = auth_of(request)
-    auth.limits.check("mail", request)
+    await auth.limits.check("mail", request)
     body = await read(request, Resend)
     email = _address_of(auth, body)
     async with get_database().cursor(AUTH) as cursor:

@@ -37,7 +37,7 @@ async def sign_up(request: Request) -> Response:
     body = await read(request, SignUp)
     if not body.email and not body.phone:
         raise AuthError(422, "anonymous_provider_disabled", "Anonymous sign-ins are disabled")
-    auth.limits.check("mail", request)
+    await auth.limits.check("mail", request)
     require_open(auth)
     require_acceptable(auth, body)
     refuse_phone(body.phone, "Phone signups are disabled")

@@ -54,7 +54,7 @@ async def grant_token(request: Request) -> Response:
     grant = _GRANTS.get(asked(request, "grant_type"))
     if grant is None:
         raise AuthError(400, "invalid_credentials", "unsupported_grant_type")
-    auth.limits.check("token", request)
+    await auth.limits.check("token", request)
     return await grant(auth, request)
 
 
@@ -67,7 +67,7 @@ async def _by_password(auth: Auth, request: Request) -> Response:
     if not body.email:
         raise invalid("missing email or phone")
     auth.require_email_provider(422)
-    auth.limits.count_password(body.email, request)
+    await auth.limits.count_password(body.email, request)
     async with get_database().cursor(AUTH) as cursor:
         user = await users.by_email(cursor, body.email)
     if user and user.encrypted_password and user.is_banned:
@@ -75,7 +75,7 @@ async def _by_password(auth: Auth, request: Request) -> Response:
     # The same work for somebody unknown: how long the answer takes says nothing of who has an account.
     if not await auth.passwords.matches(body.password, user and user.encrypted_password) or user is None:
         raise AuthError(400, "invalid_credentials", "Invalid login credentials")
-    auth.limits.forget_passwords(body.email, request)
+    await auth.limits.forget_passwords(body.email, request)
     if not user.is_confirmed:
         raise AuthError(400, "email_not_confirmed", "Email not confirmed")
     async with get_database().cursor(AUTH) as cursor:

@@ -49,7 +49,7 @@ async def update_user(request: Request) -> Response:
     """
     auth = auth_of(request)
     caller = await caller_of(request)
-    auth.limits.check("mail", request)
+    await auth.limits.check("mail", request)
     body = await read(request, Update)
     email = plain_email(body.email) if body.email else ""
     if body.phone != caller.user.phone:
@@ -68,7 +68,7 @@ async def update_user(request: Request) -> Response:
         user = await users.locked(cursor, caller.user.id)
         if password_hash:
             if _needs_nonce(auth, caller):
-                _require_nonce(auth, user, body.nonce)
+                await _require_nonce(auth, user, body.nonce)
             await set_password(cursor, user.id, password_hash, keep=caller.session and caller.session.id)
         if body.data is not None:
             metadata = users.merged(user.raw_user_meta_data, body.data)
@@ -114,7 +114,7 @@ async def _new_password(auth: Auth, caller: Caller, body: Update) -> str:
     if _needs_nonce(auth, caller):
         if not body.nonce:
             raise AuthError(400, "reauthentication_needed", "Password update requires reauthentication")
-        _require_nonce(auth, user, body.nonce)
+        await _require_nonce(auth, user, body.nonce)
     if user.encrypted_password:
         if auth.settings.auth_current_password and not (caller.session and caller.session.was_recovered):
             message = "Current password required when setting new password."
@@ -132,8 +132,8 @@ def _needs_nonce(auth: Auth, caller: Caller) -> bool:
     return auth.settings.auth_nonce_for_password and not is_recent
 
 
-def _require_nonce(auth: Auth, user: User, nonce: str) -> None:
-    auth.limits.count_code(user.email)
+async def _require_nonce(auth: Auth, user: User, nonce: str) -> None:
+    await auth.limits.count_code(user.email)
     if not one_time.is_valid(auth, user, "reauthentication_token", mails.hash_of(auth.keys, user.email, nonce)):
         raise AuthError(422, "reauthentication_not_valid", "Nonce has expired or is invalid")
-    auth.limits.forget_codes(user.email)
+    await auth.limits.forget_codes(user.email)

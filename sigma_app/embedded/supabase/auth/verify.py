@@ -54,7 +54,7 @@ class Proof(Body):
 async def verify_link(request: Request) -> Response:
     """Lead whoever opened a mailed link back to where they came from, signed in or with what is wrong."""
     auth = auth_of(request)
-    auth.limits.check("verify", request)
+    await auth.limits.check("verify", request)
     verifies, token_hash = asked(request, "type"), asked(request, "token")
     if not verifies:
         raise invalid("Verify requires a verification type")
@@ -83,7 +83,7 @@ async def verify_link(request: Request) -> Response:
 async def verify_proof(request: Request) -> Response:
     """Answer with a session for the hash out of a link, or for a code and the address that it was sent to."""
     auth = auth_of(request)
-    auth.limits.check("verify", request)
+    await auth.limits.check("verify", request)
     proof = await read(request, Proof)
     if not proof.type:
         raise invalid("Verify requires a verification type")
@@ -93,11 +93,11 @@ async def verify_proof(request: Request) -> Response:
         raise invalid("Only the token_hash and type should be provided")
     email = _address_of(proof) if proof.token else ""
     if email:
-        auth.limits.count_code(email)
+        await auth.limits.count_code(email)
     async with get_database().cursor(AUTH) as cursor:
         if proof.token:
             user, kind = await _by_code(auth, cursor, proof.type, email, proof.token)
-            auth.limits.forget_codes(email)
+            await auth.limits.forget_codes(email)
         else:
             user, _, kind = await _by_hash(auth, cursor, proof.type, proof.token_hash)
         if not await _accept(auth, cursor, user, kind):

@@ -1,0 +1,43 @@
+"""What is said to a request that is refused before anybody reads it: in the API's documented shape, or as plain words.
+
+The documents' shape of an error is `{"message", "error", "details", "hint", "code"}`; `error` repeats the message for
+those who read the older name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Message, Scope, Send
+
+from sigma_app.core.metrics import REFUSALS
+
+
+def refusal(scope: Scope, reason: str, status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to a request, or to a websocket's handshake, that is refused.
+
+    Args:
+        scope: of the request; a browser that asks for a page gets words alone.
+        reason: what it counts as, a word of few (`sigma_refusals` of /metrics).
+        status: of HTTP.
+        message: a sentence or two that whoever asked may read.
+        headers: further ones.
+    """
+    REFUSALS.labels(reason).inc()
+    accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    if b"text/html" in accepted or scope["type"] == "websocket":
+        return PlainTextResponse(message, status, headers)
+    body = {"message": message, "error": message, "details": None, "hint": None, "code": str(status)}
+    return JSONResponse(body, status, headers)
+
+
+async def refuse_websocket(answer: Response, send: Send) -> None:
+    """Answer a websocket's handshake with `answer` in the place of a websocket."""
+    start: Message = {
+        "type": "websocket.http.response.start",
+        "status": answer.status_code,
+        "headers": answer.raw_headers,
+    }
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": bytes(answer.body)})
