@@ -21,6 +21,7 @@ from sigma_app.core.logs import request_id
 HEADER = "x-request-id"
 SORRY = "Something went wrong on our side, and we have a note of it. Please try again."
 
+_TOKEN = re.compile(r"[A-Za-z0-9_=.-]{20,}")
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def identified(app: ASGIApp, trusted_proxies: int, apologize: Apology = lambda *
         except ClientDisconnect:  # before it had sent all; nobody waits for an answer
             pass
         except Exception as error:
-            logger.error("A request failed: %s %s: %s", _method(scope), scope["path"], without_message(error))
+            logger.error("A request failed: %s %s: %s", _method(scope), _shown(scope["path"]), without_message(error))
             if scope["type"] != "http" or started:
                 raise
             answer = _as_wanted(scope, identity, apologize)
@@ -74,6 +75,11 @@ def _given(scope: Scope) -> str:
         if name == HEADER.encode():
             return value.decode("latin-1") if _ID.fullmatch(value.decode("latin-1")) else ""
     return ""
+
+
+def _shown(path: str) -> str:
+    """A path for the log, without what opens something: the addresses of links end with a token."""
+    return _TOKEN.sub("…", path)
 
 
 def _method(scope: Scope) -> str:

@@ -22,7 +22,7 @@ from sigma_app.core.origin import PLACEHOLDER_ORIGIN
 from sigma_app.frontend import toolchain
 from sigma_app.frontend.finish import without_hydration
 from sigma_app.frontend.static import ADDRESSED
-from sigma_app.settings import PROJECT_ROOT
+from sigma_app.settings import PROJECT_ROOT, known_names
 
 BUILDS = PROJECT_ROOT / ".sigma" / "frontend"
 LOG = PROJECT_ROOT / ".sigma" / "frontend.log"
@@ -95,7 +95,7 @@ def _export(report: Callable[[str], None]) -> None:
     """Run `reflex export`, which calls our FinishPages plugin at its end."""
     shutil.rmtree(_EXPORTED, ignore_errors=True)
     environment = {
-        **toolchain.environment(os.environ),
+        **toolchain.environment(_without_our_variables()),
         "REFLEX_USE_NPM": "1",
         "REFLEX_API_URL": PLACEHOLDER_ORIGIN,
         "REFLEX_DEPLOY_URL": PLACEHOLDER_ORIGIN,
@@ -124,6 +124,17 @@ def _export(report: Callable[[str], None]) -> None:
                 report(phase)
     if process.returncode != 0 or not (_EXPORTED / "index.html").is_file():
         raise BuildFailed("\n".join(["The frontend did not build.", *tail, f"The whole log: {LOG}"]))
+
+
+def _without_our_variables() -> dict[str, str]:
+    """The environment for a build: the pages are the same whatever our variables say, and npm runs others' scripts.
+
+    Beside a .env they stay: it would be read without what completes it, and those scripts could read it as well.
+    """
+    if (PROJECT_ROOT / ".env").exists():
+        return dict(os.environ)
+    ours = set(known_names())
+    return {name: value for name, value in os.environ.items() if name.upper() not in ours}
 
 
 def _phase(line: str) -> str | None:

@@ -21,7 +21,7 @@ def sigma(tmp_path_factory: pytest.TempPathFactory, variables: dict[str, str]) -
     sigma.remove()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def unharmed(sigma: Sigma) -> Iterator[None]:
     """After every attack it answers as before, and no traceback of it is in the log."""
     from tests.safety.raw import status_of, talk

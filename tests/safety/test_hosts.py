@@ -16,6 +16,8 @@ from tests.conftest import settings_for
 from tests.safety.raw import status_of, talk
 from tests.sigma import Sigma
 
+pytestmark = pytest.mark.usefixtures("unharmed")
+
 PRODUCTION = {
     "SIGMA_ENV": "production",
     "SIGMA_ALLOW_LOCAL": "database,auth,payments,mail",

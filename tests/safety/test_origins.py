@@ -12,6 +12,8 @@ from sigma_app.session.guard import PROTECTED
 from sigma_app.sigma_app import ROUTES
 from tests.sigma import Sigma
 
+pytestmark = pytest.mark.usefixtures("unharmed")
+
 EVIL = "https://evil.example"
 OPEN = ("/auth/v1", "/rest/v1", "/storage/v1")  # everybody's, by key and token; no cookie of ours counts there
 OF_REFLEX = ("/ping", "/_health", "/_event/?EIO=4&transport=polling", "/_upload", "/_all_routes", "/auth-codespace")

@@ -12,6 +12,8 @@ import pytest
 from tests.safety.raw import body_of, chunk, connect, hear, hear_one, post, send, status_of, talk
 from tests.sigma import Sigma
 
+pytestmark = pytest.mark.usefixtures("unharmed")
+
 MEBIBYTE = 1024 * 1024
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 END = b"\r\n\r\n"

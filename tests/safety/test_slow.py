@@ -6,9 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
+import pytest
 
 from tests.safety.raw import connect, post, status_of
 from tests.sigma import Sigma
+
+pytestmark = pytest.mark.usefixtures("unharmed")
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 SLOW = {

@@ -20,7 +20,7 @@ from tests.safety.raw import connect as connect_raw
 from tests.safety.raw import hear, status_of, talk
 from tests.sigma import Sigma
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("unharmed")]
 
 MOST = 4  # websockets of a network
 ALICE, BOB, CHARLIE = "198.51.100.1", "198.51.100.2", "198.51.100.3"
