@@ -24,11 +24,12 @@ test: .venv/ready-dev ## Run all tests, browser tests included
 	@$(BIN)/python -m sigma_app build
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-lint: .venv/ready-dev ## Check style (ruff), types (basedpyright) and the import rule (import-linter)
+lint: .venv/ready-dev ## Check style, types, the import rule, and dependencies for known vulnerabilities
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m basedpyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.audit
 
 format: .venv/ready-dev ## Format the code
 	$(BIN)/python -m ruff check --fix .
