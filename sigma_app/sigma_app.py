@@ -18,7 +18,7 @@ from sigma_app.features.billing import pricing_page
 from sigma_app.features.billing import webhook as billing_webhook
 from sigma_app.features.billing.live import kept_true
 from sigma_app.features.billing.setup import sandbox_stocked
-from sigma_app.features.console import audit, import_page, lead_page, leads_page, overview
+from sigma_app.features.console import audit, import_page, importing, lead_page, leads_page, overview
 from sigma_app.features.console import http as console_http
 from sigma_app.features.console.live import kept_true as console_kept_true
 from sigma_app.features.mail import webhook as mail_webhook
@@ -49,6 +49,8 @@ ROUTES = [
     *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES, *operations_http.ROUTES, *metrics.ROUTES),
     *(*mail.routes(get_settings()), *payments.routes(get_settings()), *identity.routes()),
 ]
+LARGER_BODIES = {files_http.PICTURE: files_http.LARGEST, import_page.FILE: importing.LARGEST}
+"""By path, the bytes of a body that a door takes where they are many (core/body.py)."""
 
 logger = logging.getLogger(__name__)
 

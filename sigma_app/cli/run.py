@@ -63,12 +63,12 @@ def _serve(
     listener: socket,
     announce: Callable[[], None],
 ) -> None:
-    from sigma_app.features.accounts import files_http
     from sigma_app.frontend.static import MemoryFiles
     from sigma_app.serve import Site
+    from sigma_app.sigma_app import LARGER_BODIES
 
     site = Site(MemoryFiles(pages, settings.base_url), *backend, settings.base_url)
-    serve(site, settings, listener, announce, site.apologize, {files_http.PICTURE: files_http.LARGEST})
+    serve(site, settings, listener, announce, site.apologize, LARGER_BODIES)
 
 
 def _announce(settings: Settings, steps: Steps) -> None:
