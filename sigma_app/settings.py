@@ -93,6 +93,13 @@ class Settings(BaseSettings):
     # Who may read /metrics from elsewhere; without it only this machine may
     metrics_token: SecretStr | None = Field(None, validation_alias="SIGMA_METRICS_TOKEN", min_length=16)
 
+    # Backups: where a worker makes one every day, if anywhere; what seals them; for how many periods one stays
+    backup_dir: Path | None = Field(None, validation_alias="SIGMA_BACKUP_DIR")
+    backup_secret: SecretStr | None = Field(None, validation_alias="SIGMA_BACKUP_SECRET", min_length=12)
+    backup_keep_daily: int = Field(7, ge=1, validation_alias="SIGMA_BACKUP_KEEP_DAILY")
+    backup_keep_weekly: int = Field(5, ge=0, validation_alias="SIGMA_BACKUP_KEEP_WEEKLY")
+    backup_keep_monthly: int = Field(12, ge=0, validation_alias="SIGMA_BACKUP_KEEP_MONTHLY")
+
     # Jobs: whether the serving process runs them too; "off" where `python -m sigma_app worker` does
     worker: bool = Field(True, validation_alias="SIGMA_WORKER")
 
@@ -154,10 +161,10 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "backup_dir")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value if value.is_absolute() else PROJECT_ROOT / value
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value if value is None or value.is_absolute() else PROJECT_ROOT / value
 
     @field_validator("database_url", "database_login_url")
     @classmethod

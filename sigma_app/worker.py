@@ -10,20 +10,18 @@ from sigma_app.features.accounts import jobs as accounts_jobs
 from sigma_app.features.billing import jobs as billing_jobs
 from sigma_app.features.console import jobs as console_jobs
 from sigma_app.features.mail import jobs as mail_jobs
+from sigma_app.features.operations import jobs as operations_jobs
 from sigma_app.features.waitlist import jobs as waitlist_jobs
 from sigma_app.gateways import payments
 from sigma_app.gateways.database import login_address, serving_requests
 from sigma_app.gateways.mail import sending_mail
 from sigma_app.settings import get_settings
 
+# Declared by importing them.
 JOBS = (
-    accounts_jobs,
-    billing_jobs,
-    console_jobs,
-    mail_jobs,
-    waitlist_jobs,
+    *(accounts_jobs, billing_jobs, console_jobs, mail_jobs, operations_jobs, waitlist_jobs),
     *payments.JOBS,
-)  # declared by importing them
+)
 
 
 SANDBOX = "sandbox"  # the queue of the sandbox that stands in for Stripe
@@ -40,6 +38,9 @@ async def working() -> AsyncIterator[None]:
     ours = [jobs.QUEUE]
     ours += [] if settings.is_hosted("auth") else [STAND_IN]
     ours += [] if settings.is_hosted("payments") else [SANDBOX]
+    if settings.backup_dir:
+        ours.append(operations_jobs.BACKUPS)
+        operations_jobs.schedule_backups()
     async with jobs.working(login_address(), ours, apart=[billing_jobs.EVENTS]):
         yield
 

@@ -9,7 +9,7 @@ from tests.sigma import PROJECT_ROOT
 
 PACKAGE = PROJECT_ROOT / "sigma_app"
 START_PROGRAMS = {
-    *("cli/dev.py", "cli/run.py", "cli/psql.py"),
+    *("cli/dev.py", "cli/run.py", "gateways/programs.py"),
     *("frontend/build.py", "frontend/toolchain.py", "embedded/postgres_layout.py"),
 }
 """Modules that hand an environment on to a program they start, or look for it on PATH; none reads a variable."""

@@ -25,6 +25,8 @@ _COMMANDS = {
     "admin": "Say who operates Sigma, at /admin.",
     "invite": "Mail invitations to those whose turn it is.",
     "erase": "Forget a lead, and what names it.",
+    "backup": "Write everything into one file; list and verify backups.",
+    "restore": "Put a backup into an empty Sigma.",
     "jobs": "Show the queue of jobs, and what failed in it.",
     "stripe-setup": "Lay products, prices, portal and webhook at Stripe.",
     "stripe-events": "Show Stripe's events that wait or failed, and replay them.",

@@ -46,6 +46,11 @@ def head() -> str:
     return heads.pop()
 
 
+def knows(revision: str) -> bool:
+    """Whether this code has a revision."""
+    return revision in _revisions()
+
+
 def current(owner_url: str) -> str | None:
     """The revision that the database is at, or None when it was never migrated.
 

@@ -84,6 +84,12 @@ class Cluster:
             if pid is not None and _is_server(self.layout, pid):
                 _end(self.layout, pid)
 
+    def remove(self) -> None:
+        """Stop it and take its files away, for good; the data directory itself stays."""
+        self.stop()
+        for place in {self.layout.home, self.layout.sockets}:
+            shutil.rmtree(place, ignore_errors=True)
+
 
 def locate(settings: Settings) -> Cluster:
     """The cluster of these settings as it stands, started or not; changes nothing.
