@@ -1,36 +1,70 @@
-"""`python -m sigma_app erase`: forgets a lead, as its own button does."""
+"""`python -m sigma_app erase`: forgets a person, with a receipt."""
 
 from __future__ import annotations
 
 import asyncio
+import getpass
 import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 from sigma_app.cli.database import migrated_database
+from sigma_app.core.errors import SigmaError, StartError
 from sigma_app.settings import get_settings
+
+if TYPE_CHECKING:
+    from sigma_app.features.operations.person import Receipt
 
 
 @click.command()
 @click.argument("email")
-def command(email: str) -> None:
-    """Forget the lead with this address: its entry, its place, its consents, and the mails and events that name it.
+@click.option("--by", "asked_by", metavar="WHO", help="Who asked for it, for the receipt; you unless given.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
+def command(email: str, asked_by: str | None, yes: bool, as_json: bool) -> None:
+    """Forget the person with this address: lead, account, profile, devices, files, mails, events, customer at Stripe.
 
-    Cannot be undone. Mails and events are removed by a job, while the server or a worker runs.
+    Cannot be undone, and can be repeated: where something does not answer, the receipt says so, and the command ends
+    with 1. What is on its way at this moment, a mail say, is removed by a job while the server or a worker runs.
     """
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Forget everything about {email.strip()}, for good?", abort=True, err=True)
     with migrated_database(get_settings(), lambda _: None):
-        erased = asyncio.run(_erase(email.strip()))
-    print(f"{email.strip()}: {'erased' if erased else 'is not on the list'}.")
-    sys.exit(0 if erased else 1)
+        receipt = asyncio.run(_erase(email, asked_by or _who()))
+    print(receipt.as_json() if as_json else _told(receipt))
+    sys.exit(0 if receipt.complete else 1)
 
 
-async def _erase(email: str) -> bool:
-    from sigma_app.core.database import SERVICE, get_database
-    from sigma_app.features.waitlist import line
+async def _erase(email: str, asked_by: str) -> Receipt:
+    from sigma_app.features.operations import person
     from sigma_app.gateways.database import serving_requests
+    from sigma_app.gateways.payments import reaching_stripe
 
-    async with serving_requests(), get_database().transaction(SERVICE) as session:
-        await line.hold(session)
-        if lead := await line.find(session, email):
-            await line.erase(session, lead)
-        return lead is not None
+    async with serving_requests(), reaching_stripe():
+        try:
+            return await person.erase(email, asked_by)
+        except SigmaError as error:
+            raise StartError(f"Not everything is erased: {error} Call it again.") from None
+
+
+def _told(receipt: Receipt) -> str:
+    """A receipt for people."""
+    erased = ", ".join(f"{many} {kind}" for kind, many in receipt.erased.items() if many)
+    return "\n".join(
+        [
+            f"{receipt.address}, erased {receipt.at:%Y-%m-%d %H:%M:%S} UTC by {receipt.asked_by}",
+            f"  account  {receipt.account or 'none'}",
+            f"  erased   {erased or 'nothing: nothing was kept'}",
+            f"  Stripe   {receipt.stripe}",
+            *(f"  left     {line}" for line in receipt.left),
+            *(f"  kept     {line}" for line in receipt.kept),
+        ]
+    )
+
+
+def _who() -> str:
+    with suppress(OSError, KeyError):  # a user without a name
+        return f"{getpass.getuser()}, at the command line"
+    return "somebody at the command line"

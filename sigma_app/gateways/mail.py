@@ -126,8 +126,20 @@ async def send(mail: Mail, key: str) -> str:
     return answer["id"]
 
 
-async def forget(digest: bytes) -> None:
-    """Take the kept mails to an address out of the mailbox.
+async def kept_for(digest: bytes) -> list[store.Kept]:
+    """The kept mails to an address, newest first; none when mail is hosted: Resend lists mails, and not by address.
+
+    Args:
+        digest: SHA-256 of the address in lower case.
+
+    Raises:
+        DatabaseUnavailable: they could not be read.
+    """
+    return [] if get_settings().is_hosted("mail") else await store.kept_for(digest)
+
+
+async def forget(digest: bytes) -> int:
+    """Take the kept mails to an address out of the mailbox; how many they were.
 
     Does nothing when mail is hosted: Resend has no call to remove what was sent, and drops it after the retention
     time of its plan.
@@ -138,8 +150,7 @@ async def forget(digest: bytes) -> None:
     Raises:
         DatabaseUnavailable: nothing was removed.
     """
-    if not get_settings().is_hosted("mail"):
-        await store.remove(digest)
+    return 0 if get_settings().is_hosted("mail") else await store.remove(digest)
 
 
 def routes(settings: Settings) -> Sequence[BaseRoute]:

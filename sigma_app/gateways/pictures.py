@@ -1,12 +1,12 @@
-"""People's pictures in Supabase's storage: a private bucket, in it a folder for each user.
+"""People's pictures in Supabase's storage: a private bucket, in it a folder for each user; and other files of theirs.
 
-All but making the bucket and leaving is done as the user, so that the policies of storage judge it
-(alembic/versions/0007_pictures.up.sql).
+All but making the bucket, leaving, and telling somebody everything is done as the user, so that the policies of storage
+judge it (alembic/versions/0007_pictures.up.sql).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -75,9 +75,58 @@ async def remove_all(user_id: UUID) -> None:
         await _empty(storage.from_(BUCKET), str(user_id))
 
 
+async def names_of(user_id: UUID) -> list[str]:
+    """What is in the user's folder, and in those that they made in it, as storage names it; read as the service.
+
+    Raises:
+        IdentityRefused, IdentityUnavailable: it could not be asked.
+    """
+    async with _storage(as_service=True) as storage:
+        return [name async for name in _listed(storage.from_(BUCKET), str(user_id))]
+
+
+async def read_as_service(bucket: str, name: str) -> bytes | None:
+    """A file of whichever bucket; None where there is none of this name.
+
+    Raises:
+        IdentityRefused, IdentityUnavailable: it could not be read.
+    """
+    try:
+        async with _storage(as_service=True) as storage:
+            return await storage.from_(bucket).download(name)
+    except IdentityRefused as refused:
+        if refused.code != _MISSING:
+            raise
+        return None
+
+
+async def remove_as_service(bucket: str, names: Sequence[str]) -> None:
+    """Remove files of whichever bucket; those that are not there are gone already.
+
+    Raises:
+        IdentityRefused, IdentityUnavailable: some are still there.
+    """
+    async with _storage(as_service=True) as storage:
+        for start in range(0, len(names), _SHOWN):
+            await storage.from_(bucket).remove(names[start : start + _SHOWN])
+
+
 async def _put(tokens: Tokens, name: str, picture: bytes) -> None:
     async with _storage(access_token=tokens.access) as storage:
         await storage.from_(BUCKET).upload(_path(tokens.user_id, name), picture, {"content-type": KIND})
+
+
+async def _listed(bucket: Any, folder: str) -> AsyncIterator[str]:
+    offset = 0
+    while found := await bucket.list(folder, {"limit": _SHOWN, "offset": offset}):
+        offset += len(found)
+        for entry in found:
+            name = f"{folder}/{entry['name']}"
+            if entry["id"] is not None:
+                yield name
+                continue
+            async for deeper in _listed(bucket, name):
+                yield deeper
 
 
 async def _empty(bucket: Any, folder: str) -> None:

@@ -140,9 +140,9 @@ async def last_tokens_of(cookie: str | None) -> Tokens | None:
     return _opened(cookie, row) if cookie and row else None
 
 
-async def sessions_of(session: Session) -> Sequence[Session]:
-    """All of this user's sessions, the latest first."""
-    rows = await get_database().run(Step(SERVICE, _LIST, [*_lifetimes(), session.user_id]))
+async def sessions_of(user_id: UUID) -> Sequence[Session]:
+    """All of a user's sessions, the latest first."""
+    rows = await get_database().run(Step(SERVICE, _LIST, [*_lifetimes(), user_id]))
     return [Session(*row[:7]) for row in rows]
 
 

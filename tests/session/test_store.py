@@ -297,14 +297,17 @@ class TestEnding:
         assert mine
         assert theirs
         assert bob
-        assert [one.user_agent for one in await store.sessions_of(mine)] == ["Alice's telephone", "Alice's browser"]
+        assert [one.user_agent for one in await store.sessions_of(mine.user_id)] == [
+            "Alice's telephone",
+            "Alice's browser",
+        ]
         await store.end_one(bob, theirs.id)
         await store.end_one(mine, uuid4())
         assert await store.find(other)
         await store.end_one(mine, theirs.id)
         assert await store.find(other) is None
         assert await store.find(cookie)
-        assert [one.id for one in await store.sessions_of(mine)] == [mine.id]
+        assert [one.id for one in await store.sessions_of(mine.user_id)] == [mine.id]
 
     async def test_one_that_is_to_be_alone_ends_the_others_of_its_user(self, owner, cookie: str, sign_in: SignIn):
         bobs = await store.open_session(await sign_in("bob"))

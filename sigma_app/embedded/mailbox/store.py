@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from sigma_app.core.database import SERVICE, Step, get_database
 
@@ -74,9 +74,14 @@ async def newest(limit: int) -> list[Kept]:
     return [Kept(*row) for row in rows]
 
 
-async def remove(digest: bytes) -> None:
-    """Take away every mail that went to the address with this digest: the SHA-256 of it in lower case."""
-    await get_database().run(Step(SERVICE, _REMOVE, [digest]))
+async def kept_for(digest: bytes) -> list[Kept]:
+    """The mails to the address with this digest, newest first: the SHA-256 of it in lower case."""
+    return [Kept(*row) for row in await get_database().run(Step(SERVICE, _TO, [digest]))]
+
+
+async def remove(digest: bytes) -> int:
+    """Take away every mail that went to the address with this digest; how many they were."""
+    return len(await get_database().run(Step(SERVICE, _REMOVE, [digest])))
 
 
 _INSERT = (
@@ -88,12 +93,13 @@ _FORGET_OLD_KEY = (
     " WHERE idempotency_key = %(key)s AND created_at < now() - interval '24 hours'"
 )
 _KNOWN = "SELECT id, fingerprint = %(fingerprint)s FROM sigma.mailbox WHERE idempotency_key = %(key)s"
-_NEWEST = (
+_MAILS: LiteralString = (
     "SELECT sender, array_to_string(recipients, ', '), subject, coalesce(html, ''), coalesce(body, ''), headers,"
-    " created_at FROM sigma.mailbox ORDER BY created_at DESC LIMIT %s"
+    " created_at FROM sigma.mailbox"
 )
-_REMOVE = (
-    "DELETE FROM sigma.mailbox"
-    " WHERE EXISTS (SELECT FROM unnest(recipients) AS recipient"
-    " WHERE sha256(convert_to(lower(recipient), 'UTF8')) = %s)"
+_NEWEST = f"{_MAILS} ORDER BY created_at DESC LIMIT %s"
+_IS_TO: LiteralString = (
+    "EXISTS (SELECT FROM unnest(recipients) AS recipient WHERE sha256(convert_to(lower(recipient), 'UTF8')) = %s)"
 )
+_TO = f"{_MAILS} WHERE {_IS_TO} ORDER BY created_at DESC"
+_REMOVE = f"DELETE FROM sigma.mailbox WHERE {_IS_TO} RETURNING id"  # noqa: S608 - a piece of our own

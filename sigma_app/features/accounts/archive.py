@@ -35,10 +35,10 @@ async def archive(session: Session, tokens: Tokens) -> bytes:
         "profile": profile.model_dump(),
         "devices": [
             {"browser": one.user_agent, "signed_in_at": one.created_at, "last_seen_at": one.seen_at}
-            for one in await store.sessions_of(session)
+            for one in await store.sessions_of(session.user_id)
         ],
         "waitlist": lead,
-        "billing": await billing.what_is_kept(session),
+        "billing": await billing.what_is_kept(session.user_id, session.actor),
     }
     picture = await pictures.read(session, tokens)
     packed = io.BytesIO()

@@ -98,7 +98,7 @@ async def leave(request: Request, session: Session) -> Answer:
     form = await form_of(request)
     if form.get("confirmation", "").strip().lower() != session.email.lower():
         raise NotLikeThat(f"Please type {session.email} to say that you mean it.", "confirmation")
-    await delete_account(session)
+    await delete_account(session.user_id, session.email)
     return Answer("/goodbye", cookie="")
 
 

@@ -14,11 +14,11 @@ from uuid import UUID
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import queue_job
+from sigma_app.features.accounts.kept import remove_owned
 from sigma_app.features.billing import service as billing
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways import accounts, pictures
 from sigma_app.gateways.keys import seal
-from sigma_app.session.store import Session
 
 # By then what was under way in another tab, such as a picture, has ended, and is found as well.
 SECOND_LOOK = timedelta(minutes=1)
@@ -30,22 +30,24 @@ class NotGoneYet(SigmaError):
     status = 503
 
 
-async def delete_account(session: Session) -> None:
-    """Delete the account of whoever is signed in: place in line, files, itself, profile, and at last devices.
+async def delete_account(user_id: UUID, email: str) -> None:
+    """Delete an account with everything that belongs to it: place in line, files, itself, profile, and at last devices.
+
+    Args:
+        user_id: of the account.
+        email: its address.
 
     Raises:
         NotGoneYet: the account is still there, or may be; the rest follows.
         DebitUnderWay, DatabaseUnavailable: nothing was deleted.
     """
-    await billing.refuse_while_under_way(session.user_id)
-    sealed = seal(session.email)
+    await billing.refuse_while_under_way(user_id)
+    sealed = seal(email)
     async with get_database().transaction(SERVICE) as transaction:
-        await waitlist.erase_address(transaction, session.email)
-        await queue_job(
-            transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(session.user_id)
-        )
+        await waitlist.erase_address(transaction, email)
+        await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(user_id))
     try:
-        await finish(session.user_id, sealed)
+        await finish(user_id, sealed)
     except SigmaError as error:
         raise NotGoneYet from error
 
@@ -63,6 +65,7 @@ async def finish(user_id: UUID, sealed: str) -> None:
     """
     await billing.close_customer(user_id)
     await pictures.remove_all(user_id)
+    await remove_owned(user_id)  # which Supabase deletes no account before, either
     await accounts.delete_user(user_id)
     async with get_database().transaction(SERVICE) as transaction:
         await queue_job(transaction, "accounts:send_farewell", sealed=sealed, user=str(user_id))

@@ -1,4 +1,7 @@
-"""The rules of a profile: what its owner reads and changes. Every query runs as the owner, so RLS judges it."""
+"""The rules of a profile: what its owner reads and changes. Every query runs as the owner, so RLS judges it.
+
+What other features may do with an account is in kept.py and leaving.py.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,12 @@ from sqlmodel import col, select
 
 from sigma_app.core.database import get_database
 from sigma_app.core.errors import NotLikeThat, SigmaError
+from sigma_app.features.accounts.kept import contents_of as contents_of
+from sigma_app.features.accounts.kept import files_of as files_of
+from sigma_app.features.accounts.kept import find_account as find_account
+from sigma_app.features.accounts.kept import what_is_kept as what_is_kept
+from sigma_app.features.accounts.leaving import NotGoneYet as NotGoneYet
+from sigma_app.features.accounts.leaving import delete_account as delete_account
 from sigma_app.models import Profile
 from sigma_app.session.store import Session
 

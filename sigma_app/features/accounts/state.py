@@ -107,7 +107,7 @@ class AccountState(SessionState):
             if session := await self._signed_in():
                 if isinstance(leaving, str) and (other := _uuid(leaving)) and other != session.id:
                     await store.end_one(session, other)
-                self.devices = devices(await store.sessions_of(session), session)
+                self.devices = devices(await store.sessions_of(session.user_id), session)
                 self.trouble = ""
         except DatabaseUnavailable as error:
             self.trouble = str(error)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.core.database import SERVICE, get_database
-from sigma_app.features.billing.errors import DebitUnderWay
+from sigma_app.core.database import SERVICE, Actor, Step, get_database
+from sigma_app.features.billing.errors import DebitUnderWay as DebitUnderWay
 from sigma_app.features.billing.records import living_customer, purchases_of, subscriptions_of
 from sigma_app.features.billing.standing import standing
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client
@@ -35,9 +38,7 @@ async def close_customer(user: UUID) -> None:
     Raises:
         PaymentsUnavailable, PaymentsRefused, DatabaseUnavailable: it is still there, or may be.
     """
-    async with get_database().transaction(SERVICE) as session:
-        customer = await living_customer(session, user)
-    if customer:
+    if customer := await customer_of(user):
         await delete_customer(customer)
 
 
@@ -51,6 +52,42 @@ async def delete_customer(customer: str) -> None:
         await stripe_client().v1.customers.delete_async(customer)
 
 
+async def customer_of(user: UUID) -> str | None:
+    """Stripe's id of somebody's customer; None for who is none there.
+
+    Raises:
+        DatabaseUnavailable: it could not be read.
+    """
+    async with get_database().transaction(SERVICE) as session:
+        return await living_customer(session, user)
+
+
+async def customer_at_stripe(user: UUID) -> dict[str, Any] | None:
+    """What Stripe itself has in somebody's customer, by its API; None for who is none there.
+
+    Raises:
+        PaymentsUnavailable, PaymentsRefused, DatabaseUnavailable: it could not be read.
+    """
+    customer = await customer_of(user)
+    if customer is None:
+        return None
+    with suppress(NotAtStripe), asking():
+        return (await stripe_client().v1.customers.retrieve_async(customer)).to_dict()
+    return None
+
+
+async def events_of(customers: Sequence[str]) -> list[dict[str, Any]]:
+    """The events of these customers that are kept: what Stripe told us, which is ids and no names."""
+    rows = await get_database().run(Step(SERVICE, _EVENTS, [list(customers)]))
+    return [{"id": event, "type": kind, "received_at": at} for event, kind, at in rows]
+
+
+async def forget_events(session: AsyncSession, customers: Sequence[str]) -> int:
+    """Remove the events of these customers that were worked, how many; in a transaction of SERVICE."""
+    connection = await session.connection()
+    return (await connection.execute(_FORGET_EVENTS, {"customers": list(customers)})).rowcount
+
+
 async def plan_of(session: Session) -> tuple[str, bool]:
     """What somebody pays, in words, and whether they have access.
 
@@ -61,19 +98,23 @@ async def plan_of(session: Session) -> tuple[str, bool]:
     return now.plan, now.access
 
 
-async def what_is_kept(session: Session) -> dict[str, Any]:
-    """Everything that billing holds about whoever is signed in, read as them.
+async def what_is_kept(user: UUID, actor: Actor) -> dict[str, Any]:
+    """Everything that billing holds about somebody.
+
+    Args:
+        user: about whom.
+        actor: who reads it: they themselves, or SERVICE.
 
     Raises:
         DatabaseUnavailable: it could not be read.
     """
-    async with get_database().transaction(session.actor) as transaction:
-        customers = await transaction.exec(select(Customer).where(Customer.user_id == session.user_id))
-        mine = select(AccessChange).where(AccessChange.user_id == session.user_id).order_by(col(AccessChange.id))
+    async with get_database().transaction(actor) as transaction:
+        customers = await transaction.exec(select(Customer).where(Customer.user_id == user))
+        mine = select(AccessChange).where(AccessChange.user_id == user).order_by(col(AccessChange.id))
         return {
             "customers": [one.model_dump(exclude={"user_id"}) for one in customers.all()],
-            "purchases": [one.model_dump() for one in await purchases_of(transaction, session.user_id)],
-            "subscriptions": [one.model_dump() for one in await subscriptions_of(transaction, session.user_id)],
+            "purchases": [one.model_dump() for one in await purchases_of(transaction, user)],
+            "subscriptions": [one.model_dump() for one in await subscriptions_of(transaction, user)],
             "access": [_told(one) for one in (await transaction.exec(mine)).all()],
         }
 
@@ -82,3 +123,12 @@ def _told(change: AccessChange) -> dict[str, Any]:
     """A change without who of us made it by hand."""
     unsaid = {"user_id", "cause"} if change.rule in ("by hand", "profile deleted") else {"user_id"}
     return change.model_dump(exclude=unsaid)
+
+
+_EVENTS = (
+    "select id, type, received_at from sigma.webhook_events where source = 'stripe' and customer = any(%s)"
+    " order by received_at"
+)
+_FORGET_EVENTS = text(
+    "delete from sigma.webhook_events where source = 'stripe' and customer = any(:customers) and handled_at is not null"
+)

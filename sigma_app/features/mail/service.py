@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -71,13 +73,26 @@ async def suppress(session: AsyncSession, email: str, reason: str) -> None:
     await connection.execute(_SUPPRESS, {"digest": address_digest(email), "reason": reason})
 
 
-async def forget(session: AsyncSession, digest: bytes) -> None:
-    """Remove the events that name the address with this digest; that it is suppressed stays.
+async def forget(session: AsyncSession, digest: bytes) -> int:
+    """Remove the events that name the address with this digest, how many; that it is suppressed stays.
 
     In a transaction of SERVICE.
     """
     connection = await session.connection()
-    await connection.execute(_FORGET, {"digest": digest})
+    return (await connection.execute(_FORGET, {"digest": digest})).rowcount
+
+
+async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any]:
+    """The mails to an address that were kept, the events that name it, and whether it gets none; as SERVICE."""
+    digest = address_digest(email)
+    connection = await session.connection()
+    events = (await connection.execute(_EVENTS, {"digest": digest})).mappings()
+    suppressed = (await connection.execute(_SUPPRESSED, {"digest": digest})).mappings().first()
+    return {
+        "mails": [asdict(mail) for mail in await gateway.kept_for(digest)],
+        "events": [dict(event) for event in events],
+        "suppressed": dict(suppressed) if suppressed else None,
+    }
 
 
 def address_digest(email: str) -> bytes:
@@ -87,8 +102,11 @@ def address_digest(email: str) -> bytes:
 
 _IS_SUPPRESSED = text("SELECT EXISTS (SELECT FROM sigma.suppressions WHERE digest = :digest)")
 _SUPPRESS = text("INSERT INTO sigma.suppressions (digest, reason) VALUES (:digest, :reason) ON CONFLICT DO NOTHING")
-_FORGET = text(
-    "DELETE FROM sigma.webhook_events WHERE source = 'resend' AND EXISTS ("
+_SUPPRESSED = text("SELECT reason, suppressed_at FROM sigma.suppressions WHERE digest = :digest")
+_NAMING = (
+    "FROM sigma.webhook_events WHERE source = 'resend' AND EXISTS ("
     "SELECT FROM jsonb_path_query(body, '$.data.to[*]') AS recipient"
     " WHERE sha256(convert_to(lower(recipient #>> '{}'), 'UTF8')) = :digest)"
 )
+_FORGET = text(f"DELETE {_NAMING}")
+_EVENTS = text(f"SELECT id, type, body, received_at {_NAMING} ORDER BY received_at")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from io import BytesIO
 
+import psycopg
 from PIL import Image
+from psycopg import sql
 
 from sigma_app.core.database import ANONYMOUS, SERVICE, Step, get_database
 from sigma_app.features.waitlist import service as waitlist
@@ -53,3 +55,17 @@ async def join_waitlist(email: str, **arrival: str) -> None:
     address = waitlist.read_address(email)
     lead = waitlist.new_lead(address, waitlist.read_arrival("", "") | arrival, CONSENT_VERSION)
     await get_database().run(Step(ANONYMOUS, *waitlist.joining([lead])), Step(SERVICE, *waitlist.consenting([lead])))
+
+
+def places_of(owner: psycopg.Connection, *words: str) -> list[str]:
+    """The tables, of any schema, in which a row has one of these words in it."""
+    tables = owner.execute(
+        "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
+    ).fetchall()
+    found = []
+    for schema, table in tables:
+        asked = sql.SQL("select 1 from {} as t where lower(t::text) like any(%s) limit 1")
+        likes = [f"%{word.lower()}%" for word in words]
+        if owner.execute(asked.format(sql.Identifier(schema, table)), [likes]).fetchone():
+            found.append(f"{schema}.{table}")
+    return sorted(found)

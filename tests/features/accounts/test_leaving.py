@@ -11,7 +11,6 @@ from uuid import UUID
 import psycopg
 import pytest
 from anyio import fail_after
-from psycopg import sql
 from storage3._async.file_api import AsyncBucketActionsMixin
 
 from sigma_app.core.database import Database, get_database
@@ -28,7 +27,7 @@ from sigma_app.session import store
 from sigma_app.session.store import Session
 from sigma_app.session.tabs import CHANNEL
 from sigma_app.settings import Settings
-from tests.features.accounts.people import folder_of, join_waitlist, png, signed_in, webp
+from tests.features.accounts.people import folder_of, join_waitlist, places_of, png, signed_in, webp
 from tests.portal import PASSWORD, SignIn
 from tests.waiting import until
 
@@ -64,24 +63,10 @@ async def mailing(serving: Settings) -> AsyncIterator[None]:
         yield
 
 
-def places_of(owner: psycopg.Connection, *words: str) -> list[str]:
-    """The tables, of any schema, in which a row has one of these words in it."""
-    tables = owner.execute(
-        "select schemaname, tablename from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
-    ).fetchall()
-    found = []
-    for schema, table in tables:
-        asked = sql.SQL("select 1 from {} as t where lower(t::text) like any(%s) limit 1")
-        likes = [f"%{word.lower()}%" for word in words]
-        if owner.execute(asked.format(sql.Identifier(schema, table)), [likes]).fetchone():
-            found.append(f"{schema}.{table}")
-    return sorted(found)
-
-
 async def test_everything_goes_and_only_ones_own(people: People, owner: psycopg.Connection, serving: Settings):
     kept = serving.data_dir / "storage"
     before = files_in(kept)
-    await delete_account(people.alice)
+    await delete_account(people.alice.user_id, people.alice.email)
     assert places_of(owner, "alice@example.com") == []
     assert places_of(owner, str(people.alice.user_id)) == ["procrastinate.procrastinate_jobs"]  # the farewell
     assert await folder_of(people.alice) == []
@@ -100,7 +85,7 @@ def files_in(folder: Path) -> set[Path]:
 
 
 async def test_who_has_neither_picture_nor_place_may_leave_too(session: Session, owner: psycopg.Connection):
-    await delete_account(session)
+    await delete_account(session.user_id, session.email)
     assert places_of(owner, "alice@example.com") == []
 
 
@@ -108,7 +93,7 @@ async def test_more_files_than_are_listed_at_once_go(people: People, monkeypatch
     for number in range(4):
         await storage.put(people.tokens, str(number), webp())
     monkeypatch.setattr(storage, "_SHOWN", 2)
-    await delete_account(people.alice)
+    await delete_account(people.alice.user_id, people.alice.email)
     assert await folder_of(people.alice) == []
 
 
@@ -116,7 +101,7 @@ async def test_folders_that_their_owner_made_go_with_what_is_in_them(people: Peo
     for name in ("deep/er/one", "deep/two", "three"):
         await storage.put(people.tokens, name, webp())
     with fail_after(20):
-        await delete_account(people.alice)
+        await delete_account(people.alice.user_id, people.alice.email)
     assert await folder_of(people.alice) == []
 
 
@@ -126,14 +111,14 @@ async def test_files_that_do_not_go_are_not_waited_for(people: People, monkeypat
 
     monkeypatch.setattr(AsyncBucketActionsMixin, "remove", keep)
     with fail_after(20), pytest.raises(NotGoneYet):
-        await delete_account(people.alice)
+        await delete_account(people.alice.user_id, people.alice.email)
     monkeypatch.undo()
     assert await accounts.sign_in("alice@example.com", PASSWORD)
 
 
 async def test_a_place_is_given_up_whatever_the_case_of_its_address(session: Session, owner: psycopg.Connection):
     await join_waitlist("Alice@Example.com")
-    await delete_account(session)
+    await delete_account(session.user_id, session.email)
     assert owner.execute("select email from leads").fetchall() == []
 
 
@@ -142,7 +127,7 @@ async def test_where_the_account_was_elsewhere_its_name_here_goes_too(
 ):
     owner.execute("update auth.users set raw_app_meta_data = jsonb_build_object('lives_elsewhere', true)")
     monkeypatch.setattr(leaving.accounts, "delete_user", elsewhere)
-    await delete_account(people.alice)
+    await delete_account(people.alice.user_id, people.alice.email)
     assert places_of(owner, "alice@example.com") == []
     assert owner.execute("select email from auth.users").fetchall() == [("bob@example.com",)]
 
@@ -154,14 +139,14 @@ async def test_all_of_ones_tabs_are_told(people: People, login_url: str):
     async with Database(login_url, pool_size=1) as elsewhere:
         elsewhere.listen(CHANNEL, heard.append)
         await until(lambda: heard == [""])
-        await delete_account(people.alice)
+        await delete_account(people.alice.user_id, people.alice.email)
         await store.end_all(people.bob.user_id)  # which is heard after whatever was said before
         await until(lambda: str(people.bob.id) in heard)
     assert set(heard[1:-1]) == {str(people.alice.id), str(other.id)}
 
 
 async def test_a_farewell_is_queued_with_the_address_sealed(people: People, owner: psycopg.Connection):
-    await delete_account(people.alice)
+    await delete_account(people.alice.user_id, people.alice.email)
     ((arguments,),) = owner.execute(FAREWELLS).fetchall()
     assert arguments["user"] == str(people.alice.user_id)
     assert "alice" not in str(arguments)
@@ -171,7 +156,7 @@ async def test_a_farewell_is_queued_with_the_address_sealed(people: People, owne
 async def test_one_farewell_is_mailed_however_often_the_job_runs(
     people: People, mailing: None, login_url: str, owner: psycopg.Connection
 ):
-    await delete_account(people.alice)
+    await delete_account(people.alice.user_id, people.alice.email)
     ((arguments,),) = owner.execute(FAREWELLS).fetchall()
     await jobs.send_farewell(**arguments)
     await work(login_url, until_idle=True)
@@ -189,12 +174,12 @@ async def test_an_account_that_stays_can_be_signed_in_to_and_deleted_again(
     with monkeypatch.context() as patched:
         patched.setattr(leaving.accounts, "delete_user", fail)
         with pytest.raises(NotGoneYet):
-            await delete_account(people.alice)
+            await delete_account(people.alice.user_id, people.alice.email)
     assert await store.find(cookie)
     again = await store.find(await store.open_session(await accounts.sign_in("alice@example.com", PASSWORD)))
     assert again
     assert owner.execute(FAREWELLS).fetchall() == []
-    await delete_account(again)
+    await delete_account(again.user_id, again.email)
     assert await store.find(cookie) is None
     assert places_of(owner, "alice@example.com") == []
     assert len(owner.execute(FAREWELLS).fetchall()) == 1
@@ -202,7 +187,7 @@ async def test_an_account_that_stays_can_be_signed_in_to_and_deleted_again(
 
 async def test_tokens_of_before_bring_nobody_back(people: People, owner: psycopg.Connection):
     users = "select count(*) from auth.users where id = %s"
-    await delete_account(people.alice)
+    await delete_account(people.alice.user_id, people.alice.email)
     with pytest.raises(IdentityRefused):
         await store.open_session(people.tokens)
     assert owner.execute(users, [people.alice.user_id]).fetchone() == (0,)
@@ -254,7 +239,7 @@ async def test_what_failed_half_way_goes_by_itself(
             patched.setattr(leaving.accounts, "delete_user", elsewhere)
         patched.setattr(at, what, how)
         with pytest.raises(NotGoneYet):
-            await delete_account(people.alice)
+            await delete_account(people.alice.user_id, people.alice.email)
     assert owner.execute("select from auth.users where id = %s", [people.alice.user_id]).fetchone() is not None
     assert "alice" not in str(rest.arguments())
     await rest.run()
@@ -284,7 +269,7 @@ class NoDatabase:
 async def test_whoever_comes_back_with_the_same_address_loses_nothing(
     people: People, rest: Rest, owner: psycopg.Connection
 ):
-    await delete_account(people.alice)
+    await delete_account(people.alice.user_id, people.alice.email)
     await accounts.create_confirmed("alice@example.com", PASSWORD)
     await join_waitlist("alice@example.com")
     await rest.run()
@@ -303,7 +288,7 @@ async def test_what_was_uploaded_while_the_account_went_goes_as_well(
 
     with monkeypatch.context() as patched:
         patched.setattr(leaving, "accounts", SimpleNamespace(delete_user=upload_first))
-        await delete_account(people.alice)
+        await delete_account(people.alice.user_id, people.alice.email)
     assert await folder_of(people.alice) == [f"{late}.webp"]
     await rest.run()
     assert await folder_of(people.alice) == []

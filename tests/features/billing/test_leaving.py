@@ -75,7 +75,7 @@ async def test_a_deletion_beside_the_events_that_it_causes_is_no_deadlock(shop: 
 async def test_what_is_kept_is_told(shop: Till, session):
     await shop.buy(session, MONTHLY)
     await shop.catch_up()
-    kept = await what_is_kept(session)
+    kept = await what_is_kept(session.user_id, session.actor)
     assert {name: len(rows) for name, rows in kept.items()} == {
         "customers": 1,
         "purchases": 0,
@@ -86,7 +86,7 @@ async def test_what_is_kept_is_told(shop: Till, session):
 
 async def test_who_of_us_changed_something_by_hand_is_not_told(shop: Till, session, owner):
     owner.execute("update profiles set has_access = true where id = %s", [session.user_id])
-    (change,) = (await what_is_kept(session))["access"]
+    (change,) = (await what_is_kept(session.user_id, session.actor))["access"]
     assert change["rule"] == "by hand"
     assert "cause" not in change
 

@@ -1,0 +1,64 @@
+"""`python -m sigma_app person`: what is kept about a person, for them to read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import IO
+
+import click
+
+from sigma_app.cli.database import migrated_database
+from sigma_app.cli.obstacles import stripe_answers
+from sigma_app.cli.progress import count
+from sigma_app.core.errors import SigmaError, StartError
+from sigma_app.settings import get_settings
+
+
+@click.group()
+def command() -> None:
+    """Look after one person, by their address; to forget them there is erase."""
+
+
+@command.command("export")
+@click.argument("email")
+@click.option("--out", "file", type=click.Path(path_type=Path), required=True, help="The ZIP to write.")
+def export_command(email: str, file: Path) -> None:
+    """Write everything that is kept about whoever has this address: lead, account, profile, devices, files, mails,
+    events, payments, and their customer at Stripe.
+
+    Give it to nobody but them: prove first that they are who has the address.
+    """
+    if os.path.lexists(file):
+        raise StartError(f"{file} is there already. Name a new file.")
+    draft = file.with_name(f".{file.name}.draft")
+    try:
+        with (
+            open(draft, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out,
+            migrated_database(get_settings(), lambda _: None),
+        ):
+            found = asyncio.run(_export(email, out))
+        if not any(found.values()):
+            print(f"{email.strip()}: nothing is kept.", file=sys.stderr)
+            sys.exit(1)
+        draft.rename(file)
+    finally:
+        draft.unlink(missing_ok=True)
+    print(f"{file}: {', '.join(f'{many} {kind}' for kind, many in found.items() if many)}.")
+
+
+async def _export(email: str, out: IO[bytes]) -> dict[str, int]:
+    from sigma_app.features.operations import person
+    from sigma_app.gateways.database import serving_requests
+    from sigma_app.gateways.payments import reaching_stripe
+
+    async with serving_requests(), reaching_stripe():
+        try:
+            with stripe_answers("Nothing was written; call it again."), count("Reading files") as advance:
+                return await person.export(email, out, advance)
+        except StartError:
+            raise
+        except SigmaError as error:
+            raise StartError(f"{error} Nothing was written; call it again.") from None

@@ -1,0 +1,266 @@
+"""One person, by their address: everything that is kept about them, and forgetting it, with a receipt.
+
+Both ask every feature for its part, and Supabase and Stripe through their gateways; the caller has the database, and
+reaches Stripe (`gateways.payments.reaching_stripe`). The command line and the console call these same two.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import IO, Any
+from uuid import UUID
+
+from cryptography.fernet import InvalidToken
+
+from sigma_app.core import clock
+from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.errors import SigmaError
+from sigma_app.core.jobs import queue_job
+from sigma_app.features.accounts import service as accounts
+from sigma_app.features.billing import service as billing
+from sigma_app.features.mail import service as mail
+from sigma_app.features.waitlist import service as waitlist
+from sigma_app.gateways import mail as mailbox
+from sigma_app.gateways.keys import unseal
+from sigma_app.settings import get_settings
+
+Advance = Callable[[int], None]
+
+KEPT_AT_STRIPE = "Invoices and payments stay at Stripe: the law wants accounts to be kept for years."
+KEPT_AT_RESEND = "Mails that were sent stay at Resend for as long as its plan says; there is no call to remove them."
+KEPT_IN_BACKUPS = "Backups made before hold them until they are rotated out; after restoring one, erase them again."
+KEPT_AS_HASHES = "That an address gets no mail, or has moved a friend up, stays as a hash: nobody reads it back."
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a wish to be forgotten."""
+
+    address: str
+    at: datetime
+    """In UTC."""
+    asked_by: str
+    """Who of us did it, or for whom."""
+    account: UUID | None
+    """The id of the account that there was."""
+    erased: dict[str, int]
+    """How many of each kind are gone: "lead", "account", "profile", "devices", "files", "mails", "events", "jobs"."""
+    stripe: str
+    """What became of their customer at Stripe, in words."""
+    left: list[str] = field(default_factory=list)
+    """What could not be erased yet, and why; erasing again goes on there."""
+    kept: list[str] = field(default_factory=list)
+    """What is kept all the same, and why."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return not self.left
+
+    def as_json(self) -> str:
+        """For a file."""
+        return json.dumps(asdict(self), ensure_ascii=False, indent=2, default=_plain)
+
+
+async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) -> dict[str, int]:
+    """Write everything that is kept about whoever has an address, as a ZIP: `data.json`, and their files in `files/`.
+
+    Passwords, tokens and keys are not in it, nor who of us changed something by hand.
+
+    Args:
+        email: the address, in any case.
+        out: where to write; files are read one after the other.
+        advance: told of each file.
+
+    Returns:
+        How many of each kind there are, as in `Receipt.erased`; all 0 where nothing is kept.
+
+    Raises:
+        DatabaseUnavailable, IdentityRefused, IdentityUnavailable, PaymentsUnavailable, PaymentsRefused: something could
+            not be read, and what was written is not whole.
+    """
+    address = email.strip()
+    account = await accounts.find_account(address)
+    files = await accounts.files_of(account) if account else []
+    async with get_database().transaction(SERVICE) as transaction:
+        told: dict[str, Any] = {
+            "made_at": clock.now(),
+            "address": address,
+            "waitlist": await waitlist.what_is_kept(transaction, address),
+            "mail": await mail.what_is_kept(transaction, address),
+        }
+    if account:
+        told |= await accounts.what_is_kept(account)
+        told["billing"] = await billing.what_is_kept(account, SERVICE)
+        told["stripe"] = await billing.customer_at_stripe(account)
+        told["stripe_events"] = await billing.events_of(await _customers(account))
+    told["files"] = [{"bucket": bucket, "name": name} for bucket, name in files]
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("data.json", json.dumps(told, ensure_ascii=False, indent=2, default=_plain))
+        async for (bucket, name), content in accounts.contents_of(files):
+            packed.writestr(f"files/{bucket}/{_inside(name)}", content)
+            advance(1)
+    return await _counts(address, account, await _customers(account), len(files))
+
+
+async def erase(email: str, asked_by: str) -> Receipt:
+    """Forget whoever has an address: lead, account, profile, devices, files, mails, events, customer at Stripe.
+
+    Erasing twice is harmless. Where something does not answer, the rest is done all the same, `left` says what is not,
+    and a job goes on by itself; erasing again goes on at once.
+
+    Args:
+        email: the address, in any case.
+        asked_by: who does it, for the receipt.
+
+    Raises:
+        DatabaseUnavailable: it went away half way; erase again.
+    """
+    address = email.strip()
+    account = await accounts.find_account(address)
+    left: list[str] = []
+    customers = await _customers(account)
+    living = await billing.customer_of(account) if account else None
+    files = 0
+    if account:
+        try:
+            files = len(await accounts.files_of(account))
+        except SigmaError as error:
+            left.append(f"files: {error}")
+    before = await _counts(address, account, customers, files)
+    try:
+        if account:  # first, since its job goes on by itself
+            await accounts.delete_account(account, address)
+    except accounts.NotGoneYet as error:
+        left.append(f"account: {error.__cause__ or error} {_GOES_ON}")
+    except billing.DebitUnderWay:
+        left.append(f"account: {_DEBIT}")
+    digest = mail.address_digest(address)
+    async with get_database().transaction(SERVICE) as transaction:
+        await waitlist.erase_address(transaction, address)
+        await mail.forget(transaction, digest)
+        await billing.forget_events(transaction, customers)
+        await queue_job(transaction, "mail:forget", digest=digest.hex())  # and what is under way
+    await mailbox.forget(digest)
+    await _forget_jobs(address, account)
+    still = await accounts.find_account(address)
+    after = await _counts(address, still, customers, await _files_left(still))
+    return Receipt(
+        address=address,
+        at=clock.now(),
+        asked_by=asked_by,
+        account=account,
+        erased={kind: max(many - after[kind], 0) for kind, many in before.items()},
+        stripe=await _what_became_of(living, still),
+        left=left,
+        kept=_kept(bool(customers)),
+    )
+
+
+async def _what_became_of(customer: str | None, still: UUID | None) -> str:
+    """In words, what became of a customer at Stripe."""
+    if customer is None:
+        return "There was no customer."
+    if still and await billing.customer_of(still):
+        return f"The customer {customer} is still there; `left` says why."
+    return f"The customer {customer} was deleted, and what they subscribed to has ended."
+
+
+async def _counts(address: str, account: UUID | None, customers: list[str], files: int) -> dict[str, int]:
+    """How many of each kind there are now."""
+    digest = mail.address_digest(address)
+    values = {"address": address, "digest": digest, "account": account, "customers": customers}
+    ((lead, profile, devices, mails, resend, stripe),) = await get_database().run(Step(SERVICE, _COUNTS, values))
+    return {
+        "lead": lead,
+        "account": int(account is not None),
+        "profile": profile,
+        "devices": devices,
+        "files": files,
+        "mails": mails,
+        "events": resend + stripe,
+        "jobs": len(await _failed_jobs(address, account)),
+    }
+
+
+async def _files_left(account: UUID | None) -> int:
+    try:
+        return len(await accounts.files_of(account)) if account else 0
+    except SigmaError:
+        return 0
+
+
+async def _customers(account: UUID | None) -> list[str]:
+    """Every customer at Stripe that somebody is or was."""
+    rows = await get_database().run(Step(SERVICE, "select id from billing.customers where user_id = %s", [account]))
+    return [customer for (customer,) in rows]
+
+
+async def _failed_jobs(address: str, account: UUID | None) -> list[int]:
+    """Jobs that failed for good and are about them: by their account, or by their address, which jobs have sealed."""
+    rows = await get_database().run(Step(SERVICE, _FAILED_JOBS))
+    return [
+        job
+        for job, user, sealed in rows
+        if (account and user == str(account)) or (sealed and _opened(sealed).lower() == address.lower())
+    ]
+
+
+async def _forget_jobs(address: str, account: UUID | None) -> None:
+    jobs = await _failed_jobs(address, account)
+    await get_database().run(Step(SERVICE, _FORGET_JOBS, [jobs]))
+
+
+def _opened(sealed: str) -> str:
+    """What was sealed; "" with another key than ours."""
+    try:
+        return unseal(sealed)
+    except InvalidToken:
+        return ""
+
+
+def _kept(was_customer: bool) -> list[str]:
+    settings = get_settings()
+    return [
+        *([KEPT_AT_STRIPE] if was_customer else []),
+        *([KEPT_AT_RESEND] if settings.is_hosted("mail") else []),
+        KEPT_IN_BACKUPS,
+        KEPT_AS_HASHES,
+    ]
+
+
+def _inside(name: str) -> str:
+    """A file's name as one that leads nowhere but into the folder it is unpacked to."""
+    return "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
+
+
+def _plain(value: Any) -> str:
+    """What JSON has no form of: times by ISO 8601, ids as text."""
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+_DEBIT = (
+    "A bank debit of theirs is on its way, which nobody could give back: erase again once it has come in or failed."
+)
+_GOES_ON = "It goes on by itself; erasing again goes on at once."
+_COUNTS = """
+select
+  (select count(*) from public.leads where lower(email) = lower(%(address)s)),
+  (select count(*) from public.profiles where id = %(account)s),
+  (select count(*) from sigma.sessions where user_id = %(account)s),
+  (select count(*) from sigma.mailbox where exists (
+    select from unnest(recipients) as one where sha256(convert_to(lower(one), 'UTF8')) = %(digest)s)),
+  (select count(*) from sigma.webhook_events where source = 'resend' and exists (
+    select from jsonb_path_query(body, '$.data.to[*]') as one
+    where sha256(convert_to(lower(one #>> '{}'), 'UTF8')) = %(digest)s)),
+  (select count(*) from sigma.webhook_events where source = 'stripe' and customer = any(%(customers)s))
+"""
+_FAILED_JOBS = """
+select id, args ->> 'user', args ->> 'sealed' from procrastinate.procrastinate_jobs
+where status = 'failed' and (args ? 'user' or args ? 'sealed')
+"""
+_FORGET_JOBS = "delete from procrastinate.procrastinate_jobs where id = any(%s)"

@@ -1,0 +1,81 @@
+"""`person export` and `erase`, as an operator types them."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import psycopg
+import pytest
+
+from tests.cli.test_run import assert_one_line
+from tests.moving import fill
+from tests.sigma import Sigma
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def full(owner_url: str, owner: psycopg.Connection, tmp_path: Path) -> AsyncIterator[Sigma]:
+    """A Sigma with Alice and Bob in it, Alice on the list as well."""
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    await fill(owner_url, sigma.data_dir)
+    owner.execute("insert into leads (email) values ('Alice@example.com')")
+    owner.execute("update profiles set customer_id = null, has_access = false")
+    yield sigma
+
+
+async def test_what_is_kept_is_written_for_its_person_alone(full: Sigma, tmp_path: Path):
+    file = tmp_path / "alice.zip"
+    done = full.run("person", "export", "alice@example.com", "--out", str(file))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{file}: 1 lead, 1 account, 1 profile, 2 files.\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with ZipFile(file) as archive:
+        assert json.loads(archive.read("data.json"))["waitlist"]["email"] == "Alice@example.com"
+        assert len(archive.namelist()) == 3
+    assert_one_line(full.run("person", "export", "alice@example.com", "--out", str(file)), "is there already")
+    nobody = full.run("person", "export", "charlie@example.com", "--out", str(tmp_path / "charlie.zip"))
+    assert (nobody.returncode, nobody.stderr) == (1, "charlie@example.com: nothing is kept.\n")
+    assert_one_line(full.run("person", "export", "a@example.com", "--out", str(tmp_path / "no" / "a.zip")), "no/.a.zip")
+    assert sorted(path.name for path in tmp_path.glob("*.zip*")) == ["alice.zip"]
+
+
+async def test_erasing_prints_a_receipt_and_can_be_repeated(full: Sigma, owner: psycopg.Connection):
+    done = full.run("erase", "alice@example.com", "--by", "Alice, by mail")
+    assert done.returncode == 0, done.stderr
+    first, *lines = done.stdout.splitlines()
+    assert first.startswith("alice@example.com, erased 20")
+    assert first.endswith(" UTC by Alice, by mail")
+    assert "  erased   1 lead, 1 account, 1 profile, 2 files" in lines
+    assert "  Stripe   There was no customer." in lines
+    assert any(line.startswith("  kept     Backups") for line in lines)
+    emails = "select email from auth.users union all select email from leads where email ilike 'alice%'"
+    assert owner.execute(emails).fetchall() == [("bob@example.com",)]
+    again = full.run("erase", "alice@example.com", "--json")
+    assert again.returncode == 0
+    receipt = json.loads(again.stdout)
+    assert not any(receipt["erased"].values())
+    assert receipt["asked_by"].endswith("at the command line")
+
+
+async def test_what_is_left_ends_with_1_and_says_why(full: Sigma, owner: psycopg.Connection):
+    owner.execute(
+        "insert into billing.customers (id, user_id) select 'cus_1', id from auth.users where email like 'alice%'"
+    )
+    full.variables |= {
+        "STRIPE_SECRET_KEY": "sk_test_wrong",
+        "STRIPE_WEBHOOK_SECRET": "whsec_x",
+    }  # no network, no Stripe
+    done = full.run("erase", "alice@example.com")
+    assert done.returncode == 1, done.stderr
+    assert "  left     account: " in done.stdout
+    assert "The customer cus_1 is still there" in done.stdout
+    assert_one_line(full.run("person", "export", "alice@example.com", "--out", str(full.data_dir / "a.zip")), "Stripe")
+    assert not (full.data_dir / "a.zip").exists()
+    del full.variables["STRIPE_SECRET_KEY"], full.variables["STRIPE_WEBHOOK_SECRET"]
+    assert full.run("erase", "alice@example.com").returncode == 0
+    assert owner.execute("select email from auth.users").fetchall() == [("bob@example.com",)]

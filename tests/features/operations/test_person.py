@@ -1,0 +1,288 @@
+"""One person: everything that is kept is told to them, and all of it goes, and nobody else's, however often it is asked."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.jobs import queue_job
+from sigma_app.embedded.stripe import acts
+from sigma_app.features.accounts import pictures
+from sigma_app.features.billing import service as billing
+from sigma_app.features.mail import service as mail
+from sigma_app.features.operations import person
+from sigma_app.features.operations.person import KEPT_AT_STRIPE, Receipt, erase, export
+from sigma_app.gateways import accounts
+from sigma_app.gateways import mail as gateway
+from sigma_app.gateways import pictures as storage
+from sigma_app.gateways.accounts import IdentityUnavailable, Tokens
+from sigma_app.gateways.identity import reaching_supabase
+from sigma_app.gateways.keys import seal
+from sigma_app.gateways.mail import Mail
+from sigma_app.gateways.payments import PaymentsUnavailable
+from sigma_app.session.store import Session
+from sigma_app.settings import Settings
+from tests.features.accounts.people import join_waitlist, places_of, png, signed_in
+from tests.features.billing.conftest import MONTHLY, Till
+from tests.portal import PASSWORD, SignIn
+
+pytestmark = pytest.mark.anyio
+
+OPERATOR = "the founder"
+AT_STRIPE = {"sigma.sandbox_objects", "sigma.sandbox_requests"}
+"""The sandbox's books, which stand in for Stripe's."""
+
+
+@dataclass
+class People:
+    """Alice and Bob, about whom everything is kept that can be."""
+
+    alice: Session
+    tokens: Tokens
+    bob: Session
+    bobs_tokens: Tokens
+    shop: Till
+
+
+@pytest.fixture
+async def people(
+    shop: Till, session: Session, tokens: Tokens, sign_in: SignIn, owner: psycopg.Connection, mailing: None
+) -> People:
+    bob, bobs_tokens = await signed_in(sign_in, "bob")
+    async with reaching_supabase(as_service=True) as client:
+        await client.storage.create_bucket("papers", options={"public": False})
+    for who, opened, colour in ((session, tokens, "red"), (bob, bobs_tokens, "green")):
+        await pictures.change(who, opened, png(colour))
+        await join_waitlist(who.email, utm_source="a friend")
+        await gateway.send(Mail(who.email, "Hello", "<p>Hello</p>", "Hello"), f"hello/{who.user_id}")
+        owner.execute(
+            "insert into sigma.webhook_events (source, id, type, body, handled_at)"
+            " values ('resend', %s, 'email.bounced', %s, now())",
+            [str(who.id), Jsonb({"data": {"to": [who.email]}})],
+        )
+        async with get_database().transaction(SERVICE) as transaction:
+            await mail.suppress(transaction, who.email, "bounced")
+            await queue_job(transaction, "accounts:send_password_changed", sealed=seal(who.email), at="2026-01-01")
+        async with reaching_supabase(as_service=True) as client:
+            await client.storage.from_("papers").upload(f"{who.email}/cv.txt", b"My life")
+        owner.execute(
+            "update storage.objects set owner_id = %s, owner = %s where bucket_id = 'papers' and name like %s",
+            [str(who.user_id), who.user_id, f"{who.email}%"],
+        )
+        await shop.buy(who, MONTHLY)
+    await shop.catch_up()
+    owner.execute("update procrastinate.procrastinate_jobs set status = 'failed' where args ? 'sealed'")
+    owner.execute("delete from procrastinate.procrastinate_jobs where status <> 'failed'")
+    return People(session, tokens, bob, bobs_tokens, shop)
+
+
+@pytest.fixture
+async def mailing(serving: Settings) -> AsyncIterator[None]:
+    async with gateway.sending_mail():
+        yield
+
+
+async def exported(email: str) -> tuple[dict[str, Any], dict[str, bytes], dict[str, int]]:
+    """What is told, the files, and how many of each kind there are."""
+    packed = io.BytesIO()
+    counts = await export(email, packed)
+    with zipfile.ZipFile(packed) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    return json.loads(files.pop("data.json")), files, counts
+
+
+class TestTelling:
+    """A person reads what is kept about them."""
+
+    async def test_everything_is_in_it_and_nothing_of_anybody_elses(self, people: People):
+        told, files, counts = await exported("Alice@Example.com ")
+        assert told["waitlist"]["utm_source"] == "a friend"
+        assert len(told["waitlist"]["consents"]) == 1
+        assert told["account"]["email"] == "alice@example.com"
+        assert told["account"]["identities"][0]["provider"] == "email"
+        assert told["profile"]["has_access"] is True
+        assert [device["browser"] for device in told["devices"]] == ["Alice's browser"]
+        assert [one["subject"] for one in told["mail"]["mails"]] == ["Hello"]
+        assert told["mail"]["events"][0]["type"] == "email.bounced"
+        assert told["mail"]["suppressed"]["reason"] == "bounced"
+        assert told["billing"]["subscriptions"][0]["status"] == "active"
+        assert told["stripe"]["email"] == "alice@example.com"
+        assert told["stripe"]["id"] == told["billing"]["customers"][0]["id"]
+        assert told["stripe_events"]
+        assert files["files/papers/alice@example.com/cv.txt"] == b"My life"
+        assert sorted(name.split("/")[1] for name in files) == ["papers", "pictures"]
+        assert {kind for kind, many in counts.items() if not many} == set()
+        everything = json.dumps(told) + " ".join(files)
+        for others in ("bob@example.com", str(people.bob.user_id), "Bob's browser"):
+            assert others not in everything
+
+    async def test_no_password_no_token_and_no_link_is_in_it(self, people: People, owner: psycopg.Connection, cookie):
+        told = json.dumps((await exported("alice@example.com"))[0])
+        (hashed,) = owner.execute("select encrypted_password from auth.users where email like 'alice%'").fetchone() or (
+            "",
+        )
+        assert hashed
+        secrets = [PASSWORD, hashed, people.tokens.access, people.tokens.refresh, cookie]
+        assert [secret for secret in secrets if secret in told] == []
+        assert "token" not in told.replace("confirmation_token", "")
+
+    async def test_a_lead_without_an_account_is_told_too(self, shop: Till):
+        await join_waitlist("charlie@example.com")
+        told, files, counts = await exported("charlie@example.com")
+        assert told["waitlist"]["email"] == "charlie@example.com"
+        assert "account" not in told
+        assert (files, counts["lead"], counts["account"]) == ({}, 1, 0)
+
+    async def test_about_a_stranger_nothing_is_kept(self, people: People):
+        _, files, counts = await exported("charlie@example.com")
+        assert files == {}
+        assert not any(counts.values())
+
+    async def test_a_profile_that_says_anothers_address_tells_nothing_of_theirs(
+        self, people: People, owner: psycopg.Connection
+    ):
+        owner.execute("update profiles set email = 'alice@example.com' where id = %s", [people.bob.user_id])
+        told, _, _ = await exported("alice@example.com")
+        assert told["account"]["id"] == str(people.alice.user_id)
+        assert told["profile"]["id"] == str(people.alice.user_id)
+
+    async def test_without_stripe_it_is_not_half_told(self, people: People, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(billing, "stripe_client", unavailable)
+        with pytest.raises(PaymentsUnavailable):
+            await export("alice@example.com", io.BytesIO())
+
+
+def unavailable(*_: object) -> None:
+    raise PaymentsUnavailable
+
+
+class TestForgetting:
+    """A person is forgotten."""
+
+    async def test_everything_goes_and_nobody_elses(self, people: People, owner: psycopg.Connection):
+        before = await exported("bob@example.com")
+        _, _, counted = await exported("alice@example.com")
+        receipt = await erase("ALICE@example.com", OPERATOR)
+        assert receipt.erased == counted
+        assert receipt.complete
+        assert receipt.account == people.alice.user_id
+        assert receipt.asked_by == OPERATOR
+        assert "was deleted" in receipt.stripe
+        assert KEPT_AT_STRIPE in receipt.kept
+        assert set(places_of(owner, "alice@example.com")) <= AT_STRIPE
+        with_id = places_of(owner, str(people.alice.user_id))
+        assert set(with_id) <= {"procrastinate.procrastinate_jobs", *AT_STRIPE}
+        after = await exported("bob@example.com")
+        for told in (before[0], after[0]):
+            del told["made_at"]
+        assert after == before
+        with pytest.raises(accounts.IdentityRefused):
+            await accounts.sign_in("alice@example.com", PASSWORD)
+        assert await accounts.sign_in("bob@example.com", PASSWORD)
+
+    async def test_what_somebody_subscribed_to_ends(self, people: People):
+        customer = await billing.customer_of(people.alice.user_id)
+        receipt = await erase("alice@example.com", OPERATOR)
+        assert customer
+        assert customer in receipt.stripe
+        assert (await people.shop.api.customers.retrieve_async(customer)).deleted
+        running = (await people.shop.api.subscriptions.list_async({"status": "active"})).data
+        assert [one.customer for one in running] == [await billing.customer_of(people.bob.user_id)]
+
+    async def test_twice_is_harmless(self, people: People, owner: psycopg.Connection):
+        await erase("alice@example.com", OPERATOR)
+        farewells = "select count(*) from procrastinate.procrastinate_jobs where task_name = 'accounts:send_farewell'"
+        assert owner.execute(farewells).fetchone() == (1,)
+        again = await erase("alice@example.com", OPERATOR)
+        assert again.complete
+        assert not any(again.erased.values())
+        assert (again.account, again.stripe) == (None, "There was no customer.")
+        assert owner.execute(farewells).fetchone() == (1,)
+
+    async def test_about_a_stranger_the_receipt_says_so(self, people: People):
+        receipt = await erase("charlie@example.com", OPERATOR)
+        assert receipt.complete
+        assert not any(receipt.erased.values())
+
+    async def test_a_lead_alone_goes(self, shop: Till, owner: psycopg.Connection):
+        await join_waitlist("charlie@example.com")
+        receipt = await erase("charlie@example.com", OPERATOR)
+        assert {kind: many for kind, many in receipt.erased.items() if many} == {"lead": 1}
+        assert places_of(owner, "charlie@example.com") == []
+        assert KEPT_AT_STRIPE not in receipt.kept
+
+    async def test_while_stripe_is_away_the_rest_goes_and_it_can_be_repeated(
+        self, people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(billing, "stripe_client", unavailable)
+            receipt = await erase("alice@example.com", OPERATOR)
+        assert not receipt.complete
+        assert "still there" in receipt.stripe
+        assert receipt.left[0].startswith("account: ")
+        assert "goes on by itself" in receipt.left[0]
+        assert receipt.erased["lead"] == receipt.erased["mails"] == 1
+        assert receipt.erased["account"] == 0
+        finishing = "select count(*) from procrastinate.procrastinate_jobs where task_name = 'accounts:finish_leaving'"
+        assert owner.execute(finishing).fetchone() == (1,)
+        again = await erase("alice@example.com", OPERATOR)
+        assert again.complete
+        assert again.erased["account"] == again.erased["profile"] == 1
+        assert again.erased["lead"] == 0
+        assert "was deleted" in again.stripe
+        assert set(places_of(owner, "alice@example.com")) <= AT_STRIPE
+
+    async def test_while_files_are_away_it_is_told_and_can_be_repeated(
+        self, people: People, monkeypatch: pytest.MonkeyPatch
+    ):
+        async def away(*_: object) -> None:
+            raise IdentityUnavailable
+
+        with monkeypatch.context() as patched:
+            for call in ("remove_all", "names_of", "remove_as_service"):
+                patched.setattr(storage, call, away)
+            receipt = await erase("alice@example.com", OPERATOR)
+        assert [line.split(":")[0] for line in receipt.left] == ["files", "account"]
+        assert receipt.erased["files"] == 0
+        again = await erase("alice@example.com", OPERATOR)
+        assert again.complete
+        assert again.erased["files"] == 2
+
+    async def test_a_database_that_goes_away_is_an_error_and_not_a_receipt(
+        self, people: People, monkeypatch: pytest.MonkeyPatch
+    ):
+        def away() -> None:
+            raise DatabaseUnavailable
+
+        with monkeypatch.context() as patched:
+            patched.setattr(person, "get_database", away)
+            with pytest.raises(DatabaseUnavailable):
+                await erase("alice@example.com", OPERATOR)
+        assert (await erase("alice@example.com", OPERATOR)).complete
+
+    async def test_a_bank_debit_under_way_keeps_the_account_until_it_has_come_in(
+        self, shop: Till, session: Session, mailing: None
+    ):
+        await join_waitlist(session.email)
+        await shop.buy(session, "sigma_for_good", acts.pay_later)
+        await shop.catch_up()
+        receipt = await erase(session.email, OPERATOR)
+        assert "bank debit" in receipt.left[0]
+        assert receipt.erased["lead"] == 1
+        assert receipt.erased["account"] == 0
+
+    async def test_a_receipt_is_told_as_json(self, people: People):
+        told = json.loads((await erase("alice@example.com", OPERATOR)).as_json())
+        assert told["account"] == str(people.alice.user_id)
+        assert told["erased"]["lead"] == 1
+        assert set(told) == set(Receipt.__dataclass_fields__)
