@@ -167,6 +167,8 @@ def _newest(directory: Path) -> Kept:
 
 
 def _warn_of_missing(found: Manifest) -> None:
+    if found.kind == "project":
+        print("Stored files are Supabase's, and not in it: docs/operations/backup.md.", file=sys.stderr)
     if found.missing:
         print(
             f"{len(found.missing)} files were removed meanwhile, and are not in it; see its manifest.", file=sys.stderr

@@ -68,15 +68,15 @@ def current(owner_url: str) -> str | None:
     return revision
 
 
-def migrate(owner_url: str, progress: Progress | None = None) -> None:
-    """Bring the database up to `head()`; does nothing, quickly, when it is there.
+def migrate(owner_url: str, progress: Progress | None = None, *, to: str | None = None) -> None:
+    """Bring the database up to `head()`, or to a revision; does nothing, quickly, when it is there.
 
     Raises:
         DatabaseRefused: it does not answer.
         MigrationError: a revision failed, and was undone as a whole; or the database is newer than this code.
     """
-    if current(owner_url) != head():
-        _run(owner_url, "upgrade", "head", progress)
+    if current(owner_url) != (to or head()):
+        _run(owner_url, "upgrade", to or "head", progress)
 
 
 def downgrade(owner_url: str, revision: str, progress: Progress | None = None) -> None:

@@ -65,23 +65,25 @@ def dumping(url: str, *options: str, heard: Callable[[str], None] = lambda _: No
         yield iter(lambda: dump.read(_CHUNK), b"")
 
 
-def restore(url: str, dump: IO[bytes], *options: str) -> None:
-    """Put a dump into a database, in one transaction: pg_restore reads it, and psql runs what it says.
+def restore(url: str, *dumps: tuple[IO[bytes], Sequence[str]], before: str = "") -> None:
+    """Put dumps into a database, one after the other in one transaction: pg_restore reads, and psql runs what it says.
 
     They are two so that the line between can go which only a server from 17 on understands.
 
     Args:
         url: the database.
-        dump: in pg_dump's custom format, to be read once.
-        options: pg_restore's own.
+        dumps: each in pg_dump's custom format, to be read once, and pg_restore's options for it.
+        before: what is run first.
 
     Raises:
         ProgramFailed: nothing was changed.
     """
     running = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=-")
     with _piped("psql", url, running, "stdin") as psql, suppress(BrokenPipeError):  # it has ended, and says why
-        for block in _script(dump, options):  # where this fails, psql is ended before it could commit
-            psql.write(block)
+        psql.write(before.encode())
+        for dump, options in dumps:
+            for block in _script(dump, options):  # where this fails, psql is ended before it could commit
+                psql.write(block)
 
 
 def _script(dump: IO[bytes], options: Sequence[str]) -> Iterator[bytes]:

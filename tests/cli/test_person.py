@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def full(owner_url: str, owner: psycopg.Connection, tmp_path: Path) -> AsyncIterator[Sigma]:
+async def full(owner_url: str, owner: psycopg.Connection, tmp_path: Path) -> Sigma:
     """A Sigma with Alice and Bob in it, Alice on the list as well."""
     sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
     await fill(owner_url, sigma.data_dir)
     owner.execute("insert into leads (email) values ('Alice@example.com')")
     owner.execute("update profiles set customer_id = null, has_access = false")
-    yield sigma
+    return sigma
 
 
 async def test_what_is_kept_is_written_for_its_person_alone(full: Sigma, tmp_path: Path):
@@ -41,7 +41,7 @@ async def test_what_is_kept_is_written_for_its_person_alone(full: Sigma, tmp_pat
     nobody = full.run("person", "export", "charlie@example.com", "--out", str(tmp_path / "charlie.zip"))
     assert (nobody.returncode, nobody.stderr) == (1, "charlie@example.com: nothing is kept.\n")
     assert_one_line(full.run("person", "export", "a@example.com", "--out", str(tmp_path / "no" / "a.zip")), "no/.a.zip")
-    assert sorted(path.name for path in tmp_path.glob("*.zip*")) == ["alice.zip"]
+    assert [name for name in os.listdir(tmp_path) if ".zip" in name] == ["alice.zip"]
 
 
 async def test_erasing_prints_a_receipt_and_can_be_repeated(full: Sigma, owner: psycopg.Connection):

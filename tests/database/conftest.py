@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from sigma_app.core.migrations import migrate
 from sigma_app.settings import Settings
 from tests.conftest import lay_template
 from tests.database import leftovers
@@ -53,6 +54,35 @@ PROJECT = """
       $$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $$;
     grant all on auth.users to owner;
     reset role;
+"""
+
+
+# Makes of a database that Sigma laid one that Supabase laid: its own schemas alone, which are not the owner's.
+AS_SUPABASES = """
+    drop schema sigma, billing, procrastinate cascade;
+    drop table public.leads, public.profiles cascade;
+    drop function public.handle_new_user, public.update_updated_at, public.guard_billing_columns,
+      public.stamp_consent, public.founder_count, public.has_access cascade;
+    comment on schema auth is null;
+    do $$
+    declare
+      command text;
+    begin
+      for command in
+        select format('alter table %s owner to supabase_auth_admin', oid::regclass) from pg_class
+          where relnamespace::regnamespace::text in ('auth', 'storage') and relkind = 'r'
+        union all select format('grant all on %s to owner', oid::regclass) from pg_class
+          where relnamespace::regnamespace::text in ('auth', 'storage') and relkind = 'r'
+        union all select format('alter schema %s owner to supabase_auth_admin', nspname) from pg_namespace
+          where nspname in ('auth', 'storage')
+        union all select format('grant usage on schema %s to owner', nspname) from pg_namespace
+          where nspname in ('auth', 'storage')
+      loop
+        execute command;
+      end loop;
+    end
+    $$;
+    grant set on parameter session_replication_role to owner;
 """
 
 
@@ -175,6 +205,35 @@ def lay_project(hosted, owners_url) -> Callable[[str], str]:
         return owners_url(name)
 
     return lay
+
+
+@pytest.fixture(scope="module")
+def fresh(hosted) -> str:
+    """A database as a new project has it, to copy: all of schema auth and storage, nothing of Sigma's."""
+    name = hosted.create()
+    migrate(hosted.address(name))
+    with psycopg.connect(hosted.address(name), autocommit=True) as connection:
+        connection.execute(AS_SUPABASES.encode())
+        connection.execute("alter schema public owner to owner")
+    hosted.run(f"alter database {name} owner to owner")
+    return name
+
+
+@pytest.fixture(scope="module")
+def migrated(hosted, owners_url, fresh: str) -> str:
+    """A project that Sigma has migrated, to copy."""
+    name = hosted.create(fresh)
+    hosted.run(f"alter database {name} owner to owner")
+    migrate(owners_url(name))
+    return name
+
+
+@pytest.fixture
+def project(hosted, owners_url, migrated: str) -> Iterator[str]:
+    """The owner's address of a hosted project that Sigma has migrated."""
+    name = hosted.create(migrated)
+    yield owners_url(name)
+    hosted.drop(name)
 
 
 @pytest.fixture

@@ -86,3 +86,62 @@ async def test_a_user_who_may_not_read_everything_is_told(source, tmp_path, serv
         assert not list(tmp_path.glob("made/*"))
     finally:
         server.run("drop role stranger")
+
+
+class TestProject:
+    """A Supabase project, whose owner may dump and fill what is Sigma's, and the rows of its users."""
+
+    @pytest.fixture
+    def filled(self, hosted: Server, project: str) -> str:
+        """A project with people in it, a column that Supabase has added, and a table of its owner's own."""
+        name = str(conninfo_to_dict(project)["dbname"])
+        with psycopg.connect(hosted.address(name), autocommit=True) as connection:
+            connection.execute("alter table auth.users add column brand_new boolean default true")
+            connection.execute("create type auth.factor as enum ('one')")
+            connection.execute("alter table auth.identities add column factor auth.factor default 'one'")
+            connection.execute(
+                "insert into auth.users (id, email, encrypted_password)"
+                " select gen_random_uuid(), n || '@example.com', 'hash' from generate_series(1, 5) as n"
+            )
+            connection.execute(
+                "insert into auth.identities (id, provider_id, user_id, provider, identity_data)"
+                " select gen_random_uuid(), id, id, 'email', jsonb_build_object('sub', id) from auth.users"
+            )
+        with psycopg.connect(project, autocommit=True) as owner:
+            owner.execute("insert into leads (email) select n || '@example.org' from generate_series(1, 7) as n")
+            owner.execute("select sigma.confirm(id, 5) from leads")
+            owner.execute("create table notes (id bigserial primary key, words text)")
+            owner.execute("insert into notes (words) values ('mine')")
+        return project
+
+    def test_it_is_backed_up_verified_here_and_restored_into_another(
+        self, hosted: Server, owners_url, fresh: str, filled: str, tmp_path: Path
+    ):
+        source = Sigma(tmp_path / "source", variables={"DATABASE_URL": filled})
+        made = source.run("backup", "--to", str(tmp_path / "made"))
+        assert made.returncode == 0, made.stderr
+        assert "Stored files are Supabase's" in made.stderr
+        (path,) = (tmp_path / "made").iterdir()
+        said = manifest_of(path)
+        assert said["kind"] == "project"
+        assert said["tables"]["auth.users"]["rows"] == 5
+        assert not [name for name in said["tables"] if name.startswith("storage.")]
+        verified = source.run("backup", "verify", str(path))
+        assert verified.returncode == 0, verified.stderr
+        name = hosted.create(fresh)
+        hosted.run(f"alter database {name} owner to owner")
+        with psycopg.connect(hosted.address(name), autocommit=True) as connection:  # as Supabase has it by now
+            connection.execute("alter table auth.users add column brand_new boolean default true")
+            connection.execute("create type auth.factor as enum ('one')")
+            connection.execute("alter table auth.identities add column factor auth.factor default 'one'")
+        target = Sigma(tmp_path / "target", variables={"DATABASE_URL": owners_url(name)})
+        done = target.run("restore", str(path))
+        assert done.returncode == 0, done.stderr
+        for table in ("auth.users", "auth.identities", "public.profiles", "public.leads", "sigma.line_blocks"):
+            assert rows(owners_url(name), table) == rows(filled, table), table
+        assert_one_line(target.run("restore", str(path)), "holds rows already")
+        with psycopg.connect(hosted.address(name), autocommit=True) as connection:  # and its triggers are in place
+            connection.execute("insert into auth.users (id, email) values (gen_random_uuid(), 'new@example.com')")
+            found = connection.execute("select from profiles where email = 'new@example.com'")
+            assert found.fetchall() == [()]
+        hosted.drop(name)

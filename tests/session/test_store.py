@@ -297,10 +297,8 @@ class TestEnding:
         assert mine
         assert theirs
         assert bob
-        assert [one.user_agent for one in await store.sessions_of(mine.user_id)] == [
-            "Alice's telephone",
-            "Alice's browser",
-        ]
+        devices = [one.user_agent for one in await store.sessions_of(mine.user_id)]
+        assert devices == ["Alice's telephone", "Alice's browser"]
         await store.end_one(bob, theirs.id)
         await store.end_one(mine, uuid4())
         assert await store.find(other)

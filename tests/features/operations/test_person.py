@@ -1,4 +1,4 @@
-"""One person: everything that is kept is told to them, and all of it goes, and nobody else's, however often it is asked."""
+"""One person: everything that is kept is told to them, and all of it goes, and nobody else's, however often."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Making a backup: database, lists and hashes as of one moment, then the stored files that the database names.
 
     database.dump         pg_dump's custom format, for pg_restore
+    accounts.dump         of a Supabase project alone: the rows of its users
     leads_backup.csv      the two lists of the specification, with their columns in its order
     profiles_backup.csv
     files/<sha256>        the bytes of stored files, each once
@@ -13,7 +14,7 @@ by what it holds, so none can have changed, but one may have been removed since:
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -27,13 +28,18 @@ from sigma_app.features.operations.backup import container, tables
 from sigma_app.features.operations.backup.container import Packing
 from sigma_app.features.operations.backup.errors import BackupError
 from sigma_app.features.operations.backup.keeping import name_of
-from sigma_app.features.operations.backup.manifest import FORMAT, Manifest, Versions
+from sigma_app.features.operations.backup.manifest import FORMAT, Kind, Manifest, Versions
+from sigma_app.features.operations.backup.tables import Place
 from sigma_app.gateways import programs
 from sigma_app.gateways.database import owner_url
 from sigma_app.gateways.files import stored_file
 from sigma_app.settings import PROJECT_ROOT, Settings
 
-DUMP, FILES = "database.dump", "files/"
+DUMP, ACCOUNTS, FILES = "database.dump", "accounts.dump", "files/"
+OF_A_PROJECT = ("public", "sigma", "billing", "procrastinate")
+"""The schemas of a Supabase project that are dumped; the others are Supabase's own, and not the owner's to dump."""
+ACCOUNT_TABLES = ("auth.users", "auth.identities")
+"""The tables of those others whose rows go along: whom everything belongs to, with the hashes of their passwords."""
 LISTS: dict[str, LiteralString] = {
     "leads_backup.csv": "copy (select * from public.leads) to stdout with (format csv, header)",
     "profiles_backup.csv": "copy (select * from public.profiles) to stdout with (format csv, header)",
@@ -62,7 +68,8 @@ def total(settings: Settings) -> int:
     """
     _revision(settings)
     with tables.snapshot(owner_url(settings)) as connection:
-        files = connection.execute(_FILES_SIZE).fetchone() or (0,)
+        whole = migrations.lays_auth(owner_url(settings))
+        files = (connection.execute(_FILES_SIZE).fetchone() if whole else None) or (0,)
         return 2 * sum(place.size for place in tables.places(connection)) + files[0]
 
 
@@ -82,28 +89,22 @@ def make(settings: Settings, directory: Path, passphrase: str | None, advance: A
     revision = _revision(settings)
     _make_directory(directory)
     container.sweep(directory)
-    url = owner_url(settings)
-    with tables.snapshot(url) as connection:
+    with tables.snapshot(owner_url(settings)) as connection:
         server = connection.info.server_version
         _refuse_a_newer_server(server)
         moment, exported = connection.execute("select now(), pg_export_snapshot()").fetchone() or (None, None)
         if moment is None or exported is None:
             raise BackupError
         path = directory / name_of(moment, sealed=bool(passphrase))
+        kind = "whole" if migrations.lays_auth(owner_url(settings)) else "project"
         with container.writing(path, passphrase) as packing:
-            _dump(packing, url, exported, connection, advance)
+            included = _dump_all(packing, kind, owner_url(settings), exported, connection, advance)
             _write_lists(packing, connection)
-            found = tables.digests(connection, advance)
-            files, missing = _copy_files(packing, settings, connection, advance)
+            found = tables.digests(connection, included, advance)
+            files, missing = _copy_files(packing, settings, connection, advance) if kind == "whole" else (0, [])
+            versions = Versions(_commit(), revision, _spelt(server), programs.version("pg_dump"))
             manifest = Manifest(
-                format=FORMAT,
-                kind="whole",
-                made_at=moment.astimezone(UTC),
-                versions=Versions(_commit(), revision, _spelt(server), programs.version("pg_dump")),
-                tables=found,
-                members=dict(packing.members),
-                files=files,
-                missing=missing,
+                FORMAT, kind, moment.astimezone(UTC), versions, found, dict(packing.members), files, missing
             )
             packing.finish(manifest)
     return Made(path, path.stat().st_size, manifest)
@@ -132,21 +133,44 @@ def _refuse_a_newer_server(server: int) -> None:
         )
 
 
-def _dump(packing: Packing, url: str, exported: str, connection: psycopg.Connection, advance: Advance) -> None:
-    sizes = {f"{place.schema}.{place.name}": place.size for place in tables.places(connection)}
+def _dump_all(
+    packing: Packing, kind: Kind, url: str, exported: str, connection: psycopg.Connection, advance: Advance
+) -> list[Place]:
+    """Dump what a backup of this kind has of the database; which tables that is."""
+    included = tables.places(connection)
+    if kind == "project":
+        included = [place for place in included if place.schema in OF_A_PROJECT or str(place) in ACCOUNT_TABLES]
+    heard = _dumping(included, advance)
+    of_then = f"--snapshot={exported}"
+    if kind == "whole":
+        _dump(packing, DUMP, url, [of_then], heard)
+        return included
+    users = [f"--table={place}" for place in included if str(place) in ACCOUNT_TABLES]
+    _dump(packing, DUMP, url, [of_then, *(f"--schema={schema}" for schema in OF_A_PROJECT)], heard)
+    _dump(packing, ACCOUNTS, url, [of_then, "--data-only", *users], heard)
+    return included
+
+
+def _dump(packing: Packing, name: str, url: str, options: Sequence[str], heard: Callable[[str], None]) -> None:
+    always = ("--format=custom", "--lock-wait-timeout=60s", "--no-sync")
+    with (
+        packing.member(name) as out,
+        programs.dumping(session_address(url), *always, *options, heard=heard) as blocks,
+    ):
+        for block in blocks:
+            out.write(block)
+
+
+def _dumping(included: Sequence[Place], advance: Advance) -> Callable[[str], None]:
+    """What understands pg_dump's progress, a line for each table."""
+    sizes = {str(place): place.size for place in included}
 
     def heard(line: str) -> None:
         _, begins, table = line.partition(_DUMPING)
         if begins:
             advance(sizes.get(table.rstrip('"'), 0))
 
-    options = ("--format=custom", f"--snapshot={exported}", "--lock-wait-timeout=60s", "--no-sync")
-    with (
-        packing.member(DUMP) as out,
-        programs.dumping(session_address(url), *options, heard=heard) as blocks,
-    ):
-        for block in blocks:
-            out.write(block)
+    return heard
 
 
 def _write_lists(packing: Packing, connection: psycopg.Connection) -> None:

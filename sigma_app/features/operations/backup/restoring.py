@@ -2,13 +2,18 @@
 
 Roles belong to a whole cluster, so no dump has them. They are made as migrations make them: the schema is laid once,
 and taken away again for the one in the dump, which may be an older one and is then migrated forward.
+
+A backup of a Supabase project is another thing: accounts and files are Supabase's own there, so the schema is laid by
+migrations, and the rows alone are put into it, in a project as well as in a Postgres of Sigma's own.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from zipfile import ZipFile
 
 import psycopg
@@ -18,8 +23,8 @@ from sigma_app.core import migrations
 from sigma_app.core.connecting import connect, session_address
 from sigma_app.features.operations.backup import container, tables
 from sigma_app.features.operations.backup.errors import NotRestored
-from sigma_app.features.operations.backup.making import DUMP, FILES
-from sigma_app.features.operations.backup.manifest import Manifest
+from sigma_app.features.operations.backup.making import ACCOUNT_TABLES, ACCOUNTS, DUMP, FILES
+from sigma_app.features.operations.backup.manifest import Manifest, Table
 from sigma_app.gateways import programs
 from sigma_app.gateways.database import owner_url
 from sigma_app.gateways.files import holds_files, put_file
@@ -71,20 +76,80 @@ def restore_database(url: str, archive: ZipFile, found: Manifest, report: Report
         Differs: something else was.
     """
     report("roles")
-    make_room(url)
-    report("rows")
-    with tempfile.NamedTemporaryFile("w", suffix=".list") as chosen:
-        with archive.open(DUMP) as dump:
-            chosen.write("\n".join(_chosen(url, programs.contents(dump))))
-            chosen.flush()
-        options = ("--no-owner", f"--use-list={chosen.name}")
-        with archive.open(DUMP) as dump:
-            programs.restore(session_address(url), dump, *options)
+    expected = found.tables
+    if found.kind == "whole":
+        make_room(url)
+        report("rows")
+        _restore_whole(url, archive)
+    else:
+        lay_schema(url, found)
+        report("rows")
+        expected = _restore_rows(url, archive, found)
     report("comparing")
     with tables.snapshot(url) as connection:
-        tables.compare(connection, found.tables)
+        tables.compare(connection, expected)
     with connect(session_address(url), autocommit=True) as owner:
         owner.execute("analyze")
+
+
+def _restore_whole(url: str, archive: ZipFile) -> None:
+    """Everything of a dump, schema and rows, into a database with nothing in it."""
+    with connect(url) as connection:
+        (superuser,) = connection.execute(_SUPERUSER).fetchone() or (False,)
+
+    def wanted(entry: str) -> bool:
+        return superuser or " EVENT TRIGGER " not in entry  # only a superuser may make one
+
+    with _chosen(archive, DUMP, wanted) as (dump, chosen):
+        programs.restore(session_address(url), (dump, ["--no-owner", chosen]))
+
+
+def _restore_rows(url: str, archive: ZipFile, found: Manifest) -> dict[str, Table]:
+    """The rows of a Supabase project, into a schema that was laid for them; which tables they are.
+
+    No trigger runs, so nobody is mailed and no profile is made twice. Tables that are somebody else's than Sigma's are
+    not there, and are left to that somebody (docs/operations/backup.md).
+    """
+    with connect(url, autocommit=True) as owner:
+        there = {str(place) for place in tables.places(owner)}
+        for name in ACCOUNT_TABLES:
+            if name in found.tables and migrations.lays_auth(url):
+                _add_columns(owner, name, found.tables[name])
+    loaded = {name: table for name, table in found.tables.items() if name in there and name != _VERSION}
+
+    def wanted(entry: str) -> bool:
+        schema, _, rest = entry.partition(" TABLE DATA ")[2].partition(" ")
+        theirs = " SEQUENCE SET public " in entry  # none of Sigma's is there
+        return not theirs and (not schema or f"{schema}.{rest.split(' ')[0]}" in loaded)
+
+    with _chosen(archive, ACCOUNTS, wanted) as (users, chosen_users), _chosen(archive, DUMP, wanted) as (dump, chosen):
+        programs.restore(
+            session_address(url),
+            (users, ["--data-only", "--no-owner", chosen_users]),
+            (dump, ["--data-only", "--no-owner", chosen]),
+            before="set session_replication_role = replica;\n",
+        )
+    return loaded
+
+
+def _add_columns(owner: psycopg.Connection, name: str, table: Table) -> None:
+    """Give a table of our own auth the columns that Supabase's has by now, so that no row is refused."""
+    place = sql.Identifier(*name.split("."))
+    for column, kind in table.columns.items():
+        known = owner.execute("select coalesce(to_regtype(%s)::text, 'text')", [kind]).fetchone() or ("text",)
+        statement = sql.SQL("alter table {} add column if not exists {} " + known[0])  # a type's own name
+        owner.execute(statement.format(place, sql.Identifier(column)))
+
+
+@contextmanager
+def _chosen(archive: ZipFile, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[IO[bytes], str]]:
+    """A dump, to be read once, and the option that has pg_restore take of it what is wanted."""
+    with archive.open(name) as dump:
+        entries = programs.contents(dump)
+    with tempfile.NamedTemporaryFile("w", suffix=".list") as chosen, archive.open(name) as dump:
+        chosen.write("\n".join(filter(wanted, entries)))
+        chosen.flush()
+        yield dump, f"--use-list={chosen.name}"
 
 
 def refuse_newer(found: Manifest) -> None:
@@ -139,11 +204,15 @@ def make_room(url: str) -> None:
         owner.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(migrations.VERSION_SCHEMA)))
 
 
-def _chosen(url: str, contents: list[str]) -> list[str]:
-    """What of a dump this user may put into a database: only a superuser may make event triggers."""
-    with connect(url) as connection:
-        (superuser,) = connection.execute(_SUPERUSER).fetchone() or (False,)
-    return contents if superuser else [line for line in contents if " EVENT TRIGGER " not in line]
+def lay_schema(url: str, found: Manifest) -> None:
+    """Lay the schema that a project's rows were in, with its roles.
+
+    Raises:
+        DatabaseRefused, MigrationError: it could not be done.
+    """
+    if migrations.current(url) not in (None, found.versions.schema):
+        migrations.downgrade(url, "base")
+    migrations.migrate(url, to=found.versions.schema)
 
 
 def _has_auth(url: str) -> bool:
@@ -165,6 +234,7 @@ def _version(found: Manifest) -> str:
     return "a newer version" if found.versions.sigma == "unknown" else found.versions.sigma
 
 
+_VERSION = f"{migrations.VERSION_SCHEMA}.{migrations.VERSION_TABLE}"
 _SUPERUSER = "select rolsuper from pg_catalog.pg_roles where rolname = current_user"
 _FILLED_BY_A_START = {
     *("sigma.alembic_version", "sigma.line_blocks", "storage.buckets"),

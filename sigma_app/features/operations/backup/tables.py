@@ -7,7 +7,7 @@ so neither the order of columns nor that of rows on the disk counts, nor Postgre
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import LiteralString, NamedTuple
 
@@ -71,10 +71,10 @@ def digest(connection: psycopg.Connection, place: Place) -> Table:
     return Table(rows, hashed.hexdigest(), place.columns)
 
 
-def digests(connection: psycopg.Connection, advance: Advance) -> dict[str, Table]:
-    """What there is in every table, by its name."""
+def digests(connection: psycopg.Connection, included: Sequence[Place], advance: Advance) -> dict[str, Table]:
+    """What there is in each of these tables, by its name."""
     found = {}
-    for place in places(connection):
+    for place in included:
         found[str(place)] = digest(connection, place)
         advance(place.size)
     return found
