@@ -25,8 +25,8 @@ Report = Callable[[str], None]
 def running_database(settings: Settings, report: Report) -> Iterator[None]:
     """Have the database up inside the block, which is to be a deferred one (see `signals`).
 
-    The embedded one is stopped at the end unless another command of ours still uses it: each user holds a shared
-    lock, and whoever can turn it into an exclusive one is the last.
+    The embedded one is started again if it ends before, and stopped at the end unless another command of ours still
+    uses it: each user holds a shared lock, and whoever can turn it into an exclusive one is the last.
     """
     if settings.is_hosted("database"):
         yield
@@ -41,7 +41,8 @@ def running_database(settings: Settings, report: Report) -> Iterator[None]:
             signals.leave_if_asked()  # Ctrl-C in a terminal reaches initdb too: then that is all there is to say
             raise
         try:
-            yield
+            with postgres.kept_up(settings, cluster):
+                yield
         finally:
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)

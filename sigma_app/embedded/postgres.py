@@ -1,9 +1,9 @@
 """The Postgres that stands in when DATABASE_URL is not set: PostgreSQL 18 from a wheel, on a Unix socket.
 
-`start(settings)` brings the cluster of this checkout up, whatever state it was left in, and
-`Cluster.stop()` takes it down. Access is decided by the file system: the socket sits in a directory that
-only the server's user (and root) may enter, and inside it every database role is trusted. A password would
-have to lie in a file beside the data that it protects, so it would add a step and no protection.
+`start(settings)` brings the cluster of this checkout up, whatever state it was left in, `kept_up(…)` does so again
+whenever it ends, and `Cluster.stop()` takes it down. Access is decided by the file system: the socket sits in a
+directory that only the server's user (and root) may enter, and inside it every database role is trusted. A password
+would have to lie in a file beside the data that it protects, so it would add a step and no protection.
 
 Durability is Postgres' default (fsync, synchronous_commit, full_page_writes) plus data checksums.
 Escape hatch: set DATABASE_URL, and nothing here runs.
@@ -14,12 +14,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,7 +48,11 @@ OWNER = "postgres"
 START_SECONDS = 60.0  # recovery after a crash replays the log since the last checkpoint; a cold disk is slow
 STOP_SECONDS = 15.0  # a fast shutdown ends sessions and writes a checkpoint; then it is cut off
 POLL_SECONDS = 0.01
+LOOK_SECONDS = 0.5  # until a server that ended is missed
+PAUSE_SECONDS = 5.0  # until one that does not start is tried again
 LOG_LIMIT = 8 * 1024 * 1024  # bytes, then the log of earlier starts moves to postgres.log.1
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -69,6 +75,12 @@ class Cluster:
     def pid(self) -> int | None:
         """The postmaster's process id as its lock file says, or None when there is none."""
         return _read_pid_file(self.layout)[0]
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a server, whatever it is busy with: starting, recovering, or stopped by a signal, say."""
+        pid = self.pid
+        return pid is not None and _is_server(self.layout, pid)
 
     def owner_url(self, database: str = DATABASE) -> str:
         """The address of `database` as its owner, for migrations, backups and psql; never for a request."""
@@ -119,6 +131,40 @@ def start(settings: Settings) -> Cluster:
                 _launch(cluster, owner)
             _ensure_database(cluster)
     return cluster
+
+
+@contextlib.contextmanager
+def kept_up(settings: Settings, cluster: Cluster) -> Iterator[None]:
+    """Start the cluster's server again wherever it ends inside the block: killed, or for want of memory or disk.
+
+    What it had acknowledged is in its log, from which it recovers. Nobody else stops it meanwhile on purpose: the block
+    is that of somebody who uses it.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            if not cluster.alive and not _started_again(settings):
+                over.wait(PAUSE_SECONDS)
+
+    watch = threading.Thread(target=look, name="postgres", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()
+
+
+def _started_again(settings: Settings) -> bool:
+    logger.error("The database ended; it is started again.")
+    try:
+        start(settings)
+    except (ClusterError, psycopg.Error, OSError) as error:
+        logger.error("The database does not start: %s", error)
+        return False
+    logger.warning("The database was started again.")
+    return True
 
 
 @contextlib.contextmanager

@@ -123,6 +123,30 @@ class TestRecovering:
         assert postgres.start(settings).running
         assert not half.exists()
 
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+    def test_inside_of_kept_up_a_server_that_ends_is_started_again(self, settings, how):
+        cluster = postgres.start(settings)
+        with postgres.kept_up(settings, cluster):
+            write(cluster)
+            ended = cluster.pid
+            os.kill(ended or 0, how)
+            wait_until(lambda: cluster.pid not in (None, ended) and postgres._is_ready(cluster))
+            assert notes(cluster) == ["kept"]
+        cluster.stop()
+        assert cluster.pid is None
+
+    def test_a_server_that_does_not_start_is_tried_again_until_it_does(self, settings, caplog, monkeypatch):
+        monkeypatch.setattr(postgres, "PAUSE_SECONDS", 0.1)
+        cluster = postgres.start(settings)
+        hidden = cluster.layout.data.with_name("hidden")
+        with postgres.kept_up(settings, cluster):
+            version = cluster.layout.data / "global" / "pg_control"
+            version.rename(hidden)
+            os.kill(cluster.pid or 0, signal.SIGKILL)
+            wait_until(lambda: caplog.text.count("The database does not start") > 1)
+            hidden.rename(version)
+            wait_until(lambda: postgres._is_ready(cluster))
+
     @pytest.mark.anyio
     async def test_the_pool_finds_the_database_again_by_itself(self, settings, caplog):
         caplog.set_level("CRITICAL", "psycopg.pool")
@@ -137,6 +161,13 @@ class TestRecovering:
             started = time.monotonic()
             await database.run(Step(SERVICE, "select count(*) from leads"))
             assert time.monotonic() - started < 3
+
+
+def wait_until(condition, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 _START_AND_PRINT = """
