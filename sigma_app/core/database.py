@@ -17,12 +17,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, LiteralString, NamedTuple, TypeVar
 from uuid import UUID
 
 import psycopg
 from anyio import CancelScope
 from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
+from psycopg.abc import PQGen
 from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier, Literal
@@ -37,9 +38,12 @@ from sigma_app.core.errors import DatabaseBusy, DatabaseUnavailable
 from sigma_app.core.exchange import Bound, Prepared, exchange
 from sigma_app.core.logs import request_id
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 3.0  # for a free connection; a visitor reads "please try again" rather than wait longer
+SILENCE_SECONDS = 10.0  # the login's statements end after 8 (0001_roles.up.sql): a server that says nothing is gone
 RECONNECT_SECONDS = 1.0  # then the pool gives up, and the next request makes it try again at once
 _BECOME = SQL(
     "select set_config('role', {role}, true), set_config('request.jwt.claims', {claims}, true),"
@@ -71,15 +75,31 @@ def user_actor(user_id: UUID | str, email: str | None = None, **claims: Any) -> 
 
 
 class _PooledConnection(AsyncConnection):
-    """A connection that always goes back to its pool when SQLAlchemy closes it, even a broken one.
+    """A connection that always goes back to its pool when SQLAlchemy closes it, even a broken one, and that waits for
+    no server that has fallen silent.
 
     With `close_returns` alone psycopg 3.3's `close()` does nothing on a connection that broke, and the
     pool would be one short for ever after.
     """
 
+    silence = SILENCE_SECONDS
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.prepared = Prepared()
+
+    async def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:  # noqa: ASYNC109
+        """Called by psycopg for whatever is asked of the server, with arguments of its own.
+
+        Raises:
+            psycopg.OperationalError: no answer came; the connection is closed.
+        """
+        try:
+            return await super().wait(gen, interval, self.silence if timeout is None else timeout)
+        except psycopg.errors._WaitTimeout:
+            if timeout is None:
+                self.pgconn.finish()
+            raise
 
     async def close(self) -> None:
         if self.closed and (pool := getattr(self, "_pool", None)):
@@ -118,14 +138,16 @@ class PoolNow(NamedTuple):
 class Database:
     """The pool and its doors. One for a process; `open()` and `close()` belong to the same event loop."""
 
-    def __init__(self, url: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, pool_size: int = 10, silence: float = SILENCE_SECONDS) -> None:
         """Nothing connects yet.
 
         Args:
             url: the login's address, from `core.login.login_url`.
             pool_size: the most connections that this process holds, beside one for each `listen`.
+            silence: seconds without an answer after which the server counts as away; longer than any statement runs.
         """
         self._url = url
+        self._silence = silence
         self._listeners: set[asyncio.Task[None]] = set()
         self._lent = 0  # connections in use, but for SQLAlchemy's
         self._pool: AsyncConnectionPool[_PooledConnection] = AsyncConnectionPool(
@@ -138,6 +160,7 @@ class Database:
                 "prepare_threshold": None if is_pooler(url) else 5,
             },
             open=False,
+            configure=self._configure,
             check=_check,
             connection_class=_PooledConnection,
             close_returns=True,
@@ -323,6 +346,9 @@ class Database:
             if _is_unavailable(error):
                 raise DatabaseUnavailable from error
             raise
+
+    async def _configure(self, connection: _PooledConnection) -> None:
+        connection.silence = self._silence
 
     async def _connection_for_sqlalchemy(self) -> AsyncConnection:
         connection = await self._pool.getconn()

@@ -8,10 +8,12 @@ from functools import cache
 
 from anyio import to_thread
 
-from sigma_app.core.database import Database, serve_requests_from
+from sigma_app.core.database import SILENCE_SECONDS, Database, serve_requests_from
 from sigma_app.core.login import login_url
 from sigma_app.embedded import postgres
 from sigma_app.settings import Settings, get_settings
+
+_ON_ITS_WAY = 2.0  # seconds for the answer of a statement that ended at its limit
 
 
 def owner_url(settings: Settings) -> str:
@@ -39,7 +41,9 @@ async def serving_requests() -> AsyncIterator[None]:
 
     `run` has asked for the address before, and knows it; under `make dev` this process is the first to ask.
     """
-    address = await to_thread.run_sync(login_address)
-    async with Database(address, get_settings().database_pool_size) as database:
+    address, settings = await to_thread.run_sync(login_address), get_settings()
+    # A statement of REST may be allowed to run for longer than ours
+    silence = max(SILENCE_SECONDS, settings.rest_statement_seconds + _ON_ITS_WAY)
+    async with Database(address, settings.database_pool_size, silence) as database:
         with serve_requests_from(database):
             yield

@@ -128,6 +128,20 @@ class TestRun:
         await one.ping()
         assert owner.execute("select count(*) from leads").fetchone() == (0,)
 
+    async def test_a_server_that_says_nothing_is_away_and_what_it_was_asked_is_not_waited_for(self, login_url, owner):
+        async with Database(login_url, pool_size=1, silence=0.5) as impatient:
+            with pytest.raises(DatabaseUnavailable):
+                await impatient.run(Step(SERVICE, "select pg_sleep(30)"))
+            with pytest.raises(DatabaseUnavailable):
+                async with impatient.transaction(SERVICE) as session:
+                    await session.exec(select(func.pg_sleep(30)))
+            with pytest.raises(DatabaseUnavailable):
+                async with impatient.cursor(SERVICE) as cursor:
+                    await cursor.execute("select pg_sleep(30)")
+            with pytest.raises(DatabaseUnavailable):
+                await impatient.exchange(Bound("select pg_sleep(30)"))
+            await impatient.ping()  # over another connection
+
     async def test_any_number_of_steps_costs_one_round_trip(self, wire):
         async with Database(wire.url, pool_size=1) as counted:
             await counted.ping()
