@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     )
     supabase_service_role_key: SecretStr | None = Field(None, validation_alias="SUPABASE_SERVICE_ROLE_KEY")
     stripe_secret_key: SecretStr | None = Field(None, validation_alias="STRIPE_SECRET_KEY")
+    stripe_url: AnyHttpUrl = Field(AnyHttpUrl("https://api.stripe.com"), validation_alias="STRIPE_URL")
     stripe_webhook_secret: SecretStr | None = Field(None, validation_alias="STRIPE_WEBHOOK_SECRET")
     stripe_promotion_codes: bool = Field(False, validation_alias="STRIPE_PROMOTION_CODES")
     stripe_automatic_tax: bool = Field(False, validation_alias="STRIPE_AUTOMATIC_TAX")

@@ -6,6 +6,7 @@ completes with `token_hash` and `type` (docs/hosting.md).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,8 @@ LINK_KINDS: tuple[LinkKind, ...] = ("signup", "recovery", "magiclink", "invite",
 
 MAIL_PACE = "over_email_send_rate_limit"
 """The code of a mail that was asked for too soon after another to the same address."""
+LONGEST = 12.0  # seconds for all that one form asks of Supabase, however slowly its answers come
+
 logger = logging.getLogger(__name__)
 
 _SESSION_OVER = (
@@ -84,7 +87,7 @@ class IdentityBusy(SigmaError):
 
 
 class IdentityUnavailable(SigmaError):
-    """Signing in does not answer right now. Nothing was changed; please try again in a moment."""
+    """Signing in does not answer right now. Please try again in a moment."""
 
     status = 503
 
@@ -287,9 +290,9 @@ async def _asking(*, as_service: bool = False, visitor: str = "") -> AsyncIterat
     from supabase_auth.errors import AuthError, AuthRetryableError, AuthUnknownError
 
     try:
-        async with reaching_supabase(as_service=as_service, visitor=visitor) as client:
+        async with asyncio.timeout(LONGEST), reaching_supabase(as_service=as_service, visitor=visitor) as client:
             yield client
-    except (AuthRetryableError, AuthUnknownError, httpx.HTTPError, ValidationError) as error:
+    except (AuthRetryableError, AuthUnknownError, httpx.HTTPError, TimeoutError, ValidationError) as error:
         raise IdentityUnavailable from None if isinstance(error, ValidationError) else error  # its text has the answer
     except AuthError as error:
         status = getattr(error, "status", 400)

@@ -29,6 +29,7 @@ from sigma_app.settings import Settings, get_settings
 
 MAILBOX = page.MAILBOX  # where mails are shown that nobody was sent
 TIMEOUT = httpx.Timeout(10, connect=3)  # seconds
+LONGEST = 20.0  # seconds for one answer in all, however slowly it comes
 PER_SECOND = 5  # Resend's limit for a team that asked for no other
 LONGEST_KEY = 256  # characters
 LONGEST_WAIT = timedelta(days=1)
@@ -186,7 +187,8 @@ class _Client(resend.AsyncHTTPClient):
         self._next = turn + self._gap
         if turn > now:
             await asyncio.sleep(turn - now)
-        answer = await self._client.request(method, url, headers=headers, json=json, files=files, data=data)
+        async with asyncio.timeout(LONGEST):
+            answer = await self._client.request(method, url, headers=headers, json=json, files=files, data=data)
         return answer.content, answer.status_code, answer.headers
 
 

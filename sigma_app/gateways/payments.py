@@ -7,6 +7,7 @@ What the application reads comes as the small classes of gateways/stripe_objects
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -27,6 +28,7 @@ from sigma_app.embedded.stripe.events import signing_secret, untold
 from sigma_app.settings import Settings, get_settings
 
 TIMEOUT = httpx.Timeout(10, connect=3)  # seconds
+LONGEST = 20.0  # seconds for one answer in all, however slowly it comes
 RETRIES = 2  # the SDK's own, of what may be tried again; writes carry an idempotency key
 TOLERANCE = 300  # seconds that a signature may be old: Stripe's own default
 _KEYS = 20  # of failures that `create_once` has repeated to it, in each
@@ -84,7 +86,7 @@ async def reaching_stripe() -> AsyncIterator[None]:
             key.get_secret_value() if key else "sk_test_sandbox",
             http_client=_Connections(connections),
             max_network_retries=RETRIES,
-            base_addresses={} if key else {"api": _SANDBOX},
+            base_addresses={"api": str(settings.stripe_url).rstrip("/") if key else _SANDBOX},
         )
         try:
             yield
@@ -206,8 +208,9 @@ class _Connections(stripe.HTTPClient):
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """Called by the SDK."""
         try:
-            answer = await self._connections.request(method, url, headers=dict(headers), content=post_data)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(LONGEST):
+                answer = await self._connections.request(method, url, headers=dict(headers), content=post_data)
+        except (httpx.HTTPError, TimeoutError) as error:
             raise stripe.APIConnectionError(type(error).__name__, should_retry=True) from error
         return answer.content, answer.status_code, answer.headers
 

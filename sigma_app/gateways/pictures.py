@@ -6,18 +6,22 @@ judge it (alembic/versions/0007_pictures.up.sql).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from json import JSONDecodeError
 from typing import Any
 from uuid import UUID
 
 import httpx
 
-from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
+from sigma_app.gateways.accounts import IdentityBusy, IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.gateways.identity import reaching_supabase
 
 BUCKET = "pictures"
 KIND = "image/webp"
+LONGEST = 15.0  # seconds for all that is asked of storage at once, however slowly its answers come
+
 _LARGEST = 1024 * 1024  # bytes
 _MISSING = "not_found"  # of the bucket or the file; versions of storage differ in the code, and not in the status
 _SHOWN = 100  # files of one folder; more than one is there only while they change
@@ -48,11 +52,14 @@ async def read(tokens: Tokens, name: str) -> bytes | None:
     """
     try:
         async with _storage(access_token=tokens.access) as storage:
-            return await storage.from_(BUCKET).download(_path(tokens.user_id, name))
+            picture = await storage.from_(BUCKET).download(_path(tokens.user_id, name))
     except IdentityRefused as refused:
         if refused.code != _MISSING:
             raise
         return None
+    if not _is_whole(picture):  # something in front of storage answered, or half of it is missing
+        raise IdentityUnavailable
+    return picture
 
 
 async def remove(tokens: Tokens, *names: str) -> None:
@@ -166,14 +173,22 @@ async def _storage(**who: Any) -> AsyncIterator[Any]:
     from storage3.utils import StorageException
 
     try:
-        async with reaching_supabase(**who) as client:
+        async with asyncio.timeout(LONGEST), reaching_supabase(**who) as client:
             yield client.storage
     except StorageApiError as error:
         if str(error.status).startswith("5"):
             raise IdentityUnavailable from error
+        if str(error.status) == "429":
+            raise IdentityBusy from error
         raise IdentityRefused(_MISSING if str(error.status) == "404" else error.code) from error
-    except (StorageException, httpx.HTTPError) as error:
+    # The last two of an answer that is none of storage's: no JSON, or JSON of something else
+    except (StorageException, httpx.HTTPError, TimeoutError, JSONDecodeError, KeyError) as error:
         raise IdentityUnavailable from error
+
+
+def _is_whole(picture: bytes) -> bool:
+    """Whether bytes are as many as their own head says (RFC 9649, 2.4)."""
+    return picture[:4] == b"RIFF" and int.from_bytes(picture[4:8], "little") + 8 == len(picture)
 
 
 def _path(user_id: UUID, name: str) -> str:

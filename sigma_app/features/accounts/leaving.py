@@ -8,6 +8,7 @@ invoices stay there, as the law has it.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from sigma_app.gateways.keys import seal
 
 # By then what was under way in another tab, such as a picture, has ended, and is found as well.
 SECOND_LOOK = timedelta(minutes=1)
+PATIENCE = 12.0  # seconds, for all that is elsewhere
 
 
 class NotGoneYet(SigmaError):
@@ -47,8 +49,9 @@ async def delete_account(user_id: UUID, email: str) -> None:
         await waitlist.erase_address(transaction, email)
         await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(user_id))
     try:
-        await finish(user_id, sealed)
-    except SigmaError as error:
+        async with asyncio.timeout(PATIENCE):
+            await finish(user_id, sealed)
+    except (SigmaError, TimeoutError) as error:
         raise NotGoneYet from error
 
 
