@@ -30,6 +30,11 @@ from tests.database import leftovers
 TEMPLATE = "migrated"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--faults=long` is what `make test-faults` runs; `make test` has the short form of each."""
+    parser.addoption("--faults", choices=["short", "long"], default="short", help="how long each fault lasts")
+
+
 @dataclass
 class Server:
     """A running Postgres, and the addresses of its databases for a superuser."""

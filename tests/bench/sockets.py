@@ -35,12 +35,17 @@ class SocketVisitor:
         self._number = number
         self._tally = tally
         self._attempts = 0
+        self._headers: dict[str, str] = {}  # of the handshake, beside the origin
 
     async def arrive(self) -> None:
         origin = f"http://127.0.0.1:{self._job.port}"
         address = f"ws://127.0.0.1:{self._job.port}/_event/?token={uuid4()}&EIO=4&transport=websocket"
         self._socket = await connect(
-            address, origin=Origin(origin), subprotocols=[Subprotocol(Reflex.VERSION)], compression=None
+            address,
+            origin=Origin(origin),
+            additional_headers=self._headers,
+            subprotocols=[Subprotocol(Reflex.VERSION)],
+            compression=None,
         )
         await self._expect(_OPEN)
         boot = {"event": _event(_HYDRATE, {}), "state_schema": self._job.schema or None}
@@ -57,14 +62,16 @@ class SocketVisitor:
             self._attempts += 1
             address = f"{self._job.marker}-{self._number}-{self._attempts}@example.com"
             form = join_form(self._job.port, address) | {"attempt": str(self._attempts)}
-            entries = [list(field) for field in form.items()]
-            payload = {"form_data": {"__reflex_form_data__": entries}}
-            message = f"{_EVENT}{_NAMESPACE}{json.dumps(['event', _event(self._job.event, payload)])}"
             asked_at = time.perf_counter()
-            await self._socket.send(message)
+            await self._send(self._job.event, form)
             outcome = await self._outcome(state)
             self._tally.note(time.perf_counter() - asked_at, outcome)
         await self._socket.close()
+
+    async def _send(self, handler: str, form: dict[str, str]) -> None:
+        """Send a form to an event handler, named in full."""
+        payload = {"form_data": {"__reflex_form_data__": [list(field) for field in form.items()]}}
+        await self._socket.send(f"{_EVENT}{_NAMESPACE}{json.dumps(['event', _event(handler, payload)])}")
 
     async def _outcome(self, state: str) -> str:
         """What the update says that answers the latest attempt."""
