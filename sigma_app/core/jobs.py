@@ -64,6 +64,10 @@ class JobError(SigmaError):
     """How long the service that refused asks us to wait."""
 
 
+class WorkerStopped(SigmaError):
+    """A worker stopped by itself: it could not say that it lives, or no longer heard of new jobs."""
+
+
 class Backoff(BaseRetryStrategy):
     """Tries ten times: again after 5 s, 15 s, 45 s and so on up to six hours, each a quarter more or less."""
 
@@ -140,7 +144,7 @@ async def work(
     Queues in `apart` are run besides, as in `working`.
 
     Raises:
-        ConnectorException: the database went away; jobs in hand are taken up again by whoever comes next.
+        ConnectorException, WorkerStopped: the database went away; jobs in hand are taken up again by whoever comes next.
     """
     connector = PsycopgConnector(
         conninfo=session_address(login_url),
@@ -175,6 +179,7 @@ async def _all_of(workers: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 async def _run(queues: Sequence[str] | None, until_idle: bool) -> None:
+    """One worker, which stops without a word where its connection fails: the others must not go on without it."""
     await queue.run_worker_async(
         queues=queues,  # pyright: ignore[reportArgumentType] - None is all
         concurrency=CONCURRENCY,
@@ -188,6 +193,8 @@ async def _run(queues: Sequence[str] | None, until_idle: bool) -> None:
         install_signal_handlers=False,
         task_middleware=[_keep_error],
     )
+    if not until_idle:
+        raise WorkerStopped
 
 
 async def retry_stalled_jobs() -> None:

@@ -7,16 +7,20 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
+from unittest.mock import patch
 
 import psycopg
 import pytest
+from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
+from procrastinate.manager import JobManager
 from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry
 
 from sigma_app.core import jobs
 from sigma_app.core.connecting import parse, session_address
 from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, serve_requests_from
 from sigma_app.core.jobs import Backoff, JobError, queue_job, work, working
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -268,6 +272,36 @@ async def test_a_worker_survives_the_loss_of_its_connections(database, login_url
         await asyncio.wait_for(ended_between_jobs(owner), 10)
         owner.execute("select sigma.queue_job('test:tell', '{\"which\": 2}')")
         await asyncio.wait_for(second.wait(), 30)
+
+
+async def test_a_worker_that_could_not_say_that_it_lives_leaves_no_queue_without_one(
+    database, login_url, owner, declare, monkeypatch
+):
+    monkeypatch.setattr(jobs, "RECONNECT", timedelta(milliseconds=50))
+    monkeypatch.setattr(jobs, "HEARTBEAT", timedelta(milliseconds=50))
+    said: list[int] = []
+
+    async def fail_for_the_second(self: JobManager, worker_id: int) -> None:
+        said.append(worker_id)
+        if worker_id == max(said) and len(set(said)) == 2:
+            raise ConnectorException
+
+    ran: set[str] = set()
+
+    async def note(queue: str) -> None:
+        ran.add(queue)
+
+    declare("test:note", note)
+    with patch.object(JobManager, "update_heartbeat", fail_for_the_second):
+        async with working(login_url, ["default"], apart=["apart"]):
+            await until(lambda: len(set(said)) == 4)  # both have begun anew
+            for queue in ("default", "apart"):
+                owner.execute("select sigma.queue_job('test:note', jsonb_build_object('queue', %s::text))", [queue])
+                owner.execute(
+                    "update procrastinate.procrastinate_jobs set queue_name = %s where args ->> 'queue' = %s",
+                    [queue, queue],
+                )
+            await until(lambda: ran == {"default", "apart"})
 
 
 async def test_a_job_whose_end_was_never_told_runs_again(database, login_url, owner, ran):
