@@ -53,6 +53,9 @@ _THIS_REQUEST = "\N{REPLACEMENT CHARACTER}request"  # for an id, whose character
 _BEGIN, _COMMIT = Bound("begin"), Bound("commit")
 _TOO_LONG = ("55P03", "57014", "25P03")  # waited for a lock, ran, or idled in a transaction for longer than it may
 _GONE = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
+# Its disk or memory is full, its disk fails, or it may not write: Supabase makes a full project read-only, and so is a
+# standby. Nobody who asks can help that, and it passes.
+_UNABLE = ("53100", "53200", "58030", "25006")
 
 
 @dataclass(frozen=True)
@@ -230,8 +233,7 @@ class Database:
         except DBAPIError as error:
             if _is_unavailable(error.orig):
                 raise DatabaseUnavailable from error
-            if getattr(error.orig, "sqlstate", None) in _TOO_LONG:
-                raise DatabaseBusy from error
+            _explain(error.orig)
             raise
         except psycopg.OperationalError as error:  # from the pool, before there is anything to wrap
             if _is_unavailable(error):
@@ -250,15 +252,20 @@ class Database:
 
         Raises:
             psycopg.Error: what the first failing statement said, with its `sqlstate`; nothing was saved.
-            DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
+            DatabaseBusy, DatabaseUnavailable: it took too long, there is no connection, or it broke; nothing was
+                acknowledged.
         """
-        async with self._connection() as connection:
-            cursor = AsyncClientCursor(connection)
-            parts = (f"{_becoming(step.actor)};{cursor.mogrify(step.statement, step.values)}" for step in steps)
-            await cursor.execute(";".join(parts).encode())
-            while cursor.nextset():
-                pass
-            return await cursor.fetchall() if cursor.description else []
+        try:
+            async with self._connection() as connection:
+                cursor = AsyncClientCursor(connection)
+                parts = (f"{_becoming(step.actor)};{cursor.mogrify(step.statement, step.values)}" for step in steps)
+                await cursor.execute(";".join(parts).encode())
+                while cursor.nextset():
+                    pass
+                return await cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            _explain(error)
+            raise
 
     @asynccontextmanager
     async def cursor(self, actor: Actor) -> AsyncIterator[AsyncCursor[dict[str, Any]]]:
@@ -400,6 +407,15 @@ def _is_unavailable(error: BaseException | None) -> bool:
     if not isinstance(error, psycopg.OperationalError) or error.diag.severity_nonlocalized == "ERROR":
         return False
     return error.sqlstate is None or error.sqlstate.startswith("08") or error.sqlstate in _GONE
+
+
+def _explain(error: BaseException | None) -> None:
+    """Raise one of ours for an error that says how the server is, and nothing about what it was asked."""
+    code = getattr(error, "sqlstate", None)
+    if code in _TOO_LONG:
+        raise DatabaseBusy from error
+    if code in _UNABLE:
+        raise DatabaseUnavailable from error
 
 
 _serving: Database | None = None

@@ -144,7 +144,7 @@ async def work(
     Queues in `apart` are run besides, as in `working`.
 
     Raises:
-        ConnectorException, WorkerStopped: the database went away; jobs in hand are taken up again by whoever comes next.
+        ConnectorException, WorkerStopped: the database went away; jobs in hand are taken up by whoever comes next.
     """
     connector = PsycopgConnector(
         conninfo=session_address(login_url),
