@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
+from pathlib import Path
 
 from anyio import to_thread
 
@@ -21,6 +22,11 @@ def owner_url(settings: Settings) -> str:
     if settings.database_url:
         return settings.database_url.get_secret_value()
     return postgres.locate(settings).owner_url()
+
+
+def database_directory(settings: Settings) -> Path:
+    """Where the embedded Postgres keeps its files."""
+    return postgres.locate(settings).layout.home
 
 
 @cache

@@ -17,6 +17,7 @@ from sigma_app.core import migrations
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.features.operations.queue import queue_now
+from sigma_app.gateways.database import database_directory
 from sigma_app.settings import get_settings
 
 LATE = timedelta(minutes=5)
@@ -58,11 +59,13 @@ async def _database() -> list[Check]:
 
 
 def _disk() -> Check | None:
-    """Where something is kept on this machine."""
+    """Where something is kept on this machine: the files of storage, and the database, which root keeps elsewhere."""
     settings = get_settings()
-    if settings.is_hosted("database") and settings.is_hosted("auth"):
+    kept = [] if settings.is_hosted("auth") else [settings.data_dir]
+    kept += [] if settings.is_hosted("database") else [settings.data_dir, database_directory(settings)]
+    if not kept:
         return None
-    free = shutil.disk_usage(settings.data_dir if settings.data_dir.exists() else "/").free
+    free = min(shutil.disk_usage(place if place.exists() else "/").free for place in kept)
     return Check("disk", free >= LITTLE, f"{free // 1024**2} MiB are free.")
 
 
