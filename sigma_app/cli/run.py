@@ -75,5 +75,9 @@ def _announce(settings: Settings, steps: Steps) -> None:
     title = f"Sigma is at {settings.base_url}"
     if elsewhere := address_in_the_network(settings):
         title += f", and for other machines on the network at http://{elsewhere}:{settings.port}"
-    console = ("console", "local", f"{settings.base_url}/admin; python -m sigma_app admin grant EMAIL lets an account in")
+    console = (
+        "console",
+        "local",
+        f"{settings.base_url}/admin; python -m sigma_app admin grant EMAIL lets an account in",
+    )
     steps.block(title, [*describe_parts(settings), console], "Ctrl-C stops it.")
