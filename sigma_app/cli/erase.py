@@ -38,13 +38,20 @@ def command(email: str, asked_by: str | None, yes: bool, as_json: bool) -> None:
 
 
 async def _erase(email: str, asked_by: str) -> Receipt:
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.console.service import record
     from sigma_app.features.operations import person
     from sigma_app.gateways.database import serving_requests
     from sigma_app.gateways.payments import reaching_stripe
 
     async with serving_requests(), reaching_stripe():
         try:
-            return await person.erase(email, asked_by)
+            receipt = await person.erase(email, asked_by)
+            async with get_database().transaction(SERVICE) as transaction:
+                await record(
+                    transaction, "person.erase", receipt.account, erased=receipt.erased, left=len(receipt.left)
+                )
+            return receipt
         except SigmaError as error:
             raise StartError(f"Not everything is erased: {error} Call it again.") from None
 

@@ -50,6 +50,9 @@ def export_command(email: str, file: Path) -> None:
 
 
 async def _export(email: str, out: IO[bytes]) -> dict[str, int]:
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.accounts import service as accounts
+    from sigma_app.features.console.service import record
     from sigma_app.features.operations import person
     from sigma_app.gateways.database import serving_requests
     from sigma_app.gateways.payments import reaching_stripe
@@ -57,6 +60,8 @@ async def _export(email: str, out: IO[bytes]) -> dict[str, int]:
     async with serving_requests(), reaching_stripe():
         try:
             with stripe_answers("Nothing was written; call it again."), count("Reading files") as advance:
+                async with get_database().transaction(SERVICE) as transaction:
+                    await record(transaction, "person.export", await accounts.find_account(email.strip()))
                 return await person.export(email, out, advance)
         except StartError:
             raise

@@ -59,6 +59,8 @@ async def test_erasing_prints_a_receipt_and_can_be_repeated(full: Sigma, owner: 
     assert again.returncode == 0
     receipt = json.loads(again.stdout)
     assert not any(receipt["erased"].values())
+    on_record = owner.execute("select action, subject is null from sigma.audit_log order by id").fetchall()
+    assert on_record == [("person.erase", False), ("person.erase", True)]
     assert receipt["asked_by"].endswith("at the command line")
 
 

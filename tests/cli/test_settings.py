@@ -172,6 +172,19 @@ def test_every_unknown_name_is_named_at_once_beside_the_malformed_values(tmp_pat
     assert sorted(line.split(":")[0] for line in refusal().splitlines()) == ["PORT", "PROT", "RESEND_APIKEY"]
 
 
+def test_a_passphrase_is_long_and_never_shown_and_a_directory_is_the_checkouts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SIGMA_BACKUP_SECRET", "s3cret")
+    refused = refusal()
+    assert refused.startswith("SIGMA_BACKUP_SECRET: ")
+    assert "12" in refused
+    assert "s3cret" not in refused
+    monkeypatch.setenv("SIGMA_BACKUP_SECRET", "s3cret" * 2)
+    monkeypatch.setenv("SIGMA_BACKUP_DIR", "backups")
+    read = load()
+    assert read.backup_dir == PROJECT_ROOT / "backups"
+    assert "s3cret" not in repr(read)
+
+
 def test_the_example_has_every_variable_and_no_other():
     example = (PROJECT_ROOT / ".env.example").read_text()
     named = re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)

@@ -64,6 +64,7 @@ async def test_it_goes_to_a_new_server_whose_owner_is_no_superuser_and_people_si
             ("authenticated", False, False),
             ("authenticator", True, False),
             ("service_role", False, True),
+            ("sigma_operator", False, False),
             ("supabase_auth_admin", False, False),
         ]
     async with standing_in(login_url(poor), target.data_dir) as client:

@@ -48,7 +48,8 @@ class Receipt:
     account: UUID | None
     """The id of the account that there was."""
     erased: dict[str, int]
-    """How many of each kind are gone: "lead", "account", "profile", "devices", "files", "mails", "events", "jobs"."""
+    """How many of each kind are gone: "lead", "imports" (rows of files that are about to be imported), "account",
+    "profile", "devices", "files", "mails", "events", "jobs" (that failed)."""
     stripe: str
     """What became of their customer at Stripe, in words."""
     left: list[str] = field(default_factory=list)
@@ -98,6 +99,7 @@ async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) 
         told["billing"] = await billing.what_is_kept(account, SERVICE)
         told["stripe"] = await billing.customer_at_stripe(account)
         told["stripe_events"] = await billing.events_of(await _customers(account))
+    told["imports"] = [lead for (lead,) in await get_database().run(Step(SERVICE, _IMPORTED, {"address": address}))]
     told["files"] = [{"bucket": bucket, "name": name} for bucket, name in files]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("data.json", json.dumps(told, ensure_ascii=False, indent=2, default=_plain))
@@ -145,6 +147,7 @@ async def erase(email: str, asked_by: str) -> Receipt:
         await mail.forget(transaction, digest)
         await billing.forget_events(transaction, customers)
         await queue_job(transaction, "mail:forget", digest=digest.hex())  # and what is under way
+    await get_database().run(Step(SERVICE, _FORGET_IMPORTED, {"address": address}))
     await mailbox.forget(digest)
     await _forget_jobs(address, account)
     still = await accounts.find_account(address)
@@ -174,9 +177,11 @@ async def _counts(address: str, account: UUID | None, customers: list[str], file
     """How many of each kind there are now."""
     digest = mail.address_digest(address)
     values = {"address": address, "digest": digest, "account": account, "customers": customers}
-    ((lead, profile, devices, mails, resend, stripe),) = await get_database().run(Step(SERVICE, _COUNTS, values))
+    (row,) = await get_database().run(Step(SERVICE, _COUNTS, values))
+    lead, imports, profile, devices, mails, resend, stripe = row
     return {
         "lead": lead,
+        "imports": imports,
         "account": int(account is not None),
         "profile": profile,
         "devices": devices,
@@ -250,6 +255,7 @@ _GOES_ON = "It goes on by itself; erasing again goes on at once."
 _COUNTS = """
 select
   (select count(*) from public.leads where lower(email) = lower(%(address)s)),
+  (select count(*) from sigma.import_rows where lower(address) = lower(%(address)s)),
   (select count(*) from public.profiles where id = %(account)s),
   (select count(*) from sigma.sessions where user_id = %(account)s),
   (select count(*) from sigma.mailbox where exists (
@@ -259,6 +265,8 @@ select
     where sha256(convert_to(lower(one #>> '{}'), 'UTF8')) = %(digest)s)),
   (select count(*) from sigma.webhook_events where source = 'stripe' and customer = any(%(customers)s))
 """
+_IMPORTED = "select lead from sigma.import_rows where lower(address) = lower(%(address)s)"
+_FORGET_IMPORTED = "delete from sigma.import_rows where lower(address) = lower(%(address)s)"
 _FAILED_JOBS = """
 select id, args ->> 'user', args ->> 'sealed' from procrastinate.procrastinate_jobs
 where status = 'failed' and (args ? 'user' or args ? 'sealed')

@@ -79,6 +79,12 @@ async def people(
             "update storage.objects set owner_id = %s, owner = %s where bucket_id = 'papers' and name like %s",
             [str(who.user_id), who.user_id, f"{who.email}%"],
         )
+        owner.execute(
+            "with file as (insert into sigma.imports (operator, name, fresh, known, refused)"
+            " values (%s, 'leads.csv', 1, 0, 0) returning id)"
+            " insert into sigma.import_rows (import_id, line, address, lead) select id, 2, %s, '{}' from file",
+            [bob.user_id, who.email],
+        )
         await shop.buy(who, MONTHLY)
     await shop.catch_up()
     owner.execute("update procrastinate.procrastinate_jobs set status = 'failed' where args ? 'sealed'")
