@@ -133,7 +133,7 @@ class TestRun:
         with pytest.raises(DatabaseBusy):
             await one.run(Step(SERVICE, "set local statement_timeout = 50"), Step(SERVICE, "select pg_sleep(9)"))
         for code in ("53100", "58030", "25006"):
-            raising = Step(SERVICE, SQL("do $$ begin raise exception 'no' using errcode = {}; end $$").format(code))
+            raising = Step(SERVICE, SQL(f"do $$ begin raise exception 'no' using errcode = '{code}'; end $$"))
             with pytest.raises(DatabaseUnavailable):
                 await one.run(raising)
             with pytest.raises(DatabaseUnavailable):
