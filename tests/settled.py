@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 from sigma_app import settings as settings_module
-from sigma_app.gateways import identity
+from sigma_app.gateways import identity, keys
 from sigma_app.settings import Settings, get_settings
 
 
@@ -24,5 +24,5 @@ def settled(settings: Settings) -> Iterator[Settings]:
 
 
 def _forget() -> None:
-    for cached in (get_settings, identity.routes):
+    for cached in (get_settings, identity.routes, keys.get_links, keys.sealer, keys._key):
         cached.cache_clear()

@@ -32,7 +32,7 @@ def get_links() -> Links:
 
 def seal(text: str) -> str:
     """`text` as only this Sigma can read it (Fernet): an address, say, in a job that stays in the queue if it fails."""
-    return _sealer().encrypt(text.encode()).decode()
+    return sealer("seals").encrypt(text.encode()).decode()
 
 
 def unseal(sealed: str) -> str:
@@ -41,12 +41,13 @@ def unseal(sealed: str) -> str:
     Raises:
         cryptography.fernet.InvalidToken: with another key.
     """
-    return _sealer().decrypt(sealed.encode()).decode()
+    return sealer("seals").decrypt(sealed.encode()).decode()
 
 
 @cache
-def _sealer() -> Fernet:
-    return Fernet(urlsafe_b64encode(hmac.new(_key(), b"sigma seals", hashlib.sha256).digest()))
+def sealer(purpose: str) -> Fernet:
+    """What seals for one purpose, and opens nothing that was sealed for another."""
+    return Fernet(urlsafe_b64encode(hmac.new(_key(), f"sigma {purpose}".encode(), hashlib.sha256).digest()))
 
 
 @cache

@@ -1,17 +1,20 @@
-"""What Reflex learns of a websocket's handshake: in the place of its cookies the session's, sealed for this process.
+"""What Reflex learns of a websocket's handshake: in the place of its cookies the session's, sealed for our processes.
 
 Reflex copies a handshake's headers into every event and into the state of its tab, which may lie in Redis, and writes
-an event that it cannot place into the log. Sealed with a key that never leaves this process, none opens a session.
+an event that it cannot place into the log. Sealed with a key that is in neither, none opens a session. The key is the
+same in every process of one Sigma (gateways/keys.py): a tab that lost its backend comes back at another, while the one
+before, if it lives, may still be told to show it what changed.
 """
 
 from __future__ import annotations
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sigma_app.gateways.keys import sealer
 from sigma_app.session.cookie import cookie_of
 
-_seal = Fernet(Fernet.generate_key())
+_PURPOSE = "handshake"
 
 
 def sealing_cookies(app: ASGIApp) -> ASGIApp:
@@ -29,12 +32,12 @@ def sealing_cookies(app: ASGIApp) -> ASGIApp:
 
 def seal_cookie(cookie: str) -> bytes:
     """The session's cookie as Reflex gets to know it."""
-    return _seal.encrypt(cookie.encode())
+    return sealer(_PURPOSE).encrypt(cookie.encode())
 
 
 def sealed_cookie(header: str) -> str | None:
     """The session's cookie in what Reflex knows of a handshake; None where there was none."""
     try:
-        return _seal.decrypt(header).decode()
+        return sealer(_PURPOSE).decrypt(header).decode()
     except InvalidToken:
         return None
