@@ -103,6 +103,8 @@ class Settings(BaseSettings):
 
     # Jobs: whether the serving process runs them too; "off" where `python -m sigma_app worker` does
     worker: bool = Field(True, validation_alias="SIGMA_WORKER")
+    # Where a worker of its own listens for monitors, on HOST; unset, nowhere
+    worker_port: int | None = Field(None, ge=1, le=65535, validation_alias="SIGMA_WORKER_PORT")
 
     # Who may sign up: anybody, or who was invited
     signup: Literal["open", "invite"] = Field("open", validation_alias="SIGMA_SIGNUP")

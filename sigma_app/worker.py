@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from starlette.applications import Starlette
+
 from sigma_app.core import jobs
 from sigma_app.features.accounts import jobs as accounts_jobs
 from sigma_app.features.billing import jobs as billing_jobs
 from sigma_app.features.console import jobs as console_jobs
 from sigma_app.features.mail import jobs as mail_jobs
 from sigma_app.features.operations import jobs as operations_jobs
+from sigma_app.features.operations import worker_http
 from sigma_app.features.waitlist import jobs as waitlist_jobs
 from sigma_app.gateways import payments
 from sigma_app.gateways.database import login_address, serving_requests
@@ -57,3 +60,8 @@ async def working_alone() -> AsyncIterator[None]:
     """Run jobs inside the block, in a process that does nothing else."""
     async with serving_requests(), sending_mail(), payments.reaching_stripe(), working():
         yield
+
+
+def door() -> Starlette:
+    """What such a process answers monitors with."""
+    return Starlette(routes=worker_http.ROUTES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:
@@ -15,3 +15,14 @@ async def until(condition: Callable[[], object], seconds: float = 10) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - of another process or thread
             await asyncio.sleep(0.005)
+
+
+async def until_said(ask: Callable[[], Awaitable[object]], seconds: float = 20) -> None:
+    """Return once what is asked for is so.
+
+    Raises:
+        TimeoutError: it is not, after so many seconds.
+    """
+    async with asyncio.timeout(seconds):
+        while not await ask():  # noqa: ASYNC110 - of another process or thread
+            await asyncio.sleep(0.02)

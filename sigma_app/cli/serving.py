@@ -7,7 +7,8 @@ import errno
 import gc
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from types import FrameType
 
@@ -33,19 +34,24 @@ _IDLE_SECONDS = 75
 _LARGEST_MESSAGE = 256 * 1024  # bytes of a page's event, which is a form at most; it is held in memory
 
 
-def listen(settings: Settings, elsewhere: str = "PORT={} make run") -> socket.socket:
+def listen(
+    settings: Settings, elsewhere: str = "PORT={} make run", *, port: int | None = None, variable: str = "PORT"
+) -> socket.socket:
     """The socket to serve on, taken before anything slow starts.
 
     Args:
         settings: where to listen.
         elsewhere: the command that does the same on another port, "{}" in it.
+        port: another one than PORT.
+        variable: what names that one.
 
     Raises:
         StartError: the port is taken or may not be used; the message names it and the way out.
     """
+    port = port or settings.port
     try:
         family, _, _, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,7 +60,7 @@ def listen(settings: Settings, elsewhere: str = "PORT={} make run") -> socket.so
     except (socket.gaierror, UnicodeError):  # the latter for a name that cannot be one, too long say
         raise StartError(f"HOST: {settings.host!r} is no address of this machine. Try HOST=127.0.0.1.") from None
     except OSError as error:
-        raise StartError(_port_refused(settings, error, elsewhere)) from None
+        raise StartError(_port_refused(settings.host, port, variable, error, elsewhere)) from None
     return listener
 
 
@@ -80,8 +86,35 @@ def serve(
         StartError: the application did not start, and has logged why.
     """
     logs.configure(as_json=settings.env == "production")
-    guarded = answering_to_its_names(paced(bounded(application, larger_bodies or {}), settings), settings)
-    config = uvicorn.Config(
+    config = _config(application, settings, apologize, larger_bodies or {})
+    server = _Server(config, announce)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        try:
+            runner.run(server.serve(sockets=[listener]))
+        except SystemExit:  # how uvicorn says that the application did not start, after logging why
+            if server.started:
+                raise
+    if not server.started:
+        raise StartError("Sigma did not start; the lines above say why.")
+
+
+@asynccontextmanager
+async def serving_beside(application: ASGIApp, settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve inside the block, in a process whose business is another; it ends with the block and hears no signal."""
+    server = _Beside(_config(application, settings))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _config(
+    application: ASGIApp, settings: Settings, apologize: Apology = lambda *_: None, larger_bodies: Mapping[str, int] = {}
+) -> uvicorn.Config:
+    guarded = answering_to_its_names(paced(bounded(application, larger_bodies), settings), settings)
+    return uvicorn.Config(
         hardened(measured(identified(guarded, settings.trusted_proxies, apologize)), settings.base_url),
         **bounded_protocols(),
         log_config=None,
@@ -93,15 +126,14 @@ def serve(
         timeout_keep_alive=_IDLE_SECONDS,
         ws_max_size=_LARGEST_MESSAGE,
     )
-    server = _Server(config, announce)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        try:
-            runner.run(server.serve(sockets=[listener]))
-        except SystemExit:  # how uvicorn says that the application did not start, after logging why
-            if server.started:
-                raise
-    if not server.started:
-        raise StartError("Sigma did not start; the lines above say why.")
+
+
+class _Beside(uvicorn.Server):
+    """Uvicorn that leaves signals to whoever started it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 class _Server(uvicorn.Server):
@@ -126,15 +158,15 @@ class _Server(uvicorn.Server):
         self.should_exit = True  # uvicorn's own would drop everything at a second Ctrl-C, and raise the signal again
 
 
-def _port_refused(settings: Settings, error: OSError, elsewhere: str) -> str:
+def _port_refused(host: str, port: int, variable: str, error: OSError, elsewhere: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
-            f"PORT: {settings.port} is taken by another program."
-            f" Stop that one, or choose another port: {elsewhere.format(settings.port + 1)}"
+            f"{variable}: {port} is taken by another program."
+            f" Stop that one, or choose another port: {elsewhere.format(port + 1)}"
         )
     if error.errno == errno.EACCES:
-        return f"PORT: {settings.port} may only be used by root. Choose one above 1023: {elsewhere.format(3000)}"
-    return f"HOST: cannot listen on {settings.host}, port {settings.port}: {error.strerror}."
+        return f"{variable}: {port} may only be used by root. Choose one above 1023: {elsewhere.format(3000)}"
+    return f"HOST: cannot listen on {host}, port {port}: {error.strerror}."
 
 
 def address_in_the_network(settings: Settings) -> str | None:

@@ -15,6 +15,7 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecisio
 from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
 from psycopg import AsyncConnection
 from sqlalchemy import cast, func
 from sqlalchemy.dialects.postgresql import JSONB
@@ -53,6 +55,39 @@ logger = logging.getLogger(__name__)
 logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
 
 queue = App(connector=PsycopgConnector())
+
+
+class _Heard(JobManager):
+    """The queue's own, that notes when the database last heard of a worker of this process."""
+
+    heard_at: float | None = None  # seconds of the monotonic clock
+    tried_at: float | None = None  # when a worker last asked for the database, in vain or not
+
+    async def register_worker(self) -> int:
+        worker = await super().register_worker()
+        self.heard_at = time.monotonic()
+        return worker
+
+    async def update_heartbeat(self, worker_id: int) -> None:
+        await super().update_heartbeat(worker_id)
+        self.heard_at = time.monotonic()
+
+
+queue.job_manager = _heard = _Heard(queue.connector)
+
+
+def silent_for() -> timedelta | None:
+    """How long the database has not heard of the workers of this process; None where it never has."""
+    return _ago(_heard.heard_at)
+
+
+def idle_for() -> timedelta | None:
+    """How long the workers of this process have done nothing, not even look for a database that is away."""
+    return _ago(max((at for at in (_heard.heard_at, _heard.tried_at) if at is not None), default=None))
+
+
+def _ago(at: float | None) -> timedelta | None:
+    return None if at is None else timedelta(seconds=time.monotonic() - at)
 
 
 class JobError(SigmaError):
@@ -248,6 +283,7 @@ async def retry_stalled_jobs_regularly(timestamp: int) -> None:
 
 async def _work_for_ever(login_url: str, queues: Sequence[str] | None, apart: Sequence[str]) -> None:
     while True:
+        _heard.tried_at = time.monotonic()
         try:
             await work(login_url, queues, apart)
         except Exception as error:  # whatever it is, a server without a worker must not look like one that works

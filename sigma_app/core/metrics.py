@@ -7,11 +7,13 @@ as https://prometheus.io/docs/practices/naming/ wants them.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)  # memory, processor time, open files
 
 REQUESTS = Counter("sigma_requests", "Answers over HTTP.", ["kind", "method", "status"], registry=REGISTRY)
 REQUEST_SECONDS = Histogram(
@@ -22,7 +24,7 @@ REQUEST_SECONDS = Histogram(
     registry=REGISTRY,
 )
 WEBSOCKETS = Gauge("sigma_websockets", "Open websockets: pages that somebody looks at.", registry=REGISTRY)
-EVENTS = Counter("sigma_events", "Events of pages, over their websockets.", registry=REGISTRY)
+EVENTS = Counter("sigma_events", "Events of pages, over their websockets.", ["event"], registry=REGISTRY)
 JOBS = Counter("sigma_jobs", "Tries of jobs, in this process.", ["job", "outcome"], registry=REGISTRY)
 JOB_SECONDS = Histogram("sigma_job_seconds", "What a try of a job takes.", ["job"], registry=REGISTRY)
 MAILS = Counter("sigma_mails", "Mails handed over, or not.", ["outcome"], registry=REGISTRY)
@@ -46,6 +48,13 @@ _KINDS = {
 }
 """By the first segment of a path; the rest is pages, and forms that are posted."""
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+@lru_cache(maxsize=256)  # more than there are handlers
+def event_label(name: str) -> str:
+    """The label of an event of ours, `waitlist_state.join`, from the full name that Reflex calls its handler by."""
+    state, _, handler = name.rpartition(".")
+    return f"{state.rpartition('____')[2]}.{handler}"
 
 
 def measured(app: ASGIApp) -> ASGIApp:

@@ -6,10 +6,12 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 
+import httpx
 import pytest
 
 from tests.gateways.conftest import KEY, Resend
-from tests.sigma import Sigma
+from tests.sigma import Sigma, free_port
+from tests.waiting import until_said
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +89,26 @@ async def test_a_worker_stops_at_ctrl_c_and_takes_the_database_along(sigma: Sigm
     assert sigma.stop(signal.SIGINT) == 0
     assert "Traceback" not in sigma.log.read_text()
     assert "Stopped." in sigma.log.read_text()
+
+
+async def test_it_answers_monitors_at_its_own_port(sigma: Sigma):
+    port = free_port()
+    sigma.variables |= {"SIGMA_WORKER_PORT": str(port)}
+    await worker(sigma)
+    join(sigma, "alice@example.com")
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as monitor:
+
+        async def says(path: str, words: str) -> bool:
+            return words in (await monitor.get(path)).text
+
+        await until_said(lambda: says("/readyz", '"ready":true'))
+        await until_said(lambda: says("/metrics", 'sigma_jobs_total{job="waitlist:send_link",outcome="done"} 1.0'))
+        assert await says("/healthz", "ok")
+        assert await says("/metrics", "sigma_workers 1.0") or await says("/metrics", "sigma_workers 2.0")
+        taken = sigma.run("worker")
+        assert (taken.returncode, "SIGMA_WORKER_PORT" in taken.stderr) == (2, True)
+    assert sigma.stop() == 0
+    assert "Traceback" not in sigma.log.read_text()
 
 
 async def test_what_can_never_be_sent_is_shown_with_its_reason_and_can_be_tried_again(sigma: Sigma, resend: Resend):

@@ -58,15 +58,22 @@ async def _database() -> list[Check]:
     return [Check("database", True, "It answers."), at_head, queue]
 
 
-def _disk() -> Check | None:
-    """Where something is kept on this machine: the files of storage, and the database, which root keeps elsewhere."""
+def free_space() -> int | None:
+    """How many bytes are free where least are: the files of storage, and the database, which root keeps elsewhere.
+
+    None where nothing is kept on this machine.
+    """
     settings = get_settings()
     kept = [] if settings.is_hosted("auth") else [settings.data_dir]
     kept += [] if settings.is_hosted("database") else [settings.data_dir, database_directory(settings)]
     if not kept:
         return None
-    free = min(shutil.disk_usage(place if place.exists() else "/").free for place in kept)
-    return Check("disk", free >= LITTLE, f"{free // 1024**2} MiB are free.")
+    return min(shutil.disk_usage(place if place.exists() else "/").free for place in kept)
+
+
+def _disk() -> Check | None:
+    free = free_space()
+    return None if free is None else Check("disk", free >= LITTLE, f"{free // 1024**2} MiB are free.")
 
 
 @cache

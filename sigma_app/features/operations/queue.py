@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.jobs import SILENCE
 
 
 class QueueNow(NamedTuple):
-    """How many jobs there are by status ("todo", "doing", "failed"), and how many seconds the oldest due one waits."""
+    """How the queue stands."""
 
     jobs: dict[str, int]
+    """How many there are by status: "todo", "doing", "failed"."""
     oldest: float
+    """How many seconds the oldest due one waits."""
+    workers: int
+    """How many workers said lately that they live."""
 
 
 async def queue_now() -> QueueNow:
@@ -20,16 +25,21 @@ async def queue_now() -> QueueNow:
     Raises:
         DatabaseUnavailable, psycopg.Error: it could not be read.
     """
-    rows = await get_database().run(Step(SERVICE, _BY_STATUS))
-    return QueueNow({status: count for status, count, _ in rows}, max((oldest for *_, oldest in rows), default=0))
+    ((jobs, oldest, workers),) = await get_database().run(Step(SERVICE, _NOW, [SILENCE.total_seconds()]))
+    return QueueNow(jobs, oldest, workers)
 
 
-_BY_STATUS = """
-select job.status::text, count(*),
-  coalesce(extract(epoch from now() - min(coalesce(job.scheduled_at, event.at))
-    filter (where job.status = 'todo' and (job.scheduled_at is null or job.scheduled_at <= now()))), 0)::float
-from procrastinate.procrastinate_jobs as job
-  left join procrastinate.procrastinate_events as event on event.job_id = job.id and event.type = 'deferred'
-where job.status in ('todo', 'doing', 'failed')
-group by job.status
+_NOW = """
+select coalesce(jsonb_object_agg(status, jobs), '{}'), coalesce(max(oldest), 0)::float, (
+  select count(*) from procrastinate.procrastinate_workers where last_heartbeat > now() - make_interval(secs => %s)
+)
+from (
+  select job.status::text, count(*) as jobs,
+    extract(epoch from now() - min(coalesce(job.scheduled_at, event.at))
+      filter (where job.status = 'todo' and (job.scheduled_at is null or job.scheduled_at <= now()))) as oldest
+  from procrastinate.procrastinate_jobs as job
+    left join procrastinate.procrastinate_events as event on event.job_id = job.id and event.type = 'deferred'
+  where job.status in ('todo', 'doing', 'failed')
+  group by job.status
+) as by_status
 """

@@ -16,10 +16,11 @@ from starlette.websockets import WebSocket
 
 from sigma_app.core import jobs
 from sigma_app.core.database import Database, serve_requests_from
-from sigma_app.core.metrics import WEBSOCKETS, measured
+from sigma_app.core.metrics import WEBSOCKETS, event_label, measured
 from sigma_app.features.operations import metrics
 from tests.conftest import settings_for
 from tests.settled import settled
+from tests.waiting import until_said
 
 pytestmark = pytest.mark.anyio
 
@@ -135,16 +136,50 @@ async def test_jobs_and_the_queue_are_counted(settle, served, login_url: str, ow
         del jobs.queue.tasks["test:counted"]
 
 
+async def test_the_workers_that_live_are_counted(settle, served, login_url: str, owner):
+    async def some_worker() -> bool:
+        return await read("sigma_workers") == 1
+
+    with settle():
+        async with jobs.working(login_url):
+            await until_said(some_worker)
+            assert await read("sigma_worker_silent_seconds") < jobs.SILENCE.total_seconds()
+            owner.execute("update procrastinate.procrastinate_workers set last_heartbeat = now() - interval '1 minute'")
+            assert await read("sigma_workers") == 0
+
+
+async def test_what_readyz_looks_at_and_the_disk_are_there(settle, served, owner):
+    with settle():
+        assert {await read("sigma_check_ok", check=name) for name in ("database", "migrations", "queue", "disk")} == {1}
+        assert await read("sigma_disk_free_bytes") > 0
+        owner.execute("update sigma.alembic_version set version_num = '0001'")
+        assert await read("sigma_check_ok", check="migrations") == 0
+
+
+def test_events_are_named_by_their_handlers():
+    from sigma_app.features.waitlist.state import WaitlistState
+
+    assert event_label(f"{WaitlistState.get_full_name()}.join") == "waitlist_state.join"
+    assert event_label("reflex___state____state.hydrate") == "state.hydrate"
+
+
 async def test_without_a_database_it_says_so(settle, database: Database, served):
     with settle():
         assert await read("sigma_database_up") == 1
         assert (
             await read("sigma_pool_connections", state="idle") + await read("sigma_pool_connections", state="lent") > 0
         )
+        assert await read("sigma_check_ok", check="queue") == 1
         await database.close()
         assert await read("sigma_database_up") == 0
+        said = (await ask()).text
+        assert 'sigma_check_ok{check="database"} 0.0' in said
+        assert "sigma_queue_oldest_seconds NaN" in said
+        assert "sigma_queue_jobs{" not in said  # nothing as it was before
 
 
 async def test_it_says_what_runs(settle, served):
     with settle():
-        assert "sigma_build_info{" in (await ask()).text
+        said = (await ask()).text
+        assert "sigma_build_info{" in said
+        assert "process_resident_memory_bytes" in said
