@@ -23,6 +23,7 @@ from resend.exceptions import NoContentError, ResendError
 from starlette.routing import BaseRoute
 
 from sigma_app.core.jobs import JobError
+from sigma_app.core.logs import request_id
 from sigma_app.core.metrics import MAILS
 from sigma_app.embedded.mailbox import api, page, store
 from sigma_app.settings import Settings, get_settings
@@ -33,10 +34,12 @@ LONGEST = 20.0  # seconds for one answer in all, however slowly it comes
 PER_SECOND = 5  # Resend's limit for a team that asked for no other
 LONGEST_KEY = 256  # characters
 LONGEST_WAIT = timedelta(days=1)
+TAG = "request"  # the tag that has the id of the request (core/requests.py) that a mail follows from
 
 _MAY_HELP_LATER = (401, 403, 408, 429)
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:`'\"]+@[^\s<>()\[\],;:`'\"]+")
 _SECOND = timedelta(seconds=1)
+_NO_TAG = re.compile(r"[^A-Za-z0-9_-]")  # https://resend.com/docs/dashboard/emails/tags
 _LONGEST_REASON = 300  # characters
 
 logger = logging.getLogger(__name__)
@@ -109,6 +112,8 @@ async def send(mail: Mail, key: str) -> str:
         "text": mail.text,
         "headers": dict(mail.headers),
     }
+    if request := request_id.get():  # a retry has the same; shown at Resend beside the mail, and not to its reader
+        params["tags"] = [{"name": TAG, "value": _NO_TAG.sub("-", request)}]
     try:
         answer = await resend.Emails.send_async(params, {"idempotency_key": key})
     except ResendError as error:
@@ -124,6 +129,7 @@ async def send(mail: Mail, key: str) -> str:
         MAILS.labels("delayed").inc()
         raise MailDelayed("Resend gave no id for a mail.")
     MAILS.labels("sent").inc()
+    logger.info("A mail was handed over, as %s (%s).", answer["id"], key.partition("/")[0])
     return answer["id"]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
+import json
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +17,8 @@ import httpx
 import pytest
 import resend
 
+from sigma_app.core import jobs, logs
+from sigma_app.core.database import SERVICE, Database, Step, serve_requests_from
 from sigma_app.gateways import mail
 from sigma_app.gateways.mail import Mail, MailDelayed, MailRefused, routes, send, sending_mail
 from tests.conftest import settings_for
@@ -23,6 +27,7 @@ from tests.logged import logged
 
 pytestmark = pytest.mark.anyio
 
+REQUEST = "by.the-proxy-0001"
 ALICE = Mail("alice@example.com", "Hello", "<p>Hello</p>", "Hello", {"List-Unsubscribe": "<https://x.example/u>"})
 
 
@@ -80,6 +85,39 @@ async def test_the_mail_its_headers_and_its_key_arrive(sending: Resend):
         "text": "Hello",
         "headers": {"List-Unsubscribe": "<https://x.example/u>"},
     }
+
+
+async def test_a_mail_has_the_id_of_the_request_it_follows_from_in_its_log_line_and_at_resend(
+    sending: Resend, database: Database, login_url: str, owner
+):
+    log = io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(logs._Json())
+    handler.addFilter(logs._note_request)
+    logging.getLogger().addHandler(handler)
+
+    async def write() -> None:
+        await send(ALICE, "test/1")
+
+    jobs.job("test:write")(write)
+    try:
+        with serve_requests_from(database):
+            known = logs.request_id.set(REQUEST)
+            await database.run(Step(SERVICE, "select sigma.queue_job('test:write', '{}')"))
+            logs.request_id.reset(known)
+            sending.refuse(429, "rate_limit_exceeded")
+            await jobs.work(login_url, until_idle=True)
+            owner.execute("update procrastinate.procrastinate_jobs set scheduled_at = now()")  # it is tried again
+            await jobs.work(login_url, until_idle=True)
+    finally:
+        del jobs.queue.tasks["test:write"]
+        logging.getLogger().removeHandler(handler)
+    refused, taken = sending.requests
+    assert taken.body["tags"] == [{"name": "request", "value": REQUEST.replace(".", "-")}]
+    assert refused.body == taken.body  # for which Resend knows that it is the same
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    (handed,) = [line for line in lines if "handed over" in line["message"]]
+    assert (handed["request"], handed["message"]) == (REQUEST, "A mail was handed over, as mail-2 (test).")
 
 
 async def test_mails_share_a_connection(sending: Resend):
