@@ -42,7 +42,7 @@ class Site:
         else:
             await self._backend(scope, receive, send)
 
-    def apologize(self, _: Scope, identity: str) -> Response:
+    def apologize(self, identity: str) -> Response:
         """The page for a request that failed, with the id that finds the log line."""
         return templates.respond(self._pages, "/templates/sorry", {"request": identity}, 500)
 

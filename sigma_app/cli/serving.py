@@ -19,6 +19,7 @@ from sigma_app.cli import signals
 from sigma_app.cli.connections import bounded_protocols
 from sigma_app.core import logs
 from sigma_app.core.body import bounded
+from sigma_app.core.error_shape import shaped
 from sigma_app.core.errors import StartError
 from sigma_app.core.headers import hardened
 from sigma_app.core.hosts import answering_to_its_names
@@ -115,7 +116,7 @@ def _config(
 ) -> uvicorn.Config:
     guarded = answering_to_its_names(paced(bounded(application, larger_bodies), settings), settings)
     return uvicorn.Config(
-        hardened(measured(identified(guarded, settings.trusted_proxies, apologize)), settings.base_url),
+        hardened(measured(identified(shaped(guarded), settings.trusted_proxies, apologize)), settings.base_url),
         **bounded_protocols(),
         log_config=None,
         log_level="warning",

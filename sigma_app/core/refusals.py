@@ -1,8 +1,5 @@
-"""What is said to a request that is refused before anybody reads it: in the API's documented shape, or as plain words.
-
-The documents' shape of an error is `{"message", "error", "details", "hint", "code"}`; `error` repeats the message for
-those who read the older name.
-"""
+"""What is said to a request that is refused before anybody reads it: in the documented shape (core/error_shape.py), or
+as plain words."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from collections.abc import Mapping
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message, Scope, Send
 
+from sigma_app.core.error_shape import in_shape
 from sigma_app.core.metrics import REFUSALS
 
 
@@ -28,8 +26,7 @@ def refusal(scope: Scope, reason: str, status: int, message: str, headers: Mappi
     accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if b"text/html" in accepted or scope["type"] == "websocket":
         return PlainTextResponse(message, status, headers)
-    body = {"message": message, "error": message, "details": None, "hint": None, "code": str(status)}
-    return JSONResponse(body, status, headers)
+    return JSONResponse(in_shape(status, message), status, headers)
 
 
 async def refuse_websocket(answer: Response, send: Send) -> None:

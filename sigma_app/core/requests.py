@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sigma_app.core.error_shape import in_shape
 from sigma_app.core.errors import without_message
 from sigma_app.core.logs import request_id
 
@@ -26,7 +27,7 @@ _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 logger = logging.getLogger(__name__)
 
-Apology = Callable[[Scope, str], Response | None]
+Apology = Callable[[str], Response | None]
 """The page for a request that failed, with its id; None for none."""
 
 
@@ -89,9 +90,7 @@ def _method(scope: Scope) -> str:
 def _as_wanted(scope: Scope, identity: str, apologize: Apology) -> Response:
     accepted = b",".join(value for name, value in scope["headers"] if name == b"accept")
     if b"text/html" in accepted:
-        if page := apologize(scope, identity):
+        if page := apologize(identity):
             return page
         return PlainTextResponse(f"{SORRY} {identity}", 500)
-    return JSONResponse(
-        {"message": SORRY, "error": SORRY, "code": "500", "details": f"Request {identity}", "hint": None}, 500
-    )
+    return JSONResponse(in_shape(500, SORRY), 500)

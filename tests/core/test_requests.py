@@ -31,7 +31,7 @@ async def fail(request: Request) -> Response:
 
 
 async def ask(path: str, proxies: int = 0, apology: str = "", **headers: str) -> httpx.Response:
-    def apologize(_: object, identity: str) -> Response | None:
+    def apologize(identity: str) -> Response | None:
         return HTMLResponse(f"{apology} {identity}", 500) if apology else None
 
     routes = Starlette(routes=[Route("/", tell)])
@@ -101,3 +101,12 @@ async def test_its_jobs_work_for_it(database: Database, login_url: str, owner, c
     finally:
         del jobs.queue.tasks["test:request"]
     assert sorted(seen) == [("", "hello"), (GIVEN, "hello")]
+
+
+async def test_what_ends_a_link_is_not_in_the_log(caplog: pytest.LogCaptureFixture):
+    token = "t" * 32
+    app = identified(Starlette(routes=[Route("/place/{token}/erase", fail)]).router, 0)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        await client.get(f"/place/{token}/erase")
+    assert "A request failed: GET /place/…/erase: ValueError" in caplog.text
+    assert token not in caplog.text
