@@ -39,7 +39,7 @@ bench: .venv/ready-dev ## Measure every figure that the docs quote (ARGS= to cho
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 lock: .venv/ready-dev ## Resolve requirements*.in into requirements*.txt
-	@for name in requirements requirements-dev; do $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
+	@for name in requirements requirements-observability requirements-dev; do $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done
 
 clean: ## Remove what was built and installed; the database under .sigma/ stays
 	rm -rf .venv .web .states .sigma/frontend .sigma/node .sigma/bench .ruff_cache .import_linter_cache tests/screenshots bench.json

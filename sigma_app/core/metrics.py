@@ -34,6 +34,7 @@ REFUSALS = Counter(
 LIMITS_SHARED = Gauge(
     "sigma_limits_shared", "1 while Redis keeps the limits' counters, 0 while this process does.", registry=REGISTRY
 )
+# "kept" once and "known" when told again; "forged" signatures; "refused" for what it is; "failed" for our sake
 WEBHOOKS = Counter(
     "sigma_webhook_deliveries", "What was told at our webhooks.", ["source", "outcome"], registry=REGISTRY
 )

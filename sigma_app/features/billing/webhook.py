@@ -46,10 +46,13 @@ async def receive(request: Request) -> Response:
         logger.warning("Somebody told an event of Stripe's that Stripe did not sign, or not lately.")
         return PlainTextResponse(str(forged), forged.status)
     except ValueError as error:
+        WEBHOOKS.labels("stripe", "refused").inc()
         return PlainTextResponse(str(error), 400)
     except DatabaseUnavailable as away:
+        WEBHOOKS.labels("stripe", "failed").inc()
         return PlainTextResponse(str(away), away.status, {"retry-after": "5"})
     except psycopg.Error as error:  # a NUL or half a surrogate pair, which jsonb cannot hold
+        WEBHOOKS.labels("stripe", "refused").inc()
         logger.error("An event of Stripe could not be kept: %s", without_message(error))
         return PlainTextResponse("This event cannot be kept.", 400)
     return PlainTextResponse("Thank you.")

@@ -52,8 +52,10 @@ async def receive(request: Request) -> Response:
     try:
         await _keep(event_id, event)
     except DatabaseUnavailable:
+        WEBHOOKS.labels("resend", "failed").inc()
         return PlainTextResponse("The database is away for a moment.", 503, {"retry-after": "5"})
     except DBAPIError as error:
+        WEBHOOKS.labels("resend", "refused").inc()
         logger.error("An event of Resend could not be kept: %s", without_message(error))
         return PlainTextResponse("This event cannot be kept.", 400)
     return PlainTextResponse("Thank you.")
