@@ -7,10 +7,10 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test lint format bench lock clean
+.PHONY: help run dev test lint format bench observability lock clean
 
 help: ## List these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name words; do printf '  make %-8s %s\n' "$$name" "$$words"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name words; do printf '  make %-13s %s\n' "$$name" "$$words"; done
 
 run: .venv/ready ## Start Sigma on http://localhost:3000 (PORT= for another port)
 	@exec $(BIN)/python -m sigma_app run
@@ -37,6 +37,9 @@ format: .venv/ready-dev ## Format the code
 
 bench: .venv/ready-dev ## Measure every figure that the docs quote (ARGS= to choose)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+observability: .venv/ready ## Install what SENTRY_DSN and OTEL_EXPORTER_OTLP_ENDPOINT need
+	@$(call install,what reports errors and traces,requirements-observability.txt)
 
 lock: .venv/ready-dev ## Resolve requirements*.in into requirements*.txt
 	@for name in requirements requirements-observability requirements-dev; do $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; done

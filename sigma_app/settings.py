@@ -40,6 +40,7 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+")  # or an address in n
 _SENDER = re.compile(r"[^<>@\s]+@[^<>@\s]+|[^<>@\r\n]+<[^<>@\s]+@[^<>@\s]+>")
 _STRIPE_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 _STRIPE_KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9]+")
+_SENTRY_DSN = re.compile(r"https?://[^@/\s]+@[^@/\s]+(/[^\s/]+)*/\d+")
 _SIGNING_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
@@ -100,6 +101,13 @@ class Settings(BaseSettings):
     backup_keep_daily: int = Field(7, ge=1, validation_alias="SIGMA_BACKUP_KEEP_DAILY")
     backup_keep_weekly: int = Field(5, ge=0, validation_alias="SIGMA_BACKUP_KEEP_WEEKLY")
     backup_keep_monthly: int = Field(12, ge=0, validation_alias="SIGMA_BACKUP_KEEP_MONTHLY")
+
+    # Where errors and traces are told (docs/operations/observability.md), by the names that their SDKs have for them
+    sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
+    otlp_endpoint: AnyHttpUrl | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otlp_headers: SecretStr | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
+    service_name: str = Field("sigma", validation_alias="OTEL_SERVICE_NAME")
+    trace_ratio: float = Field(1.0, ge=0, le=1, validation_alias="OTEL_TRACES_SAMPLER_ARG")
 
     # Jobs: whether the serving process runs them too; "off" where `python -m sigma_app worker` does
     worker: bool = Field(True, validation_alias="SIGMA_WORKER")
@@ -237,6 +245,20 @@ class Settings(BaseSettings):
     def _stripe_secrets(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not all(map(_STRIPE_SECRET.fullmatch, _listed(value))):
             raise ValueError("must be one or more secrets that start with whsec_, separated by commas")
+        return value
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _sentry_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _SENTRY_DSN.fullmatch(value.get_secret_value()):
+            raise ValueError("must look like https://key@o1.ingest.sentry.io/2, as Sentry shows it under Client Keys")
+        return value
+
+    @field_validator("otlp_headers")
+    @classmethod
+    def _header_pairs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all("=" in pair for pair in _listed(value)):
+            raise ValueError("must be pairs such as name=value, separated by commas")
         return value
 
     @field_validator("resend_webhook_secret")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 # Of variables whose value is never shown: an address may hold a password.
-SECRET_ENDINGS = ("_KEY", "_SECRET", "_TOKEN", "_URL")
+SECRET_ENDINGS = ("_KEY", "_SECRET", "_TOKEN", "_URL", "_DSN", "_HEADERS", "_ENDPOINT")
 
 # Of Supabase's own servers, most of whose variables the stand-in does not know.
 _OF_SUPABASE = ("GOTRUE_", "PGRST_", "STORAGE_")

@@ -20,6 +20,7 @@ from sigma_app.cli.database import ready_database_while
 from sigma_app.cli.parts import describe_parts
 from sigma_app.cli.progress import Steps
 from sigma_app.cli.serving import address_in_the_network, listen, serve
+from sigma_app.gateways.telemetry import telling
 from sigma_app.settings import PROJECT_ROOT, Settings, get_settings
 
 
@@ -68,7 +69,8 @@ def _serve(
     from sigma_app.sigma_app import LARGER_BODIES
 
     site = Site(MemoryFiles(pages, settings.base_url), *backend, settings.base_url)
-    serve(site, settings, listener, announce, site.apologize, LARGER_BODIES)
+    with telling(settings):
+        serve(site, settings, listener, announce, site.apologize, LARGER_BODIES)
 
 
 def _announce(settings: Settings, steps: Steps) -> None:

@@ -26,6 +26,7 @@ from sigma_app.core.hosts import answering_to_its_names
 from sigma_app.core.metrics import measured
 from sigma_app.core.requests import Apology, identified
 from sigma_app.core.sockets import paced
+from sigma_app.core.spans import traced
 from sigma_app.settings import Settings
 
 _GRACE_SECONDS = 5  # for requests in hand when the server is told to stop
@@ -87,7 +88,7 @@ def serve(
         StartError: the application did not start, and has logged why.
     """
     logs.configure(as_json=settings.env == "production")
-    config = _config(application, settings, apologize, larger_bodies or {})
+    config = _config(application, settings, apologize, larger_bodies)
     server = _Server(config, announce)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:
@@ -112,11 +113,14 @@ async def serving_beside(application: ASGIApp, settings: Settings, listener: soc
 
 
 def _config(
-    application: ASGIApp, settings: Settings, apologize: Apology = lambda *_: None, larger_bodies: Mapping[str, int] = {}
+    application: ASGIApp,
+    settings: Settings,
+    apologize: Apology = lambda *_: None,
+    larger_bodies: Mapping[str, int] | None = None,
 ) -> uvicorn.Config:
-    guarded = answering_to_its_names(paced(bounded(application, larger_bodies), settings), settings)
+    guarded = answering_to_its_names(paced(bounded(application, larger_bodies or {}), settings), settings)
     return uvicorn.Config(
-        hardened(measured(identified(shaped(guarded), settings.trusted_proxies, apologize)), settings.base_url),
+        hardened(measured(identified(traced(shaped(guarded)), settings.trusted_proxies, apologize)), settings.base_url),
         **bounded_protocols(),
         log_config=None,
         log_level="warning",

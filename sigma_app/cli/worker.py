@@ -14,6 +14,7 @@ from sigma_app.cli.database import ready_database_while
 from sigma_app.cli.progress import Steps
 from sigma_app.cli.serving import listen, serving_beside
 from sigma_app.core import logs
+from sigma_app.gateways.telemetry import telling
 from sigma_app.settings import get_settings
 
 
@@ -30,7 +31,7 @@ def command() -> None:
         again = "SIGMA_WORKER_PORT={} python -m sigma_app worker"
         door = listen(settings, again, port=port, variable="SIGMA_WORKER_PORT")
     with Steps() as steps:
-        with ready_database_while(settings, steps, import_worker) as worker:
+        with ready_database_while(settings, steps, import_worker) as worker, telling(settings):
             asyncio.run(_work(worker, door, steps))
         steps.say("Stopped.")
 

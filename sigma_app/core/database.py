@@ -37,6 +37,7 @@ from sigma_app.core.connecting import CONNECT_SECONDS, is_pooler, session_addres
 from sigma_app.core.errors import DatabaseBusy, DatabaseUnavailable
 from sigma_app.core.exchange import Bound, Prepared, exchange
 from sigma_app.core.logs import request_id
+from sigma_app.core.spans import span, statement
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ _BECOME = SQL(
     " set_config('sigma.request', {request}, true)"
 )
 _THIS_REQUEST = "\N{REPLACEMENT CHARACTER}request"  # for an id, whose characters core/requests.py keeps to a few
+_POSTGRES = {"db_system_name": "postgresql"}  # of spans
 _BEGIN, _COMMIT = Bound("begin"), Bound("commit")
 _TOO_LONG = ("55P03", "57014", "25P03")  # waited for a lock, ran, or idled in a transaction for longer than it may
 _GONE = ("57P01", "57P02", "57P03", "53300")  # shutting down, crashed, starting up, too many connections
@@ -225,11 +227,12 @@ class Database:
             acknowledged.
         """
         try:
-            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
-                connection = await session.connection()
-                become = {"role": actor.role, "claims": actor.claims, "request": request_id.get()}
-                await connection.execute(_BECOME_IN_SESSION, become)
-                yield session
+            with span("transaction", "CLIENT", **_POSTGRES, sigma_role=actor.role):
+                async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                    connection = await session.connection()
+                    become = {"role": actor.role, "claims": actor.claims, "request": request_id.get()}
+                    await connection.execute(_BECOME_IN_SESSION, become)
+                    yield session
         except DBAPIError as error:
             if _is_unavailable(error.orig):
                 raise DatabaseUnavailable from error
@@ -255,17 +258,19 @@ class Database:
             DatabaseBusy, DatabaseUnavailable: it took too long, there is no connection, or it broke; nothing was
                 acknowledged.
         """
-        try:
-            async with self._connection() as connection:
-                cursor = AsyncClientCursor(connection)
-                parts = (f"{_becoming(step.actor)};{cursor.mogrify(step.statement, step.values)}" for step in steps)
-                await cursor.execute(";".join(parts).encode())
-                while cursor.nextset():
-                    pass
-                return await cursor.fetchall() if cursor.description else []
-        except psycopg.Error as error:
-            _explain(error)
-            raise
+        said = statement(step.statement for step in steps)
+        with span("statements", "CLIENT", **_POSTGRES, db_query_text=said):
+            try:
+                async with self._connection() as connection:
+                    cursor = AsyncClientCursor(connection)
+                    parts = (f"{_becoming(step.actor)};{cursor.mogrify(step.statement, step.values)}" for step in steps)
+                    await cursor.execute(";".join(parts).encode())
+                    while cursor.nextset():
+                        pass
+                    return await cursor.fetchall() if cursor.description else []
+            except psycopg.Error as error:
+                _explain(error)
+                raise
 
     @asynccontextmanager
     async def cursor(self, actor: Actor) -> AsyncIterator[AsyncCursor[dict[str, Any]]]:
@@ -277,15 +282,16 @@ class Database:
             psycopg.Error: what Postgres said; nothing was saved.
             DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
         """
-        async with self._connection() as connection:
-            await connection.execute(f"begin;{_becoming(actor)}".encode())  # one message
-            try:
-                yield connection.cursor(row_factory=dict_row)
-            except BaseException:
-                with CancelScope(shield=True):  # whoever was told to stop leaves nothing half-done behind, either
-                    await connection.rollback()
-                raise
-            await connection.commit()
+        with span("transaction", "CLIENT", **_POSTGRES, sigma_role=actor.role):
+            async with self._connection() as connection:
+                await connection.execute(f"begin;{_becoming(actor)}".encode())  # one message
+                try:
+                    yield connection.cursor(row_factory=dict_row)
+                except BaseException:
+                    with CancelScope(shield=True):  # whoever was told to stop leaves nothing half-done behind, either
+                        await connection.rollback()
+                    raise
+                await connection.commit()
 
     async def exchange(
         self, *statements: Bound, approve: Callable[[Sequence[PGresult]], None] | None = None
@@ -304,13 +310,14 @@ class Database:
             DatabaseBusy: none of its connections came free in time.
             DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
         """
-        async with self._connection() as connection:
-            try:
-                return await _exchange(connection, statements, approve)
-            except psycopg.errors.InvalidSqlStatementName:
-                # After a rollback psycopg deallocates all that a connection has prepared, ours included.
-                connection.prepared.forget_all()
-                return await _exchange(connection, statements, approve)
+        with span("exchange", "CLIENT", **_POSTGRES):
+            async with self._connection() as connection:
+                try:
+                    return await _exchange(connection, statements, approve)
+                except psycopg.errors.InvalidSqlStatementName:
+                    # After a rollback psycopg deallocates all that a connection has prepared, ours included.
+                    connection.prepared.forget_all()
+                    return await _exchange(connection, statements, approve)
 
     def listen(self, channel: LiteralString, heard: Callable[[str], None]) -> None:
         """Call `heard` with the payload of every NOTIFY on `channel`, until `close()`, over a connection of its own.

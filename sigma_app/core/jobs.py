@@ -38,6 +38,7 @@ from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
 from sigma_app.core.logs import request_id
 from sigma_app.core.metrics import JOB_SECONDS, JOBS
+from sigma_app.core.spans import span
 
 CONCURRENCY = 10  # jobs at a time in one worker, and of each queue apart; they wait for others most of the time
 HEARTBEAT = timedelta(seconds=5)
@@ -303,14 +304,16 @@ async def _keep_error(call_next: Callable, context: JobContext, _: Any) -> Any:
     request_id.set(str(context.job.task_kwargs.pop("_request", "")))  # the job's own task: nothing to set back
     name = context.job.task_name
     try:
-        with JOB_SECONDS.labels(name).time():
+        with JOB_SECONDS.labels(name).time(), span(f"job {name}", "CONSUMER", sigma_attempt=context.job.attempts + 1):
             result = await call_next()
         JOBS.labels(name, "done").inc()
         return result
     except Exception as error:
         JOBS.labels(name, "failed").inc()
         known = isinstance(error, SigmaError)  # its message is ours, others may repeat what people typed
-        logger.warning("Job %s failed: %s", name, error if known else without_message(error))
+        last = context.task.get_retry_exception(error, context.job) is None
+        words = "Job %s failed for good: %s" if last else "Job %s failed: %s"
+        logger.log(logging.ERROR if last else logging.WARNING, words, name, error if known else without_message(error))
         kept = f"{type(error).__name__}: {error}" if known else without_message(error)
         if context.job.id is not None:
             await _record(context.job.id, kept)

@@ -70,7 +70,7 @@ def measured(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         begun = time.perf_counter()
-        kind = _kind(scope)
+        kind = kind_of(scope)
 
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -84,6 +84,7 @@ def measured(app: ASGIApp) -> ASGIApp:
     return measuring
 
 
-def _kind(scope: Scope) -> str:
+def kind_of(scope: Scope) -> str:
+    """What kind of request it is: one of few."""
     first = scope["path"].split("/", 2)[1] if "/" in scope["path"] else ""
     return _KINDS.get(first) or ("page" if scope["method"] in ("GET", "HEAD") else "form")

@@ -124,6 +124,9 @@ def test_a_public_address_with_more_than_an_origin_is_refused(monkeypatch: pytes
         ("SUPABASE_URL", "https//owner:s3cret@host"),
         ("BASE_URL", "https://owner:s3cret@sigma.example.com"),
         ("STRIPE_SECRET_KEY", "sk_live_s3cret"),
+        ("SENTRY_DSN", "https://s3cret.example.com"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "Bearer s3cret"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "owner:s3cret@collector"),
     ],
 )
 def test_a_refusal_names_the_variable_and_shows_no_secret(monkeypatch: pytest.MonkeyPatch, variable: str, value: str):

@@ -30,6 +30,11 @@ def queueing(name: str, **arguments: object) -> tuple[LiteralString, list[str]]:
     return "select sigma.queue_job(%s, %s)", [name, json.dumps(arguments)]
 
 
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    """What was logged: level and message."""
+    return [(record.levelname, record.getMessage()) for record in caplog.records]
+
+
 class Refused(JobError):
     """The other side says no."""
 
@@ -104,7 +109,7 @@ async def test_visitors_queue_nothing(database):
         await database.run(Step(ANONYMOUS, *queueing("test:note", word="mischief")))
 
 
-async def test_a_failure_is_kept_and_tried_again_later(database, login_url, owner, declare):
+async def test_a_failure_is_kept_and_tried_again_later(database, login_url, owner, declare, caplog):
     async def fail() -> None:
         raise JobError("The other side is away.")
 
@@ -116,9 +121,10 @@ async def test_a_failure_is_kept_and_tried_again_later(database, login_url, owne
     assert (name, status, attempts) == ("test:fail", "todo", 1)
     assert timedelta(seconds=3) < at - before < timedelta(seconds=20)
     assert owner.execute("select error from sigma.job_errors").fetchall() == [("JobError: The other side is away.",)]
+    assert ("WARNING", "Job test:fail failed: The other side is away.") in told(caplog)
 
 
-async def test_what_can_never_work_is_a_dead_letter_with_its_reason(database, login_url, owner, declare):
+async def test_what_can_never_work_is_a_dead_letter_with_its_reason(database, login_url, owner, declare, caplog):
     async def refuse() -> None:
         raise Refused
 
@@ -127,6 +133,7 @@ async def test_what_can_never_work_is_a_dead_letter_with_its_reason(database, lo
     await work(login_url, until_idle=True)
     assert [row[:3] for row in waiting(owner)] == [("test:refuse", "failed", 1)]
     assert owner.execute("select error from sigma.job_errors").fetchall() == [("Refused: The other side says no.",)]
+    assert ("ERROR", "Job test:refuse failed for good: The other side says no.") in told(caplog)
 
 
 async def test_an_unexpected_error_is_kept_without_the_values_in_its_message(database, login_url, owner, declare):

@@ -26,7 +26,7 @@ OF_STRIPE = ("/dev/stripe",)
 
 @pytest.fixture(scope="module")
 def sigma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sigma]:
-    wide = dict.fromkeys(("ACCOUNT_LIMIT_PER_NETWORK", "JOIN_LIMIT_PER_NETWORK"), "1000000/minute")
+    wide = {"ACCOUNT_LIMIT_PER_NETWORK": "1000000/minute", "JOIN_LIMIT_PER_NETWORK": "1000000/minute"}
     sigma = Sigma(tmp_path_factory.mktemp("sigma") / "data", variables=wide).start()
     yield sigma
     sigma.remove()
