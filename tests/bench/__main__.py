@@ -6,7 +6,21 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import files, joins, leads, line, pages, portal, queue, rest, signins, starts, static, webhooks
+from tests.bench import (
+    files,
+    joins,
+    leads,
+    line,
+    pages,
+    portal,
+    queue,
+    reference,
+    rest,
+    signins,
+    starts,
+    static,
+    webhooks,
+)
 from tests.bench.machine import facts
 from tests.bench.report import FILE, Report, Unavailable, write
 
@@ -23,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Report]] = {
     "rest": rest.measure,
     "portal": portal.measure,
     "webhooks": webhooks.measure,
+    "reference": reference.measure,
 }
 
 

@@ -38,7 +38,7 @@ NO_OP = "load generator (no-op)"
 
 _MARKERS = {PGBENCH: "pgbench", BARE: "bare", PIPELINE: "pipeline", FASTAPI: "fastapi", HTTP: "http", SOCKET: "socket"}
 _DETAILS = {"p50 ms": "p50_ms", "p99 ms": "p99_ms", "server CPU µs": "server_us", "Postgres CPU µs": "postgres_us"}
-_WIDE = "100000000/minute"
+WIDE = "100000000/minute"
 _GENERATOR_MARGIN = Bar(3)
 
 
@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace) -> Report:
 def sigma_served(scratch: Path, where: Cores) -> Iterator[Sigma]:
     """A Sigma of its own, limits wide open, with its Postgres on the servers' cores."""
     # The mails that joining queues are sent by nobody: their work would be counted as that of whoever has its turn
-    variables = {"JOIN_LIMIT_PER_ADDRESS": _WIDE, "JOIN_LIMIT_PER_NETWORK": _WIDE, "SIGMA_WORKER": "off"}
+    variables = {"JOIN_LIMIT_PER_ADDRESS": WIDE, "JOIN_LIMIT_PER_NETWORK": WIDE, "SIGMA_WORKER": "off"}
     sigma = Sigma(scratch / "data", variables=variables)
     variables["BASE_URL"] = sigma.base_url  # the address it is visited by is the one its pages name as their own
     try:
@@ -97,7 +97,7 @@ def _turns(
 
 
 def _over_socket(port: int, seconds: float, where: Cores) -> Turn:
-    event, schema = _state_names()
+    event, schema = state_names()
 
     def turn(name: str, length: float = seconds) -> Outcome:
         marker = f"{_MARKERS[SOCKET]}-{name}"
@@ -107,7 +107,7 @@ def _over_socket(port: int, seconds: float, where: Cores) -> Turn:
     return turn
 
 
-def _state_names() -> tuple[str, str]:
+def state_names() -> tuple[str, str]:
     """The full name of the handler that joins, and the hash of the state tree that the frontend was built for."""
     from sigma_app.features.waitlist.state import WaitlistState
     from sigma_app.sigma_app import app

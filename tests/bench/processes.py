@@ -36,7 +36,7 @@ def contender(module: str, log: Path, cores: set[int] | None, variables: Mapping
             command, cwd=PROJECT_ROOT, env=clean_environment(**variables), stdout=output, stderr=output
         )
     try:
-        _wait_until_listening(process, port, log)
+        wait_until_listening(process, port, log)
         yield Served(port, process.pid)
     finally:
         end(process)
@@ -54,7 +54,12 @@ def end(process: subprocess.Popen) -> None:
         process.wait()
 
 
-def _wait_until_listening(process: subprocess.Popen, port: int, log: Path) -> None:
+def wait_until_listening(process: subprocess.Popen, port: int, log: Path) -> None:
+    """Return once somebody listens at the port.
+
+    Raises:
+        RuntimeError: the process ended, or takes too long; with what it logged.
+    """
     deadline = time.monotonic() + START_SECONDS
     while True:
         if process.poll() is not None or time.monotonic() > deadline:

@@ -68,6 +68,12 @@ class SocketVisitor:
             self._tally.note(time.perf_counter() - asked_at, outcome)
         await self._socket.close()
 
+    async def stay(self) -> None:
+        """Keep the page open: answer pings, and read whatever the server says."""
+        async for packet in self._socket:
+            if packet == _PING:
+                await self._socket.send(_PONG)
+
     async def _send(self, handler: str, form: dict[str, str]) -> None:
         """Send a form to an event handler, named in full."""
         payload = {"form_data": {"__reflex_form_data__": [list(field) for field in form.items()]}}
