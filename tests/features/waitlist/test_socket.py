@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.bench import sockets
-from tests.bench.joins import _state_names
+from tests.bench.joins import state_names
 from tests.bench.load import Job, Tally
 from tests.sigma import Sigma
 
@@ -43,7 +43,7 @@ class Answers(Tally):
 
 async def test_each_network_has_a_limit_of_its_own(sigma: Sigma, monkeypatch: pytest.MonkeyPatch):
     connect = sockets.connect
-    event, _ = _state_names()  # other tests' states make this process' schema another one than the server's
+    event, _ = state_names()  # other tests' states make this process' schema another one than the server's
 
     async def outcomes(address: str, tries: int) -> list[str]:
         headers = {"X-Forwarded-For": address}
