@@ -164,8 +164,10 @@ class Settings(BaseSettings):
     account_limit_per_address: str = Field("10/minute;40/hour", validation_alias="ACCOUNT_LIMIT_PER_ADDRESS")
     account_limit_per_network: str = Field("60/minute;600/hour", validation_alias="ACCOUNT_LIMIT_PER_NETWORK")
 
-    # Open pages, by their websockets, of one network at a time in one process
+    # Open pages, by their websockets: how many of one network at a time in one process, and how many events a second of
+    # each; a person who types into a field that tells us each letter makes about ten
     socket_limit_per_network: int = Field(200, ge=1, validation_alias="SOCKET_LIMIT_PER_NETWORK")
+    socket_events_per_second: int = Field(20, ge=10, validation_alias="SOCKET_EVENTS_PER_SECOND")
 
     @field_validator("allow_local", "auth_redirects", "allowed_hosts", mode="before")
     @classmethod

@@ -22,9 +22,8 @@ from sigma_app.core.origin import client_address, network_of
 from sigma_app.core.refusals import refusal, refuse_websocket
 from sigma_app.settings import Settings
 
-EVENTS_PER_SECOND = 20  # for long; a person who types into a field that tells us each letter makes about ten
-EVENTS_AT_ONCE = 100  # that are read without waiting, after a pause
-EVENTS_TOO_MANY = 200  # read slowly one after the other, without a pause: ten seconds of it
+PAUSE_SECONDS = 5  # without an event, after which the events of as many seconds are read without waiting
+SLOWED_SECONDS = 10  # of events read slowly one after the other, without such a pause, until the websocket is cut off
 JOIN_SECONDS = 10  # until a websocket says what it is for
 _HANDSHAKES = 3  # in a minute, for each websocket that a network may have
 
@@ -55,7 +54,7 @@ def paced(app: ASGIApp, settings: Settings) -> ASGIApp:
             return
         open_now[network] += 1
         try:
-            socket = _Paced(receive, send)
+            socket = _Paced(receive, send, settings.socket_events_per_second)
             await app(scope, socket.receive, socket.send)
         finally:
             open_now[network] -= 1
@@ -68,13 +67,14 @@ def paced(app: ASGIApp, settings: Settings) -> ASGIApp:
 class _Paced:
     """One websocket, between the server and the application."""
 
-    def __init__(self, receive: Receive, send: Send):
+    def __init__(self, receive: Receive, send: Send, events_per_second: int):
         self._receive = receive
         self._send = send
+        self._pace = events_per_second
         self._join_by = time.monotonic() + JOIN_SECONDS
         self._joined = False
         self._closed = False
-        self._tokens: float = EVENTS_AT_ONCE
+        self._tokens: float = PAUSE_SECONDS * events_per_second
         self._counted_at = time.monotonic()
         self._slowed = 0
 
@@ -91,7 +91,7 @@ class _Paced:
             return message
         self._joined = self._joined or (message.get("text") or "").startswith(_JOINS)
         wait = self._count()
-        if self._slowed > EVENTS_TOO_MANY:
+        if self._slowed > SLOWED_SECONDS * self._pace:
             return await self._cut_off("events", _TOO_FAST)
         if wait:
             await asyncio.sleep(wait)
@@ -104,15 +104,15 @@ class _Paced:
     def _count(self) -> float:
         """Take a message into account; the seconds until it may be read."""
         now = time.monotonic()
-        self._tokens += (now - self._counted_at) * EVENTS_PER_SECOND
+        self._tokens += (now - self._counted_at) * self._pace
         self._counted_at = now
-        if self._tokens >= EVENTS_AT_ONCE:
-            self._tokens, self._slowed = EVENTS_AT_ONCE, 0
+        if self._tokens >= PAUSE_SECONDS * self._pace:
+            self._tokens, self._slowed = PAUSE_SECONDS * self._pace, 0
         self._tokens -= 1
         if self._tokens >= 0:
             return 0
         self._slowed += 1
-        return -self._tokens / EVENTS_PER_SECOND
+        return -self._tokens / self._pace
 
     async def _cut_off(self, reason: str, words: str) -> Message:
         REFUSALS.labels(reason).inc()

@@ -60,6 +60,7 @@ def sigma_served(scratch: Path, where: Cores) -> Iterator[Sigma]:
     """A Sigma of its own, limits wide open, with its Postgres on the servers' cores."""
     # The mails that joining queues are sent by nobody: their work would be counted as that of whoever has its turn
     variables = {"JOIN_LIMIT_PER_ADDRESS": WIDE, "JOIN_LIMIT_PER_NETWORK": WIDE, "SIGMA_WORKER": "off"}
+    variables |= {"SOCKET_LIMIT_PER_NETWORK": "10000", "SOCKET_EVENTS_PER_SECOND": "1000000"}
     sigma = Sigma(scratch / "data", variables=variables)
     variables["BASE_URL"] = sigma.base_url  # the address it is visited by is the one its pages name as their own
     try:

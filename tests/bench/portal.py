@@ -109,7 +109,8 @@ def measure(options: argparse.Namespace) -> Report:
 @contextmanager
 def _served(scratch: Path) -> Iterator[Sigma]:
     names = ("ACCOUNT_LIMIT_PER_ADDRESS", "ACCOUNT_LIMIT_PER_NETWORK")
-    sigma = Sigma(scratch / "data", variables=dict.fromkeys(names, _WIDE))
+    wide = dict.fromkeys(names, _WIDE) | {"SOCKET_LIMIT_PER_NETWORK": "10000", "SOCKET_EVENTS_PER_SECOND": "1000000"}
+    sigma = Sigma(scratch / "data", variables=wide)
     sigma.variables["BASE_URL"] = sigma.base_url
     try:
         with children_on(cores().servers):

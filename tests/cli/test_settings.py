@@ -127,12 +127,24 @@ def test_a_public_address_with_more_than_an_origin_is_refused(monkeypatch: pytes
         ("SENTRY_DSN", "https://s3cret.example.com"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "Bearer s3cret"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "owner:s3cret@collector"),
+        ("REFLEX_REDIS_URL", "http://:s3cret@localhost:6379"),
     ],
 )
 def test_a_refusal_names_the_variable_and_shows_no_secret(monkeypatch: pytest.MonkeyPatch, variable: str, value: str):
     monkeypatch.setenv(variable, value)
     assert refusal().startswith(variable.replace("SUPABASE_URL", "VITE_SUPABASE_URL").replace("VITE_VITE", "VITE"))
     assert "s3cret" not in refusal()
+
+
+@pytest.mark.parametrize("value", ["https://www.sigma.example.com", "www.sigma.example.com:443", "a name", "a/b", "*"])
+def test_a_further_name_is_a_name_alone(monkeypatch: pytest.MonkeyPatch, value: str):
+    monkeypatch.setenv("SIGMA_ALLOWED_HOSTS", f"sigma.example.com, {value}")
+    assert refusal().startswith("SIGMA_ALLOWED_HOSTS: must be names such as")
+
+
+def test_further_names_are_read_in_any_case(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SIGMA_ALLOWED_HOSTS", "WWW.Sigma.example.com, 10.0.0.5, 2001:db8::1")
+    assert load().allowed_hosts == {"www.sigma.example.com", "10.0.0.5", "2001:db8::1"}
 
 
 def test_a_refusal_shows_a_value_that_is_no_secret(monkeypatch: pytest.MonkeyPatch):

@@ -35,7 +35,7 @@ async def ask(path: str, proxies: int = 0, apology: str = "", **headers: str) ->
         return HTMLResponse(f"{apology} {identity}", 500) if apology else None
 
     routes = Starlette(routes=[Route("/", tell)])
-    routes.router.routes.append(Route("/fail", fail))
+    routes.router.routes += [Route("/fail", fail), Route("/fail/{rest:path}", fail)]
     app = identified(routes.router, proxies, apologize)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         return await client.get(path, headers=headers)
@@ -65,6 +65,13 @@ async def test_what_fails_is_logged_and_answered_with_the_id(caplog: pytest.LogC
     assert answer.headers["x-request-id"] in said["details"]
     assert "A request failed: GET /fail: ValueError" in caplog.text
     assert "typed" not in caplog.text + answer.text
+
+
+async def test_what_opens_something_is_not_in_the_log(caplog: pytest.LogCaptureFixture):
+    token = "q3v-Zk_81nX0aBcDeFgHiJkLmNoPqRsT"
+    await ask(f"/fail/{token}/again")
+    assert "A request failed: GET /fail/…/again: ValueError" in caplog.text
+    assert token not in caplog.text
 
 
 async def test_who_wants_a_page_gets_one(caplog: pytest.LogCaptureFixture):

@@ -39,3 +39,13 @@ def test_the_builds_of_older_sources_are_dropped(exported: Path):
     build._keep(build.BUILDS / "new")
     assert [path.name for path in build.BUILDS.iterdir()] == ["new"]
     assert (build.BUILDS / "new" / "404.html").read_text() == "not-found.html"
+
+
+def test_a_build_is_given_none_of_our_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_live_s3cret")
+    monkeypatch.setenv("SOMEBODY_ELSES", "theirs")
+    monkeypatch.setattr(build, "PROJECT_ROOT", tmp_path)
+    assert "STRIPE_SECRET_KEY" not in build._without_our_variables()
+    assert build._without_our_variables()["SOMEBODY_ELSES"] == "theirs"
+    (tmp_path / ".env").touch()
+    assert build._without_our_variables()["STRIPE_SECRET_KEY"] == "sk_live_s3cret"
