@@ -160,6 +160,9 @@ class Settings(BaseSettings):
     join_limit_per_address: str = Field("10/hour", validation_alias="JOIN_LIMIT_PER_ADDRESS")
     join_limit_per_network: str = Field("60/minute;600/hour", validation_alias="JOIN_LIMIT_PER_NETWORK")
 
+    # Visits that are counted of one network; more are not
+    visit_limit_per_network: str = Field("60/minute;600/hour", validation_alias="VISIT_LIMIT_PER_NETWORK")
+
     # Signing up, in and back in: tries for one address from one network, and from one network in all
     account_limit_per_address: str = Field("10/minute;40/hour", validation_alias="ACCOUNT_LIMIT_PER_ADDRESS")
     account_limit_per_network: str = Field("60/minute;600/hour", validation_alias="ACCOUNT_LIMIT_PER_NETWORK")
@@ -271,7 +274,8 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        *("join_limit_per_address", "join_limit_per_network", "account_limit_per_address", "account_limit_per_network")
+        *("join_limit_per_address", "join_limit_per_network", "visit_limit_per_network"),
+        *("account_limit_per_address", "account_limit_per_network"),
     )
     @classmethod
     def _limit_notation(cls, value: str) -> str:

@@ -18,9 +18,20 @@ from sigma_app.features.billing import pricing_page
 from sigma_app.features.billing import webhook as billing_webhook
 from sigma_app.features.billing.live import kept_true
 from sigma_app.features.billing.setup import sandbox_stocked
-from sigma_app.features.console import audit, import_page, importing, lead_page, leads_page, overview
+from sigma_app.features.console import (
+    audit,
+    growth,
+    growth_csv,
+    import_page,
+    importing,
+    lead_page,
+    leads_page,
+    overview,
+)
 from sigma_app.features.console import http as console_http
 from sigma_app.features.console.live import kept_true as console_kept_true
+from sigma_app.features.growth import http as growth_http
+from sigma_app.features.growth.visit import with_visit
 from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.operations import http as operations_http
 from sigma_app.features.operations import metrics
@@ -40,12 +51,12 @@ from sigma_app.worker import working
 PAGES = [
     *(*waitlist.PAGES, *link_pages.PAGES, *pricing_page.PAGES, *site.PAGES),
     *(*entrance_pages.PAGES, *profile.PAGES, *billing.PAGES, *account_page.PAGES),
-    *(*overview.PAGES, *leads_page.PAGES, *lead_page.PAGES, *import_page.PAGES, *audit.PAGES),
+    *(*overview.PAGES, *leads_page.PAGES, *lead_page.PAGES, *import_page.PAGES, *growth.PAGES, *audit.PAGES),
 ]
 ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),
     *(*billing_http.ROUTES, *billing_webhook.ROUTES),
-    *console_http.ROUTES,
+    *(*console_http.ROUTES, *growth_csv.ROUTES, *growth_http.ROUTES),
     *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES, *operations_http.ROUTES, *metrics.ROUTES),
     *(*mail.routes(get_settings()), *payments.routes(get_settings()), *identity.routes()),
 ]
@@ -91,6 +102,6 @@ app = rx.App(
 # Reflex's own badge for a lost websocket: the waitlist's pages open none until somebody acts, and answer without one.
 app.app_wraps.pop((5, "Overlay"))
 for page in PAGES:
-    app.add_page(**with_arrival(page))
+    app.add_page(**with_arrival(with_visit(page)))
 app.add_middleware(OwnersOnly(), 0)
 app.register_lifespan_task(serving)

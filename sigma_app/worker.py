@@ -11,6 +11,7 @@ from sigma_app.core import jobs
 from sigma_app.features.accounts import jobs as accounts_jobs
 from sigma_app.features.billing import jobs as billing_jobs
 from sigma_app.features.console import jobs as console_jobs
+from sigma_app.features.growth import jobs as growth_jobs
 from sigma_app.features.mail import jobs as mail_jobs
 from sigma_app.features.operations import jobs as operations_jobs
 from sigma_app.features.operations import worker_http
@@ -22,7 +23,7 @@ from sigma_app.settings import get_settings
 
 # Declared by importing them.
 JOBS = (
-    *(accounts_jobs, billing_jobs, console_jobs, mail_jobs, operations_jobs, waitlist_jobs),
+    *(accounts_jobs, billing_jobs, console_jobs, growth_jobs, mail_jobs, operations_jobs, waitlist_jobs),
     *payments.JOBS,
 )
 

@@ -14,7 +14,7 @@ BACKEND_PATHS = (
     *("/confirm", "/confirm/{token}", "/place/{token}", "/unsubscribe/{token}", "/erase/{token}"),
     "/invitation/{token}",
     *("/sign-up", "/sign-in", "/sign-in/link", "/forgot", "/check-inbox", "/verify", "/reset", "/goodbye"),
-    *("/profile/picture", "/account/data.zip"),
+    *("/profile/picture", "/account/data.zip", "/admin/growth.csv"),
     *("/pricing", "/billing/checkout", "/billing/portal", "/dev/stripe"),
     *("/sandbox/checkout/{session}", "/sandbox/portal/{session}", "/sandbox/invoice/{invoice}"),
     *("/auth/v1/{path:path}", "/rest/v1/{path:path}", "/storage/v1/{path:path}"),

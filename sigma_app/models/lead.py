@@ -23,6 +23,7 @@ from sqlmodel import Field, SQLModel
 WHEN = TIMESTAMP(timezone=True)
 UTC_NOW = text("timezone('utc'::text, now())")
 _BEGINNING = literal_column("lower(email)").label("beginning")
+_TIMES = ("confirmed_at", "invited_at", "signed_up_at", "customer_at")  # what the numbers of a day are counted by
 _NEWEST = (text("created_at desc"), text("id desc"))  # the order of the console's lists
 LENGTHS = {  # characters; a longer value is refused with 23514
     "email": 320,
@@ -72,6 +73,7 @@ class Lead(SQLModel, table=True):
         Index("leads_newest_by_source", "utm_source", *_NEWEST),
         Index("leads_newest_flagged", *_NEWEST, postgresql_where=text("flag is not null")),
         Index("leads_email_prefix", _BEGINNING, postgresql_ops={"beginning": "text_pattern_ops"}),
+        *(Index(f"leads_{time}", time, postgresql_where=text(f"{time} is not null")) for time in _TIMES),
     )
 
     id: UUID | None = Field(

@@ -21,6 +21,7 @@ from sigma_app.ui.script import inline_script
 PAGES = (
     ("/admin", "Overview"),
     ("/admin/leads", "Leads"),
+    ("/admin/growth", "Growth"),
     ("/admin/audit", "Audit log"),
 )
 
