@@ -15,7 +15,7 @@ SECRET_ENDINGS = ("_KEY", "_SECRET", "_TOKEN", "_URL", "_DSN", "_HEADERS", "_END
 # Of Supabase's own servers, most of whose variables the stand-in does not know.
 _OF_SUPABASE = ("GOTRUE_", "PGRST_", "STORAGE_")
 # Where Sigma's variables begin that other programs hardly have a like of; PORT and HOST are like a good many.
-_OF_SIGMA = ("SIGMA_", "DATABASE_", "VITE_SUPABASE_", "SUPABASE_", "STRIPE_", "RESEND_", "JOIN_LIMIT_")
+_OF_SIGMA = ("SIGMA_", "DATABASE_", "VITE_SUPABASE_", "SUPABASE_", "STRIPE_", "RESEND_", "JOIN_LIMIT_", "VISIT_LIMIT_")
 # How alike two names are (difflib's ratio): STRIPE_SECRETKEY and STRIPE_SECRET_KEY 0.97, SUPABASE_SERVICE_KEY and
 # SUPABASE_SERVICE_ROLE_KEY 0.89, DATABASE_USER and DATABASE_URL 0.88, GOTRUE_JWT_SECRET and GOTRUE_JWT_EXP 0.77,
 # STRIPE_API_KEY and STRIPE_SECRET_KEY 0.71.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tests.bench import (
     files,
+    growth,
     joins,
     leads,
     line,
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Report]] = {
     "queue": queue.measure,
     "line": line.measure,
     "leads": leads.measure,
+    "growth": growth.measure,
     "signins": signins.measure,
     "files": files.measure,
     "rest": rest.measure,

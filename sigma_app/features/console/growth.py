@@ -164,7 +164,7 @@ def growth() -> rx.Component:
             "Which days",
             rx.cond(GrowthState.said != "", rx.el.p(GrowthState.said, role="alert", class_name="said")),
             plain_form(
-                rx.el.input(type="hidden", name="by", default_value=GrowthState.by),
+                rx.el.input(type="hidden", name="by", default_value=GrowthState.by, key=GrowthState.by),
                 field("From", "since", GrowthState.since, type="date"),
                 field("To", "until", GrowthState.until, type="date"),
                 rx.el.button("Show", type="submit", class_name=QUIET),

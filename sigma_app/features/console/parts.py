@@ -208,14 +208,14 @@ def filters(*fields: rx.Component, action: str) -> rx.Component:
 
 
 def field(label: str, name: str, value: Any, **attrs: Any) -> rx.Component:
-    """A labelled field of a form."""
-    return rx.el.label(rx.el.span(label), rx.el.input(name=name, default_value=value, **attrs))
+    """A labelled field of a form; another `value` makes it anew, so that going back shows what the address says."""
+    return rx.el.label(rx.el.span(label), rx.el.input(name=name, default_value=value, key=value, **attrs))
 
 
 def choice(label: str, name: str, value: Any, choices: Sequence[tuple[str, str]], **attrs: Any) -> rx.Component:
-    """A labelled choice of a form, of values and their names."""
+    """A labelled choice of a form, of values and their names; made anew as a field is."""
     options = [rx.el.option(words, value=one) for one, words in choices]
-    return rx.el.label(rx.el.span(label), rx.el.select(*options, name=name, default_value=value, **attrs))
+    return rx.el.label(rx.el.span(label), rx.el.select(*options, name=name, default_value=value, key=value, **attrs))
 
 
 def when(at: datetime | None) -> str:
