@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -24,6 +25,9 @@ from sigma_app.features.growth.service import Span
 from sigma_app.session.operators import reader
 from tests.bench.report import Bar, Ratio, Report, Row, Sample
 from tests.bench.scratch import scratch_cluster
+
+Cursor = AsyncCursor[dict[str, Any]]
+Ask = Callable[[Cursor], Awaitable[object]]
 
 LEADS, VISITS = 1_000_000, 500_000
 DAYS = 730  # over which the leads are spread: what a page of 365 days reads, with as many before
@@ -47,8 +51,10 @@ _LEADS = """
       lateral (select now() - (n::float / %s) * %s * interval '1 day' as at) as moment
 """
 _VISITS = """
-    insert into sigma.visits select now() - (n::float / %s) * 35 * interval '1 day', '/', 'source-' || (n * 7919::bigint) %% %s,
-      'mail', '', 'site-' || n %% 50 || '.example', '' from generate_series(1, %s) as n
+    insert into sigma.visits
+    select now() - (n::float / %s) * 35 * interval '1 day', '/', 'source-' || (n * 7919::bigint) %% %s, 'mail', '',
+      'site-' || n %% 50 || '.example', ''
+    from generate_series(1, %s) as n
 """
 _BY_SOURCE = """
     select lower(utm_source), (created_at at time zone 'UTC')::date >= %(first)s, count(*) from leads
@@ -90,19 +96,19 @@ async def _measure(url: str, rounds: int) -> tuple[float, dict[str, list[float]]
             await jobs.roll_up(0)
             rolled = time.perf_counter() - started
 
-            async def ask(about: Callable[[AsyncCursor], Awaitable[object]]) -> object:
+            async def ask(about: Ask) -> object:
                 async with database.cursor(reader(_OPERATOR)) as cursor:
                     return await about(cursor)
 
-            async def counting(cursor: AsyncCursor) -> object:
+            async def counting(cursor: Cursor) -> object:
                 await cursor.execute(_BY_SOURCE, {"first": year.since, "since": year.before.since})
                 return await cursor.fetchall()
 
-            async def today_alone(cursor: AsyncCursor) -> object:
+            async def today_alone(cursor: Cursor) -> object:
                 await cursor.execute("select * from sigma.growth(%(day)s, %(day)s, '')", {"day": today})
                 return await cursor.fetchall()
 
-            ways: dict[str, Callable[[AsyncCursor], Awaitable[object]]] = {
+            ways: dict[str, Ask] = {
                 COUNTING: counting,
                 YEAR: lambda cursor: service.read(cursor, year, "source"),
                 MONTH: lambda cursor: service.read(cursor, month, "source"),

@@ -24,8 +24,11 @@ SCREENSHOTS = PROJECT_ROOT / "tests" / "screenshots"
 @pytest.fixture(scope="session")
 def sigma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sigma]:
     """Sigma with wide limits, for every test that does not test the limits."""
-    names = ("JOIN_LIMIT_PER_ADDRESS", "JOIN_LIMIT_PER_NETWORK", "VISIT_LIMIT_PER_NETWORK")
-    wide = dict.fromkeys(names, "10000/minute")
+    wide = {
+        "JOIN_LIMIT_PER_ADDRESS": "1000/minute",
+        "JOIN_LIMIT_PER_NETWORK": "10000/minute",
+        "VISIT_LIMIT_PER_NETWORK": "10000/minute",
+    }
     sigma = Sigma(tmp_path_factory.mktemp("sigma") / "data", variables=wide).start()
     yield sigma
     sigma.remove()

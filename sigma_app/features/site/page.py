@@ -9,7 +9,7 @@ from sigma_app.ui.link import link
 from sigma_app.ui.prose import Clause, document
 from sigma_app.ui.template import slot
 
-REVIEWED = "27 November 2026"
+REVIEWED = "28 November 2026"
 
 PRIVACY: list[Clause] = [
     (
@@ -61,11 +61,22 @@ PRIVACY: list[Clause] = [
         ],
     ),
     (
+        "What we count of visits",
+        [
+            "When you come to one of our public pages from elsewhere, your browser tells our server, once: which page "
+            "it is, the campaign tags (utm) in its address, whether a friend's link led you here, and which site did. "
+            "We keep that for five weeks, with the time and with nothing that says who you are: no cookie, no network "
+            "address, nothing of your browser. Then all that is left is numbers, such as how many came on a day.",
+            "If your browser asks not to be tracked (Global Privacy Control or Do Not Track), it tells us nothing, and "
+            "you are not counted. Without JavaScript neither.",
+        ],
+    ),
+    (
         "What we use for a moment",
         [
             "To keep machines off the list, we look at how fast the form was filled in and how often one "
-            "network or one address tries. Your network address is used for that count and is not stored "
-            "with your entry.",
+            "network or one address tries, and of visits how many come from one network. Your network address is "
+            "used for that count and is not stored.",
         ],
     ),
     (
@@ -103,7 +114,8 @@ PRIVACY: list[Clause] = [
             "The page of your place, which is linked in our mails, can do it by itself: it erases your entry, with "
             "everything above and the mails we kept, after asking you by mail. What stays is a number in the count "
             "of the friend who brought you, with a fingerprint of your mailbox so that it counts once, and, if your "
-            "mail came back or was called spam, one of your address, so that nobody writes to it again.",
+            "mail came back or was called spam, one of your address, so that nobody writes to it again. How many "
+            "joined on a day stays what it was.",
             "Or reply to any mail from us. We send you what we hold, correct it, or erase it, whichever you ask for. "
             "You owe us no reason. We keep your entry until then, or until the list has done its work.",
         ],

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import csv
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from tests.browser.accounts.conftest import Portal, Somebody
 from tests.browser.test_pages import assert_accessible
-from tests.sigma import Sigma
 
 pytestmark = pytest.mark.browser
 
 NewContext = Callable[..., BrowserContext]
 Screenshot = Callable[[Page, str], Path]
 
-PASSWORD = "correct horse battery staple"
 LONG = "a-source-with-a-name-that-is-longer-than-anybody-would-ever-need"
 
 LEADS = f"""
@@ -42,45 +39,9 @@ VISITS = f"""
 
 
 @pytest.fixture(scope="module")
-def database(sigma: Sigma) -> Iterator[psycopg.Connection]:
+def database(sigma: Portal) -> Iterator[psycopg.Connection]:
     with sigma.database() as connection:
         yield connection
-
-
-@pytest.fixture(scope="module")
-def operator(sigma: Sigma) -> str:
-    """The address of an operator's account."""
-    email = f"operator-{secrets.token_hex(4)}@example.com"
-    key = sigma.assignments["SUPABASE_SERVICE_ROLE_KEY"]
-    made = httpx.post(
-        f"{sigma.base_url}/auth/v1/admin/users",
-        headers={"apikey": key, "authorization": f"Bearer {key}"},
-        json={"email": email, "password": PASSWORD, "email_confirm": True},
-    )
-    assert made.is_success, made.text
-    assert sigma.run("admin", "grant", email).returncode == 0
-    return email
-
-
-@pytest.fixture(scope="module")
-def signed_in(chromium, sigma: Sigma, operator: str) -> dict:
-    """What a browser keeps in which the operator has signed in, for the contexts of these tests."""
-    context = chromium.new_context(base_url=sigma.base_url)
-    page = context.new_page()
-    page.goto("/sign-in")
-    page.get_by_label("E-mail").first.fill(operator)
-    page.locator("input[name=password]").fill(PASSWORD)
-    page.locator("input[name=password]").press("Enter")
-    page.wait_for_url("**/profile**")
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-@pytest.fixture
-def page(new_context: NewContext, signed_in: dict) -> Page:
-    """The operator's."""
-    return new_context(storage_state=signed_in, accept_downloads=True).new_page()
 
 
 @pytest.fixture
@@ -94,92 +55,99 @@ def numbers(database: psycopg.Connection) -> Iterator[None]:
     database.execute(emptied)
 
 
-def step(page: Page, name: str) -> list[str]:
-    """The cells of a step in the table of steps."""
-    table = page.get_by_role("table").first
-    row = table.get_by_role("row").filter(has=page.get_by_role("cell", name=name, exact=True))
-    expect(row).to_be_visible()
-    return row.get_by_role("cell").all_inner_texts()
+def told(page: Page, step: str, column: int = 1) -> Locator:
+    """A cell of the table of steps: by itself, of these days."""
+    row = page.get_by_role("table").first.get_by_role("row").filter(has=page.get_by_role("cell", name=step, exact=True))
+    return row.get_by_role("cell").nth(column)
 
 
-def test_the_steps_are_told_beside_those_of_the_days_before(page: Page, numbers):
-    page.goto("/admin/growth?days=7")
-    expect(page.get_by_role("heading", level=1, name="Growth")).to_be_visible()
-    assert step(page, "Joined")[:2] + step(page, "Joined")[3:] == ["Joined", "6", "7", "−1", "−14.3%"]
-    assert step(page, "Paid") == ["Paid", "0", "–", "0", "±0", "–"]
-    funnel = page.get_by_role("img", name=re.compile("From visits to paid"))
+def of(page: Page, value: str, column: int) -> Locator:
+    """A cell of the table of values, which are told apart."""
+    row = page.get_by_role("row").filter(has=page.get_by_role("cell", name=value, exact=True))
+    return row.get_by_role("cell").nth(column)
+
+
+def test_the_steps_are_told_beside_those_of_the_days_before(operator: Page, numbers):
+    operator.goto("/admin/growth?days=7")
+    expect(operator.get_by_role("heading", level=1, name="Growth")).to_be_visible()
+    for step, cells in {"Joined": ["6", None, "7", "−1", "−14.3%"], "Paid": ["0", "–", "0", "±0", "–"]}.items():
+        for column, text in enumerate(cells, start=1):
+            if text is not None:
+                expect(told(operator, step, column)).to_have_text(text)
+    funnel = operator.get_by_role("img", name=re.compile("From visits to paid"))
     expect(funnel).to_have_attribute("aria-label", re.compile(r"Joined 6 \(before 7\)"))
     expect(
-        page.get_by_role("img", name=re.compile("Joined day by day: 6 in all, 7 in the days before"))
+        operator.get_by_role("img", name=re.compile("Joined day by day: 6 in all, 7 in the days before"))
     ).to_be_visible()
 
 
-def test_every_way_to_tell_them_apart_has_charts_and_a_table(page: Page, numbers):
-    page.goto("/admin/growth?days=30&by=day")
+def test_every_way_to_tell_them_apart_has_charts_and_a_table(operator: Page, numbers):
+    operator.goto("/admin/growth?days=30&by=day")
     for name in ("Source", "Medium", "Campaign", "Referrer", "Referral", "Page", "Day"):
-        page.get_by_role("link", name=f"By {name.lower()}", exact=True).click()
-        expect(page.get_by_role("link", name=f"By {name.lower()}", exact=True)).to_have_attribute(
+        operator.get_by_role("link", name=f"By {name.lower()}", exact=True).click()
+        expect(operator.get_by_role("link", name=f"By {name.lower()}", exact=True)).to_have_attribute(
             "aria-current", "true"
         )
-        assert f"by={name.lower()}" in page.url
-        expect(page.locator(".growth-chart")).to_have_count(6)
-    page.goto("/admin/growth?days=30&by=referrer")
-    row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="news.example", exact=True))
-    assert row.get_by_role("cell").all_inner_texts()[:4] == ["news.example", "87", "29", "33.3%"]
+        assert f"by={name.lower()}" in operator.url
+        expect(operator.locator(".growth-chart")).to_have_count(6)
+    operator.goto("/admin/growth?days=30&by=referrer")
+    for column, text in enumerate(["news.example", "87", "29", "33.3%"]):
+        expect(of(operator, "news.example", column)).to_have_text(text)
 
 
-def test_it_moves_by_itself(page: Page, numbers, database: psycopg.Connection, sigma: Sigma, new_context: NewContext):
-    page.goto("/admin/growth?days=7&by=source")
-    assert step(page, "Joined")[1] == "6"
-    visits = int(step(page, "Visits")[1])
+def test_it_moves_by_itself(
+    operator: Page, numbers, database: psycopg.Connection, sigma: Portal, new_context: NewContext
+):
+    operator.goto("/admin/growth?days=7&by=source")
+    expect(told(operator, "Joined")).to_have_text("6")
+    visits = int(told(operator, "Visits").inner_text())
     database.execute("insert into leads (email, utm_source) values ('growth-new@example.com', 'Brand New')")
     new_context().new_page().goto("/?utm_source=brand%20new")
-    row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="brand new", exact=True))
-    expect(row.get_by_role("cell").nth(1)).to_have_text("1")
-    expect(row.get_by_role("cell").nth(2)).to_have_text("1")
-    assert step(page, "Joined")[1] == "7"
-    assert step(page, "Visits")[1] == str(visits + 1)
+    expect(of(operator, "brand new", 1)).to_have_text("1")
+    expect(of(operator, "brand new", 2)).to_have_text("1")
+    expect(told(operator, "Joined")).to_have_text("7")
+    expect(told(operator, "Visits")).to_have_text(str(visits + 1))
 
 
-def test_days_are_chosen_and_bad_ones_answered_in_words(page: Page, numbers):
+def test_days_are_chosen_and_bad_ones_answered_in_words(operator: Page, numbers):
     today = datetime.now(UTC).date()
     since = today - timedelta(days=3)
-    page.goto("/admin/growth?by=source")
-    page.get_by_role("textbox", name="From").fill(str(since))
-    page.get_by_role("button", name="Show").click()
-    page.wait_for_url(f"**/admin/growth?by=source&since={since}&until={today}")
-    assert step(page, "Joined")[1] == "3"
-    page.get_by_role("link", name="90 days").click()
-    expect(page.get_by_role("link", name="90 days")).to_have_attribute("aria-current", "true")
-    assert step(page, "Joined")[1] == "40"
-    page.go_back()
-    expect(page.get_by_role("textbox", name="From")).to_have_value(str(since))
-    page.goto("/admin/growth?since=2026-02-30")
-    expect(page.get_by_role("alert")).to_have_text(
+    operator.goto("/admin/growth?by=source")
+    operator.get_by_role("textbox", name="From").fill(str(since))
+    operator.get_by_role("button", name="Show").click()
+    operator.wait_for_url(f"**/admin/growth?by=source&since={since}&until={today}")
+    expect(told(operator, "Joined")).to_have_text("3")
+    operator.get_by_role("link", name="90 days").click()
+    expect(operator.get_by_role("link", name="90 days")).to_have_attribute("aria-current", "true")
+    expect(told(operator, "Joined")).to_have_text("40")
+    operator.go_back()
+    expect(operator.get_by_role("textbox", name="From")).to_have_value(str(since))
+    operator.goto("/admin/growth?since=2026-02-30")
+    expect(operator.get_by_role("alert")).to_have_text(
         re.compile("A day is written as 2026-11-28.*These are the last 30 days")
     )
-    assert step(page, "Joined")[1] == "29"
+    expect(told(operator, "Joined")).to_have_text("29")
 
 
 def test_the_table_of_days_opens_by_the_keyboard_and_stays_open_while_numbers_move(
-    page: Page, numbers, database: psycopg.Connection
+    operator: Page, numbers, database: psycopg.Connection
 ):
-    page.goto("/admin/growth?days=7")
-    summary = page.get_by_text("As a table")
+    operator.goto("/admin/growth?days=7")
+    summary = operator.get_by_text("As a table")
     expect(summary).to_be_visible()
     summary.focus()
-    page.keyboard.press("Enter")
-    table = page.get_by_role("table", name="The numbers that the charts show")
+    operator.keyboard.press("Enter")
+    table = operator.get_by_role("table", name="The numbers that the charts show")
     expect(table.get_by_role("row")).to_have_count(8)
     database.execute("insert into leads (email) values ('growth-today@example.com')")
     expect(table.get_by_role("row").last.get_by_role("cell").nth(2)).to_have_text("1")
     expect(table).to_be_visible()
 
 
-def test_the_file_opens_as_a_table_and_computes_nothing(page: Page, numbers, tmp_path: Path):
-    page.goto("/admin/growth?days=30&by=source")
-    with page.expect_download() as coming:
-        page.get_by_role("link", name="CSV").click()
+def test_the_file_opens_as_a_table_and_computes_nothing(operator: Page, numbers, tmp_path: Path):
+    operator.goto("/admin/growth?days=30&by=source")
+    with operator.expect_download() as coming:
+        operator.get_by_role("link", name="CSV").click()
     assert coming.value.suggested_filename.startswith("growth-by-source-")
     coming.value.save_as(tmp_path / "growth.csv")
     with (tmp_path / "growth.csv").open(newline="") as file:
@@ -192,9 +160,10 @@ def test_the_file_opens_as_a_table_and_computes_nothing(page: Page, numbers, tmp
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("by", ["day", "source"])
 def test_axe_finds_no_violation_and_it_fits_every_screen(
-    new_context: NewContext, signed_in: dict, numbers, screenshot: Screenshot, scheme: str, by: str
+    operator: Page, new_context: NewContext, numbers, screenshot: Screenshot, scheme: str, by: str
 ):
-    page = new_context(storage_state=signed_in, color_scheme=scheme, reduced_motion="reduce").new_page()
+    state = operator.context.storage_state()
+    page = new_context(storage_state=state, color_scheme=scheme, reduced_motion="reduce").new_page()
     for width in (320, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         page.goto(f"/admin/growth?days=30&by={by}")
@@ -205,23 +174,21 @@ def test_axe_finds_no_violation_and_it_fits_every_screen(
         screenshot(page, f"admin-growth-{by}-{width}-{scheme}")
 
 
-def test_where_nothing_happened_it_says_so(page: Page, numbers, database: psycopg.Connection, screenshot: Screenshot):
-    page.goto("/admin/growth?since=2020-01-01&until=2020-01-31")
-    expect(page.get_by_text("Nothing happened in these days, nor in those before.")).to_be_visible()
-    expect(page.locator(".growth-chart")).to_have_count(0)
-    screenshot(page, "admin-growth-empty")
-    assert_accessible(page)
+def test_where_nothing_happened_it_says_so(operator: Page, numbers, screenshot: Screenshot):
+    operator.goto("/admin/growth?since=2020-01-01&until=2020-01-31")
+    expect(operator.get_by_text("Nothing happened in these days, nor in those before.")).to_be_visible()
+    expect(operator.locator(".growth-chart")).to_have_count(0)
+    screenshot(operator, "admin-growth-empty")
+    assert_accessible(operator)
 
 
-def test_for_others_there_is_no_such_page(new_context: NewContext, page: Page, sigma: Sigma, operator: str):
+def test_for_others_there_is_no_such_page(new_context: NewContext, operator: Page, sigma: Portal, alice: Somebody):
     stranger = new_context().new_page()
     stranger.goto("/admin/growth")
     assert "/sign-in" in stranger.url
-    assert sigma.run("admin", "revoke", operator).returncode == 0
-    try:
-        answer = page.goto("/admin/growth")
-        assert answer
-        assert answer.status == 404
-        assert page.request.get("/admin/growth.csv").status == 404
-    finally:
-        assert sigma.run("admin", "grant", operator).returncode == 0
+    assert operator.request.get("/admin/growth.csv").status == 200
+    assert sigma.run("admin", "revoke", alice.email).returncode == 0
+    answer = operator.goto("/admin/growth")
+    assert answer
+    assert answer.status == 404
+    assert operator.request.get("/admin/growth.csv").status == 404

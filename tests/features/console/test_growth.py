@@ -22,9 +22,7 @@ from sigma_app.features.growth import service
 from sigma_app.features.growth.service import DIMENSIONS, BadDates, Compared, Counts, Growth, Span
 from sigma_app.session.operators import reader
 from sigma_app.session.store import Session
-from tests.portal import cookie, serving, session, settings, sign_in, tokens, variables
-
-__all__ = ["cookie", "serving", "session", "settings", "sign_in", "tokens", "variables"]
+from tests.features.console.conftest import set_role
 
 pytestmark = pytest.mark.anyio
 
@@ -38,13 +36,9 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def grant(owner: psycopg.Connection) -> Grant:
+def grant(owner: psycopg.Connection, session: Session) -> Grant:
     """Makes Alice an operator."""
-
-    def give() -> None:
-        owner.execute("""update auth.users set raw_app_meta_data = raw_app_meta_data || '{"role": "admin"}'""")
-
-    return give
+    return lambda: set_role(owner, session.user_id, "admin")
 
 
 @pytest.fixture
@@ -105,12 +99,12 @@ async def test_there_is_a_file_of_each(client, grant, laid, by):
     assert answer.headers["content-disposition"] == f'attachment; filename="{name}"'
 
 
-async def test_for_who_is_no_operator_there_is_no_file(client, grant, owner, laid):
+async def test_for_who_is_no_operator_there_is_no_file(client, grant, owner, session, laid):
     answer = await client.get("/admin/growth.csv")
     assert (answer.status_code, answer.text) == (404, "Not Found")
     grant()
     assert (await client.get("/admin/growth.csv")).status_code == 200
-    owner.execute("update auth.users set raw_app_meta_data = raw_app_meta_data - 'role'")
+    set_role(owner, session.user_id, None)
     assert (await client.get("/admin/growth.csv")).status_code == 404
 
 
