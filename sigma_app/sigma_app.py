@@ -20,13 +20,19 @@ from sigma_app.features.billing.live import kept_true
 from sigma_app.features.billing.setup import sandbox_stocked
 from sigma_app.features.console import (
     audit,
+    event,
+    events,
     growth,
     growth_csv,
     import_page,
     importing,
+    job,
     lead_page,
     leads_page,
     overview,
+    queue,
+    user,
+    users,
 )
 from sigma_app.features.console import http as console_http
 from sigma_app.features.console.live import kept_true as console_kept_true
@@ -51,7 +57,8 @@ from sigma_app.worker import working
 PAGES = [
     *(*waitlist.PAGES, *link_pages.PAGES, *pricing_page.PAGES, *site.PAGES),
     *(*entrance_pages.PAGES, *profile.PAGES, *billing.PAGES, *account_page.PAGES),
-    *(*overview.PAGES, *leads_page.PAGES, *lead_page.PAGES, *import_page.PAGES, *growth.PAGES, *audit.PAGES),
+    *(*overview.PAGES, *leads_page.PAGES, *lead_page.PAGES, *import_page.PAGES, *growth.PAGES),
+    *(*users.PAGES, *user.PAGES, *events.PAGES, *event.PAGES, *queue.PAGES, *job.PAGES, *audit.PAGES),
 ]
 ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import click
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 from sigma_app.cli.database import migrated_database
-from sigma_app.core.connecting import connect
 from sigma_app.gateways.database import owner_url
 from sigma_app.settings import get_settings
 
@@ -17,32 +20,6 @@ _WHO = """
     from auth.users as account left join public.profiles as profile on profile.id = account.id
     where lower(account.email) = lower(%(who)s) or account.id::text = %(who)s
       or account.id = (select user_id from billing.customers where id = %(who)s)
-"""
-_PAID_FOR = """
-    select one.created_at, kind, one.id, coalesce(price.lookup_key, one.price_id), status, told
-    from billing.customers as customer
-    cross join lateral (
-      select created_at, 'subscription' as kind, id, price_id, status, array_remove(array[
-        to_char(current_period_end at time zone 'utc', '"period ends" YYYY-MM-DD'),
-        to_char(cancel_at at time zone 'utc', '"canceled for" YYYY-MM-DD'),
-        to_char(past_due_since at time zone 'utc', '"past due since" YYYY-MM-DD'),
-        'for ' || end_reason
-      ], null) as told
-      from billing.subscriptions where customer_id = customer.id
-      union all
-      select created_at, 'purchase', id, price_id, status, array_remove(array[
-        format('%%s %%s', amount, currency),
-        case when refunded > 0 then format('refunded %%s', refunded) end,
-        'dispute ' || dispute
-      ], null)
-      from billing.purchases where customer_id = customer.id
-    ) as one
-    left join billing.prices as price on price.id = one.price_id
-    where customer.user_id = %s order by one.created_at
-"""
-_CHANGES = """
-    select at, before, after, rule, coalesce(price_id, ''), coalesce(subject, ''), cause, coalesce(event_id, '')
-    from billing.access_changes where user_id = %s order by id
 """
 
 
@@ -55,19 +32,38 @@ def command(who: str) -> None:
     WHO is an address, the id of an account, or Stripe's of a customer.
     """
     settings = get_settings()
-    with migrated_database(settings, lambda _: None), connect(owner_url(settings), autocommit=True) as owner:
-        found = owner.execute(_WHO, {"who": who.strip()}).fetchone()
-        if found is None:
-            print(f"{who.strip()}: nobody with an account.", file=sys.stderr)
-            sys.exit(1)
-        account, has_access, customer, price = found
-        access = "has access" if has_access else "no access"
-        print(f"{account}: {access}, customer {customer or 'none'}, price {price or 'none'}")
-        for at, kind, identity, what, status, told in owner.execute(_PAID_FOR, [account]):
-            print(f"{_when(at)}  {kind} {identity} ({what}): {', '.join([status, *told])}")
-        for at, before, after, rule, *about, cause, event in owner.execute(_CHANGES, [account]):
-            change = f"{_WORDS[before]} → {_WORDS[after]}"
-            print(f"{_when(at)}  {change:<9}  {' '.join(filter(None, (f'{rule},', *about, f'by {cause}', event)))}")
+    with migrated_database(settings, lambda _: None):
+        known = asyncio.run(_print(owner_url(settings), who.strip()))
+    if not known:
+        print(f"{who.strip()}: nobody with an account.", file=sys.stderr)
+        sys.exit(1)
+
+
+async def _print(url: str, who: str) -> bool:
+    """Write what there is to tell of somebody; whether there is such an account."""
+    lines = [line async for line in _lines(url, who)]
+    for line in lines:
+        print(line)
+    return bool(lines)
+
+
+async def _lines(url: str, who: str) -> AsyncIterator[str]:
+    from sigma_app.features.billing.service import access_changes, paid_for
+
+    async with await AsyncConnection.connect(url, autocommit=True) as owner:
+        cursor = owner.cursor(row_factory=dict_row)
+        await cursor.execute(_WHO, {"who": who})
+        if (found := await cursor.fetchone()) is None:
+            return
+        access = "has access" if found["has_access"] else "no access"
+        at_stripe = f"customer {found['customer_id'] or 'none'}, price {found['price_id'] or 'none'}"
+        yield f"{found['id']}: {access}, {at_stripe}"
+        for one in await paid_for(cursor, found["id"]):
+            yield f"{_when(one.at)}  {one.kind} {one.id} ({one.what}): {', '.join([one.status, *one.told])}"
+        for one in await access_changes(cursor, found["id"]):
+            change = f"{_WORDS[one.before]} → {_WORDS[one.after]}"
+            why = filter(None, (f"{one.rule},", one.price, one.subject, f"by {one.cause}", one.event))
+            yield f"{_when(one.at)}  {change:<9}  {' '.join(why)}"
 
 
 _WORDS = {True: "yes", False: "no"}

@@ -39,7 +39,7 @@ def command(count: int | None, emails: tuple[str, ...]) -> None:
         raise click.UsageError("Say either how many, as in --next 50, or whom, as in --email ann@example.com.")
     settings = get_settings()
     with migrated_database(settings, lambda _: None):
-        warn_without_worker(settings)
+        warn_without_worker()
         sys.exit(asyncio.run(_invite_next(count) if count else _invite(emails)))
 
 

@@ -2,85 +2,105 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC
+from typing import Any
 
 import click
-import psycopg
-from psycopg.errors import UniqueViolation
+from psycopg.sql import SQL
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sigma_app.cli.database import migrated_database
-from sigma_app.core.connecting import connect
-from sigma_app.gateways.database import owner_url
-from sigma_app.settings import Settings, get_settings
-
-_COUNTS = "select status::text, count(*) from procrastinate.procrastinate_jobs group by 1 order by 1"
-_FAILED = """
-    select job.id, job.task_name, job.attempts, failure.failed_at, split_part(failure.error, chr(10), 1)
-    from procrastinate.procrastinate_jobs as job
-      left join lateral (
-        select error, failed_at from sigma.job_errors where job_id = job.id order by id desc limit 1
-      ) as failure on true
-    where job.status = 'failed' order by job.id desc limit 50
-"""
-_ALIVE = """
-    select count(*) from procrastinate.procrastinate_workers
-    where last_heartbeat > now() - %s::interval
-"""
-_FAILED_IDS = """
-    select id from procrastinate.procrastinate_jobs where status = 'failed' and (id = %(id)s or %(id)s is null)
-    order by id
-"""
-_AGAIN = "select procrastinate.procrastinate_retry_job_v2(%s, now(), null, null, null)"
+from sigma_app.settings import get_settings
 
 
 @click.command()
 @click.option("--retry", type=int, metavar="ID", help="Try this failed job again.")
 @click.option("--retry-all", is_flag=True, help="Try all failed jobs again.")
-def command(retry: int | None, retry_all: bool) -> None:
+@click.option("--drop", type=int, metavar="ID", help="Delete this failed job: it is not to be done any more.")
+def command(retry: int | None, retry_all: bool, drop: int | None) -> None:
     """Show the queue and its dead letters: jobs that failed for good, each with its last error."""
-    settings = get_settings()
-    with migrated_database(settings, lambda _: None), connect(owner_url(settings), autocommit=True) as owner:
+    with migrated_database(get_settings(), lambda _: None):
+        if drop is not None:
+            sys.exit(asyncio.run(_drop(drop)))
         if retry is not None or retry_all:
-            failed = [job for (job,) in owner.execute(_FAILED_IDS, {"id": retry})]
-            if retry is not None and not failed:
-                print(f"There is no failed job {retry}.", file=sys.stderr)
-                sys.exit(1)
-            again = sum(_try_again(owner, job) for job in failed)
-            print(f"{again} {'job' if again == 1 else 'jobs'} put back into the queue.")
-            return
-        counts = owner.execute(_COUNTS).fetchall()
-        print(", ".join(f"{count} {name}" for name, count in counts) or "The queue is empty.")
-        warn_without_worker(settings)
-        if failed := owner.execute(_FAILED).fetchall():
+            sys.exit(asyncio.run(_try_again(retry)))
+        counts, failed = asyncio.run(_read())
+        print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "The queue is empty.")
+        warn_without_worker()
+        if failed:
             Console().print(_table(failed))
 
 
-def _try_again(owner: psycopg.Connection, job: int) -> bool:
-    try:
-        owner.execute(_AGAIN, [job])
-    except UniqueViolation:
-        print(f"Job {job} stays as it is: another one of its kind waits already.", file=sys.stderr)
-        return False
-    return True
+async def _try_again(job: int | None) -> int:
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.console.service import record
+    from sigma_app.features.operations.service import try_again
+    from sigma_app.gateways.database import serving_requests
+
+    async with serving_requests(), get_database().transaction(SERVICE) as transaction:
+        again = await try_again(transaction, job)
+        if again:
+            await record(transaction, "job.retry", job, jobs=again)
+    if job is not None and not again:
+        print(f"There is no failed job {job}, or another one of its kind waits already.", file=sys.stderr)
+        return 1
+    print(f"{again} {'job' if again == 1 else 'jobs'} put back into the queue.")
+    return 0
 
 
-def warn_without_worker(settings: Settings) -> None:
+async def _drop(job: int) -> int:
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.console.service import record
+    from sigma_app.features.operations.service import drop
+    from sigma_app.gateways.database import serving_requests
+
+    async with serving_requests(), get_database().transaction(SERVICE) as transaction:
+        task = await drop(transaction, job)
+        if task:
+            await record(transaction, "job.drop", job, task=task)
+    if task is None:
+        print(f"There is no failed job {job}.", file=sys.stderr)
+        return 1
+    print(f"{task}, job {job}: deleted.")
+    return 0
+
+
+async def _read() -> tuple[Mapping[str, int], Sequence[Mapping[str, Any]]]:
+    """How many jobs there are by status, and the latest that failed."""
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.operations.service import JOBS, queue_now
+    from sigma_app.gateways.database import serving_requests
+
+    async with serving_requests():
+        counts = (await queue_now()).jobs
+        async with get_database().cursor(SERVICE) as cursor:
+            await cursor.execute(JOBS + SQL(" where job.status = 'failed' order by job.id desc limit 50"))
+            return counts, await cursor.fetchall()
+
+
+def warn_without_worker() -> None:
     """Say on standard error that nobody works on the queue, if so."""
-    from sigma_app.core.jobs import SILENCE
-
-    with connect(owner_url(settings), autocommit=True) as owner:
-        (alive,) = owner.execute(_ALIVE, [SILENCE]).fetchone() or (0,)
-    if not alive:
+    if not asyncio.run(_workers_alive()):
         print("No worker is running: start the server, or python -m sigma_app worker.", file=sys.stderr)
 
 
-def _table(failed: list[tuple]) -> Table:
+async def _workers_alive() -> int:
+    from sigma_app.features.operations.service import workers
+    from sigma_app.gateways.database import serving_requests
+
+    async with serving_requests():
+        return (await workers()).alive
+
+
+def _table(failed: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("ID", "Job", "Tries", "Failed (UTC)", "Last error", box=None)
-    for job_id, name, tries, at, error in failed:
-        when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at else ""
-        table.add_row(str(job_id), name, str(tries), when, Text(error or "this version knows no such job"))
+    for job in failed:
+        when = f"{job['failed_at'].astimezone(UTC):%Y-%m-%d %H:%M}" if job["failed_at"] else ""
+        error = (job["error"] or "this version knows no such job").partition("\n")[0]
+        table.add_row(str(job["id"]), job["task"], str(job["attempts"]), when, Text(error))
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from datetime import UTC
 
@@ -24,11 +25,6 @@ _COUNTS = """
       count(*) filter (where handled_at is null and error is not null)
     from sigma.webhook_events where source = 'stripe'
 """
-_AGAIN = """
-    select sigma.queue_stripe_event(id)
-    from sigma.webhook_events where source = 'stripe' and handled_at is null and (id = %(id)s or %(id)s is null)
-"""
-_REWORK = "update sigma.webhook_events set handled_at = null where source = 'stripe' and id = %s"
 
 
 @click.command()
@@ -40,17 +36,34 @@ def command(replay: str | None, replay_all: bool) -> None:
     To replay one is safe: it says what to look at, and Stripe is asked how that stands.
     """
     settings = get_settings()
-    with migrated_database(settings, lambda _: None), connect(owner_url(settings), autocommit=True) as owner:
+    with migrated_database(settings, lambda _: None):
         if replay or replay_all:
-            if replay:
-                owner.execute(_REWORK, [replay])
-            again = owner.execute(_AGAIN, {"id": replay}).rowcount
+            again = asyncio.run(_replay(replay))
             if replay and not again:
                 print(f"There is no event {replay}.", file=sys.stderr)
                 sys.exit(1)
             print(f"{again} {'event' if again == 1 else 'events'} put back into the queue.")
-            warn_without_worker(settings)
+            warn_without_worker()
             return
+        _show(owner_url(settings))
+
+
+async def _replay(event: str | None) -> int:
+    """Have one event worked again, or all that wait; how many."""
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.billing import service as billing
+    from sigma_app.features.console.service import record
+    from sigma_app.gateways.database import serving_requests
+
+    async with serving_requests(), get_database().transaction(SERVICE) as transaction:
+        again = int(await billing.replay(transaction, event)) if event else await billing.replay_waiting(transaction)
+        if again:
+            await record(transaction, "event.replay", event, source="stripe", events=again)
+    return again
+
+
+def _show(url: str) -> None:
+    with connect(url, autocommit=True) as owner:
         worked, waiting, failed = owner.execute(_COUNTS).fetchone() or (0, 0, 0)
         print(f"{worked} worked, {waiting} waiting, {failed} failed.")
         for event, kind, customer, tries, at, error in owner.execute(_WAITING):

@@ -12,6 +12,8 @@ from typing import Literal
 from uuid import UUID
 
 from psycopg.errors import ForeignKeyViolation
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.database import SERVICE, Actor, Step, get_database, user_actor
 from sigma_app.core.links import digest
@@ -161,6 +163,19 @@ async def end_all(user_id: UUID) -> None:
     await _delete(_END_ALL, [user_id])
 
 
+async def end_of(transaction: AsyncSession, user_id: UUID, only: UUID | None = None) -> int:
+    """Sign a user out in one browser, or in all, in a transaction of SERVICE; how many it was.
+
+    Args:
+        transaction: with whose commit they end.
+        user_id: whose.
+        only: the session of that browser.
+    """
+    connection = await transaction.connection()
+    ended = await connection.execute(_END_SOME, {"user": user_id, "only": only})
+    return ended.rowcount
+
+
 async def end_expired() -> None:
     """Delete the sessions whose time is over, which closes their tabs."""
     lifetime, idle = _lifetimes()
@@ -262,6 +277,7 @@ def _noting(tokens: Tokens) -> list[Step]:
 
 
 _END_ALL = "delete from sigma.sessions where user_id = %s"
+_END_SOME = text("delete from sigma.sessions where user_id = :user and id = coalesce(cast(:only as uuid), id)")
 _OPEN = """
 insert into sigma.sessions (digest, user_id, email, tokens, tokens_end_at, recovered, user_agent)
 values (%s, %s, %s, %s, %s, %s, %s)

@@ -12,6 +12,8 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import queue_job
@@ -44,15 +46,28 @@ async def delete_account(user_id: UUID, email: str) -> None:
         DebitUnderWay, DatabaseUnavailable: nothing was deleted.
     """
     await billing.refuse_while_under_way(user_id)
-    sealed = seal(email)
     async with get_database().transaction(SERVICE) as transaction:
-        await waitlist.erase_address(transaction, email)
-        await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(user_id))
+        sealed = await begin(transaction, user_id, email)
     try:
         async with asyncio.timeout(PATIENCE):
             await finish(user_id, sealed)
     except (SigmaError, TimeoutError) as error:
         raise NotGoneYet from error
+
+
+async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> str:
+    """Take the first step of an account that goes, in a transaction of SERVICE: the job does what is left by itself.
+
+    Returns:
+        The address, sealed, as `finish` takes it.
+
+    Raises:
+        DatabaseUnavailable: nothing was deleted.
+    """
+    sealed = seal(email)
+    await waitlist.erase_address(transaction, email)
+    await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(user_id))
+    return sealed
 
 
 async def finish(user_id: UUID, sealed: str) -> None:

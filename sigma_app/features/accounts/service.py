@@ -1,6 +1,6 @@
 """The rules of a profile: what its owner reads and changes. Every query runs as the owner, so RLS judges it.
 
-What other features may do with an account is in kept.py and leaving.py.
+What other features may know of accounts, and do with them, is in kept.py, leaving.py and devices.py.
 """
 
 from __future__ import annotations
@@ -14,14 +14,32 @@ from sqlmodel import col, select
 
 from sigma_app.core.database import get_database
 from sigma_app.core.errors import NotLikeThat, SigmaError
+from sigma_app.features.accounts.devices import ago as ago
+from sigma_app.features.accounts.devices import describe as describe
 from sigma_app.features.accounts.kept import contents_of as contents_of
 from sigma_app.features.accounts.kept import files_of as files_of
 from sigma_app.features.accounts.kept import find_account as find_account
 from sigma_app.features.accounts.kept import what_is_kept as what_is_kept
 from sigma_app.features.accounts.leaving import NotGoneYet as NotGoneYet
+from sigma_app.features.accounts.leaving import begin as begin_leaving
 from sigma_app.features.accounts.leaving import delete_account as delete_account
+from sigma_app.features.accounts.leaving import finish as finish_leaving
 from sigma_app.models import Profile
 from sigma_app.session.store import Session
+
+__all__ = [
+    "LONGEST_NAME",
+    "NotGoneYet",
+    "ProfileMissing",
+    "Renamed",
+    "ago",
+    "begin_leaving",
+    "describe",
+    "finish_leaving",
+    "read_name",
+    "read_profile",
+    "rename",
+]
 
 LONGEST_NAME = 100  # characters
 

@@ -1,4 +1,5 @@
-"""What other features may ask of billing: that somebody leaves, and what is kept about them."""
+"""What other features may ask of billing: that somebody leaves, what is kept about them, why they have access, and
+that an event is worked again."""
 
 from __future__ import annotations
 
@@ -15,9 +16,23 @@ from sigma_app.core.database import SERVICE, Actor, Step, get_database
 from sigma_app.features.billing.errors import DebitUnderWay as DebitUnderWay
 from sigma_app.features.billing.records import living_customer, purchases_of, subscriptions_of
 from sigma_app.features.billing.standing import standing
+from sigma_app.features.billing.why import access_changes, paid_for
+from sigma_app.features.billing.work import replay, replay_waiting
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client
 from sigma_app.models import AccessChange, Customer
 from sigma_app.session.store import Session
+
+__all__ = [
+    "access_changes",
+    "close_customer",
+    "delete_customer",
+    "paid_for",
+    "plan_of",
+    "refuse_while_under_way",
+    "replay",
+    "replay_waiting",
+    "what_is_kept",
+]
 
 
 async def refuse_while_under_way(user: UUID) -> None:

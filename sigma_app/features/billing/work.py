@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
 from sigma_app.core.webhooks import mark_handled, unhandled
@@ -39,6 +42,21 @@ async def work(event_id: str) -> None:
                 await _keep_error(waiting, error)
                 if waiting == event_id or isinstance(error, PaymentsUnavailable | DatabaseUnavailable):
                     raise
+
+
+async def replay(transaction: AsyncSession, event_id: str) -> bool:
+    """Have an event worked again, also one that was worked, in a transaction of SERVICE; whether there is such a one.
+
+    That is safe: it says what to look at, and Stripe is asked how that stands.
+    """
+    connection = await transaction.connection()
+    return bool((await connection.execute(_REPLAY, {"id": event_id})).all())
+
+
+async def replay_waiting(transaction: AsyncSession) -> int:
+    """Have all events that wait worked again, in a transaction of SERVICE; how many."""
+    connection = await transaction.connection()
+    return len((await connection.execute(_REPLAY_WAITING)).all())
 
 
 async def _work_one(event_id: str) -> None:
@@ -71,3 +89,12 @@ _FAILED = """
 update sigma.webhook_events set tries = tries + 1, error = %(error)s
 where source = 'stripe' and id = %(id)s and handled_at is null
 """
+_REPLAY = text("""
+with again as (
+  update sigma.webhook_events set handled_at = null where source = 'stripe' and id = :id returning id
+)
+select sigma.queue_stripe_event(id) from again
+""")
+_REPLAY_WAITING = text("""
+select sigma.queue_stripe_event(id) from sigma.webhook_events where source = 'stripe' and handled_at is null
+""")

@@ -22,8 +22,14 @@ PAGES = (
     ("/admin", "Overview"),
     ("/admin/leads", "Leads"),
     ("/admin/growth", "Growth"),
+    ("/admin/users", "Users"),
+    ("/admin/events", "Events"),
+    ("/admin/jobs", "Jobs"),
     ("/admin/audit", "Audit log"),
 )
+
+
+_WHOLE = ("State", "Access")  # headings of cells that stand in one line where there is room, as times do
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,9 @@ def table(
 
 
 def _look(heading: str, numbers: Sequence[str]) -> str:
-    return "number" if heading in numbers else ""
+    if heading in numbers:
+        return "number"
+    return "whole" if heading.endswith("(UTC)") or heading in _WHOLE else ""
 
 
 def facts(known: Any) -> rx.Component:
@@ -179,6 +187,16 @@ def numbers(known: Any) -> rx.Component:
             ),
         ),
         class_name="console-numbers",
+    )
+
+
+def nothing_here(words: Any, href: str, back: str) -> rx.Component:
+    """What stands in the place of something that is not there, and the way to its list."""
+    return rx.el.section(
+        rx.el.h2("Nothing here", class_name="console-heading"),
+        rx.el.p(words),
+        rx.el.p(link(back, href=href, class_name=QUIET)),
+        class_name="frame console-part console-nothing",
     )
 
 

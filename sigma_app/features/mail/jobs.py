@@ -12,11 +12,10 @@ from sigma_app.core.webhooks import forget_old, mark_handled, unhandled
 from sigma_app.features.mail import service
 from sigma_app.gateways import mail as gateway
 
-APPLY_EVENT = "mail:apply_event"
 KEPT = timedelta(days=30)  # Resend repeats an event for two days, Stripe for three
 
 
-@job(APPLY_EVENT)
+@job(service.APPLY_EVENT)
 async def apply_event(source: str, event_id: str) -> None:
     """Send no more mail where it came back for good, or to whom called it spam; all other events mean nothing to us.
 

@@ -11,10 +11,11 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.jobs import JobError
+from sigma_app.core.jobs import JobError, queue_job
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways.mail import Mail
 
+APPLY_EVENT = "mail:apply_event"
 _REPEATABLE = timedelta(hours=23)  # Resend knows an idempotency key for 24
 
 
@@ -95,6 +96,16 @@ async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any]:
     }
 
 
+async def replay(transaction: AsyncSession, event_id: str) -> bool:
+    """Have an event of Resend's worked again, also one that was worked, in a transaction of SERVICE; whether there is
+    such a one."""
+    connection = await transaction.connection()
+    known = (await connection.execute(_REPLAY, {"id": event_id})).rowcount == 1
+    if known:
+        await queue_job(transaction, APPLY_EVENT, source="resend", event_id=event_id)
+    return known
+
+
 def address_digest(email: str) -> bytes:
     """What is kept of an address that itself is not: who asks to be forgotten must still not be written to again."""
     return hashlib.sha256(email.lower().encode("utf-8", "surrogatepass")).digest()
@@ -110,3 +121,4 @@ _NAMING = (
 )
 _FORGET = text(f"DELETE {_NAMING}")
 _EVENTS = text(f"SELECT id, type, body, received_at {_NAMING} ORDER BY received_at")
+_REPLAY = text("UPDATE sigma.webhook_events SET handled_at = NULL WHERE source = 'resend' AND id = :id")

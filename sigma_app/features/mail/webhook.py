@@ -18,7 +18,7 @@ from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.jobs import queue_job
 from sigma_app.core.metrics import WEBHOOKS
 from sigma_app.core.webhooks import LARGEST_BODY, keep_once
-from sigma_app.features.mail.jobs import APPLY_EVENT
+from sigma_app.features.mail.service import APPLY_EVENT
 from sigma_app.settings import get_settings
 
 logger = logging.getLogger(__name__)

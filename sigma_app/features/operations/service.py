@@ -1,9 +1,19 @@
-"""What other features may know of how Sigma runs, and what it does for one person."""
+"""What other features may know of how Sigma runs, do about its jobs, and do for one person."""
 
 from sigma_app.features.operations.health import checks
 from sigma_app.features.operations.person import Receipt
 from sigma_app.features.operations.person import erase as erase_person
 from sigma_app.features.operations.person import export as export_person
-from sigma_app.features.operations.queue import queue_now
+from sigma_app.features.operations.queue import JOBS, drop, queue_now, shown_arguments, try_again
 
-__all__ = ["Receipt", "checks", "erase_person", "export_person", "queue_now"]
+__all__ = [
+    "JOBS",
+    "Receipt",
+    "checks",
+    "drop",
+    "erase_person",
+    "export_person",
+    "queue_now",
+    "shown_arguments",
+    "try_again",
+]

@@ -1,0 +1,14 @@
+"""the console's pages of people, jobs, events and mail: what is kept of each mail, and what these lists are read by"""
+
+from sigma_app.core.migrations import run_sql
+
+revision = "0020"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    run_sql("0020_people.up.sql")
+
+
+def downgrade() -> None:
+    run_sql("0020_people.down.sql")

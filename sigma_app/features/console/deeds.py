@@ -1,0 +1,112 @@
+"""What an operator does on a page: a button, a question first where there is no way back, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import reflex as rx
+
+from sigma_app.core.errors import SigmaError
+from sigma_app.session.store import Session
+from sigma_app.ui.parts import QUIET
+
+
+class Deeds(rx.State, mixin=True):
+    """Of a page with buttons that act, mixed in beside `ConsolePage`.
+
+    `asking` is the deed that asks whether it is meant, `busy` the one under way, `outcome` what became of the last,
+    `refusal` why it was not done.
+    """
+
+    asking: str = ""
+    busy: str = ""
+    outcome: str = ""
+    refusal: str = ""
+
+    @rx.event
+    async def ask(self, deed: str):
+        """Ask whether it is meant."""
+        self.asking, self.outcome, self.refusal = str(deed), "", ""
+
+    @rx.event
+    async def leave_it(self):
+        """Ask no more."""
+        self.asking = ""
+
+    async def _do(
+        self, deed: str, do: Callable[[Session], Awaitable[str]], *, asked: bool = True
+    ) -> AsyncIterator[None]:
+        """Do it as the operator who is signed in, and show what is so then; a second click finds nothing to do.
+
+        Args:
+            deed: its name.
+            do: does it; what became of it in words.
+            asked: whether it is only done where it was asked whether it is meant.
+        """
+        if asked and self.asking != deed:
+            return
+        self.asking, self.outcome, self.refusal, self.busy = "", "", "", deed
+        yield
+        try:
+            if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
+                self.outcome = await do(session)
+        except SigmaError as error:
+            self.refusal = str(error)
+        finally:
+            self.busy = ""
+        await self._show()  # pyright: ignore[reportAttributeAccessIssue] - of ConsolePage
+
+
+def button(state: Any, deed: str, label: Any, do: Any, look: str = QUIET, **attrs: Any) -> rx.Component:
+    """A button that acts at once: for what can be undone, or harms nobody."""
+    return rx.el.button(
+        rx.cond(state.busy == deed, "One moment …", label),
+        type="button",
+        on_click=do,
+        disabled=state.busy != "",
+        class_name=look,
+        **attrs,
+    )
+
+
+def asking(
+    state: Any, deed: str, label: Any, happens: Any, do: Any, *, yes: str, look: str = QUIET, **attrs: Any
+) -> rx.Component:
+    """A button that asks first.
+
+    Args:
+        state: of the page, with `Deeds`.
+        deed: the name of what is done, also a Var.
+        label: of the button.
+        happens: what will be so afterwards.
+        do: the event that does it.
+        yes: the label of the button that means it.
+        look: of the button that means it.
+        attrs: of the button that asks.
+    """
+    return rx.cond(
+        state.asking == deed,
+        rx.el.div(
+            rx.el.p(happens),
+            rx.el.div(
+                rx.el.button(yes, type="button", on_click=do, class_name=look),
+                # Whoever presses return once more has meant nothing yet.
+                rx.el.button("Leave it", type="button", on_click=state.leave_it, auto_focus=True, class_name=QUIET),
+                class_name="console-actions",
+            ),
+            role="group",
+            aria_label=label,
+            class_name="console-ask",
+        ),
+        button(state, deed, label, state.ask(deed), **attrs),
+    )
+
+
+def outcome(state: Any) -> rx.Component:
+    """What became of the last deed; the room for it is there from the first, so that it is read out."""
+    return rx.el.div(
+        rx.el.p(state.outcome, role="status", class_name="console-outcome"),
+        rx.el.p(state.refusal, role="alert", class_name="console-refusal"),
+        class_name="frame console-outcomes",
+    )

@@ -1,0 +1,130 @@
+"""What an operator does to an account: closes it to its owner and opens it again, signs browsers out, deletes it.
+
+Each goes on record first (`service.acting`); what Supabase and Stripe have to do comes after that, and again by a job
+where it did not come to an end. Operators' accounts are left alone: their role is the command line's to take away, and
+nobody locks themselves out by a click.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.errors import SigmaError
+from sigma_app.features.accounts import service as accounts
+from sigma_app.features.billing import service as billing
+from sigma_app.features.console.service import acting, reading
+from sigma_app.gateways import accounts as identity
+from sigma_app.session import store
+from sigma_app.session.store import Session
+
+_FOR_EVER = timedelta(days=36_500)
+
+
+class NobodyThere(SigmaError):
+    """There is no such account any more."""
+
+    status = 404
+
+
+class OperatorsAccount(SigmaError):
+    """This is an operator's account. Take that away first, on the command line: python -m sigma_app admin revoke."""
+
+    status = 409
+
+
+class NothingToDo(SigmaError):
+    """It is so already; nothing was done."""
+
+    status = 409
+
+
+class _Account(NamedTuple):
+    email: str
+    role: str | None
+    disabled: bool
+
+
+async def disable(session: Session, user: UUID) -> None:
+    """Keep somebody from signing in, and end what they are signed in with.
+
+    Raises:
+        NotAnOperator, NobodyThere, OperatorsAccount, NothingToDo, DatabaseUnavailable: nothing was done.
+        IdentityRefused, IdentityBusy, IdentityUnavailable: nothing was done, but is on record as tried.
+    """
+    if (await _ordinary(session, user)).disabled:
+        raise NothingToDo
+    async with acting(session, "user.disable", user):
+        pass
+    await identity.set_disabled(user, disabled=True)
+    await get_database().run(
+        Step(SERVICE, "select sigma.note_disabled(%s, %s)", [user, datetime.now(UTC) + _FOR_EVER]),
+        Step(SERVICE, "delete from sigma.sessions where user_id = %s", [user]),
+    )
+
+
+async def enable(session: Session, user: UUID) -> None:
+    """Let somebody sign in again; raises as `disable`."""
+    if not (await _find(session, user)).disabled:
+        raise NothingToDo
+    async with acting(session, "user.enable", user):
+        pass
+    await identity.set_disabled(user, disabled=False)
+    await get_database().run(Step(SERVICE, "select sigma.note_disabled(%s, null)", [user]))
+
+
+async def sign_out(session: Session, user: UUID, only: UUID | None = None) -> int:
+    """Sign somebody out in one browser, or in all; in how many.
+
+    Raises:
+        NotAnOperator, NothingToDo, DatabaseUnavailable: nothing was done.
+    """
+    where = {"device": str(only)} if only else {}
+    async with acting(session, "user.sign_out", user, **where) as transaction:
+        ended = await store.end_of(transaction, user, only)
+        if not ended:
+            raise NothingToDo
+    return ended
+
+
+async def delete(session: Session, user: UUID) -> None:
+    """Delete an account with everything that belongs to it, as its owner can.
+
+    Raises:
+        NotAnOperator, NobodyThere, OperatorsAccount, DebitUnderWay, DatabaseUnavailable: nothing was deleted.
+        NotGoneYet: the place in line is gone; the rest follows by itself.
+    """
+    account = await _ordinary(session, user)
+    await billing.refuse_while_under_way(user)
+    async with acting(session, "user.delete", user) as transaction:
+        sealed = await accounts.begin_leaving(transaction, user, account.email)
+    try:
+        await accounts.finish_leaving(user, sealed)
+    except SigmaError as error:
+        raise accounts.NotGoneYet(
+            "Not everything is gone yet. The job accounts:finish_leaving does the rest by itself, within hours."
+        ) from error
+
+
+async def _ordinary(session: Session, user: UUID) -> _Account:
+    account = await _find(session, user)
+    if account.role == "admin":
+        raise OperatorsAccount
+    return account
+
+
+async def _find(session: Session, user: UUID) -> _Account:
+    async with reading(session) as cursor:
+        await cursor.execute(_ACCOUNT, [user])
+        found = await cursor.fetchone()
+    if found is None:
+        raise NobodyThere
+    return _Account(**found)
+
+
+_ACCOUNT = """
+select coalesce(email, '') as email, role, coalesce(banned_until > now(), false) as disabled
+from sigma.accounts where id = %s
+"""

@@ -1,0 +1,226 @@
+"""/admin/jobs: what waits, runs and failed in the queue, and who works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import reflex as rx
+from psycopg import AsyncCursor
+from psycopg.sql import SQL
+
+from sigma_app.core.errors import SigmaError
+from sigma_app.features.console import asked as asks
+from sigma_app.features.console import paging
+from sigma_app.features.console.deeds import Deeds, asking, outcome
+from sigma_app.features.console.paging import Key
+from sigma_app.features.console.parts import (
+    Fact,
+    Row,
+    choice,
+    console_page,
+    field,
+    filters,
+    numbers,
+    page,
+    pager,
+    part,
+    table,
+    when,
+)
+from sigma_app.features.console.service import acting
+from sigma_app.features.console.state import ConsolePage
+from sigma_app.features.operations import service as operations
+from sigma_app.session.state import SessionState
+from sigma_app.session.store import Session
+
+ROUTE = "/admin/jobs"
+ONE = "/admin/job"
+HEADINGS = ("Job", "Task", "State", "For", "Tries", "Due (UTC)", "Last error")
+STATES = {"todo": "waits", "doing": "runs", "failed": "failed"}
+_LATEST_FIRST = Key({"id": "bigint"})
+_LIVING = SQL("job.status in ('todo', 'doing', 'failed')")
+_FAILED_KINDS = """
+select task_name as task, count(*) from procrastinate.procrastinate_jobs where status = 'failed'
+group by task_name order by count(*) desc, task_name limit 50
+"""
+
+
+class NoFailedJob(SigmaError):
+    """There is no such failed job any more, or another one of its kind waits already. Nothing was done."""
+
+    status = 404
+
+
+@dataclass(frozen=True, slots=True)
+class FailedKind:
+    """The failed jobs of one task."""
+
+    task: str
+    count: str
+    """In words, such as "3 failed"."""
+
+
+async def try_again(session: Session, job: int | None = None, task: str | None = None) -> int:
+    """Put a failed job back into the queue, or all of one task; how many.
+
+    Raises:
+        NotAnOperator, NoFailedJob, DoneMeanwhile, DatabaseUnavailable: nothing was done.
+    """
+    detail = {"task": task} if task else {}
+    async with acting(session, "job.retry", job, **detail) as transaction:
+        again = await operations.try_again(transaction, job, task)
+        if not again:
+            raise NoFailedJob
+    return again
+
+
+async def drop(session: Session, job: int) -> str:
+    """Delete a failed job: it is not to be done any more. Its task's name.
+
+    Raises:
+        NotAnOperator, NoFailedJob, DatabaseUnavailable: nothing was done.
+    """
+    async with acting(session, "job.drop", job) as transaction:
+        if (task := await operations.drop(transaction, job)) is None:
+            raise NoFailedJob
+    return task
+
+
+class JobsState(ConsolePage, Deeds, SessionState):
+    """How the queue stands, the kinds that failed, and a page of the list."""
+
+    now: list[Fact] = []  # noqa: RUF012 - a Var, copied for each state
+    worked: str = ""
+    idle: bool = False
+    failed: list[FailedKind] = []  # noqa: RUF012 - a Var, copied for each state
+    rows: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+    status: str = ""
+    task: str = ""
+    newer: str = ""
+    older: str = ""
+
+    _topics = frozenset({"jobs"})
+
+    async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        self.status, self.task = asks.one_of(asked, "state", STATES), asks.words(asked, "task")
+        conditions = [
+            SQL("job.status = %(status)s::procrastinate.procrastinate_job_status") if self.status else _LIVING,
+            *([SQL("starts_with(job.task_name, %(task)s)")] if self.task else []),
+        ]
+        source = operations.JOBS + SQL(" where ") + SQL(" and ").join(conditions)
+        found = await paging.read(cursor, source, _LATEST_FIRST, asked, {"status": self.status, "task": self.task})
+        self.rows = [_row(one) for one in found.rows]
+        self.newer, self.older = (
+            paging.address(ROUTE, asked, before=found.before),
+            paging.address(ROUTE, asked, after=found.after),
+        )
+        await cursor.execute(_FAILED_KINDS)
+        self.failed = [FailedKind(one["task"], f"{one['count']:,} failed") for one in await cursor.fetchall()]
+        await self._look_at_the_queue()
+
+    async def _look_at_the_queue(self) -> None:
+        queue = await operations.queue_now()
+        self.now = [
+            *(Fact(words, f"{queue.jobs.get(one, 0):,}", f"{ROUTE}?state={one}") for one, words in STATES.items()),
+            Fact("oldest due one waits", lasting(queue.oldest)),
+            Fact("workers", f"{queue.workers:,}"),
+        ]
+        self.idle = not queue.workers
+        heard = "" if queue.heard_at is None else f" The last was heard of at {when(queue.heard_at)} UTC."
+        self.worked = f"No worker is running, so nothing is done.{heard}" if self.idle else ""
+
+    @rx.event
+    async def try_all_again(self, task: str):
+        """Put all failed jobs of a task back into the queue."""
+
+        async def do(session: Session) -> str:
+            again = await try_again(session, task=str(task))
+            return f"{again:,} {'job is' if again == 1 else 'jobs are'} in the queue again."
+
+        async for _ in self._do(str(task), do):
+            yield
+
+
+def lasting(seconds: float) -> str:
+    """A time in words that fit a small place, such as "3 min"."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def due(job: Mapping[str, Any]) -> str:
+    """When a job that waits is to run."""
+    if job["status"] != "todo":
+        return ""
+    return when(job["due"]) if job["due"] and job["due"] > datetime.now(UTC) else "now"
+
+
+def _row(job: Mapping[str, Any]) -> Row:
+    arguments = operations.shown_arguments(job["args"])
+    return Row(
+        str(job["id"]),
+        [
+            str(job["id"]),
+            job["task"],
+            STATES.get(job["status"], str(job["status"])),
+            ", ".join(f"{name} {value}" for name, value in arguments.items()),
+            str(job["attempts"]),
+            due(job),
+            (job["error"] or "").partition("\n")[0],
+        ],
+        href=f"{ONE}?id={job['id']}",
+        tone="bad" if job["status"] == "failed" else "",
+    )
+
+
+def jobs() -> rx.Component:
+    """The queue."""
+    return console_page(
+        JobsState,
+        "Jobs",
+        outcome(JobsState),
+        part(
+            "Now",
+            numbers(JobsState.now),
+            rx.cond(JobsState.idle, rx.el.p(JobsState.worked, role="status", class_name="console-warning")),
+        ),
+        _failed_kinds(JobsState.failed),
+        part(
+            "In the queue",
+            filters(
+                choice("State", "state", JobsState.status, (("", "Any"), *STATES.items())),
+                field("Task begins with", "task", JobsState.task, type="search", auto_complete="off"),
+                action=ROUTE,
+            ),
+            table("Jobs, newest first", HEADINGS, JobsState.rows, empty="No job like that.", numbers=("Tries",)),
+            pager(JobsState.newer, JobsState.older),
+            intro="One that succeeds is gone. One that fails is tried ten times, in about eleven hours, then it stays.",
+        ),
+        here=ROUTE,
+    )
+
+
+def _failed_kinds(kinds: Any) -> rx.Component:
+    def line(kind: FailedKind) -> rx.Component:
+        return rx.el.li(
+            rx.el.p(kind.task, rx.el.span(f" · {kind.count}", class_name="fine-print")),
+            asking(
+                JobsState,
+                kind.task,
+                "Try all again",
+                "Each of them goes back into the queue and is tried now. What made them fail should be mended by then.",
+                JobsState.try_all_again(kind.task),
+                yes="Try all again",
+            ),
+            key=kind.task,
+        )
+
+    listed = rx.el.ul(rx.foreach(kinds, line), class_name="console-list")
+    return rx.cond(kinds.length() > 0, part("Failed for good", listed))
+
+
+PAGES = [page(jobs, ROUTE, "Jobs", JobsState)]

@@ -1,0 +1,190 @@
+"""An operator at a browser: accounts, events and jobs, on large screens and small ones, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.accounts.conftest import PASSWORD, Portal, Somebody
+from tests.browser.console.conftest import grant
+
+pytestmark = pytest.mark.browser
+
+SignedIn = Callable[..., Page]
+CLOSED = "This account is closed for now. Reply to any mail from us to learn why."
+
+
+@pytest.fixture
+def operator(sigma: Portal, bob: Somebody, signed_in: SignedIn) -> Page:
+    """Bob's page, who operates."""
+    grant(sigma, bob)
+    return signed_in(bob)
+
+
+def of(somebody: Somebody) -> str:
+    return f"/admin/user?id={somebody.id}"
+
+
+def fails(sigma: Portal, task: str = "waitlist:send_link", **args: str) -> int:
+    """A job that failed for good; tried again, this one finds nothing to do."""
+    given = args or {"link": "5f0c6b0e-0000-4000-8000-000000000000"}
+    with sigma.database() as owner:
+        (job,) = owner.execute(
+            "insert into procrastinate.procrastinate_jobs (queue_name, task_name, status, args, attempts)"
+            " values ('default', %s, 'failed', %s, 10) returning id",
+            [task, json.dumps(given)],
+        ).fetchone() or (0,)
+        owner.execute("insert into sigma.job_errors (job_id, error) values (%s, 'MailRefused: 422')", [job])
+    return job
+
+
+def on_record(sigma: Portal, subject: object) -> list[str]:
+    with sigma.database() as owner:
+        rows = owner.execute("select action from sigma.audit_log where subject = %s order by id", [str(subject)])
+        return [action for (action,) in rows.fetchall()]
+
+
+def test_somebody_is_found_disabled_told_so_and_let_in_again(
+    sigma: Portal, alice: Somebody, operator: Page, signed_in: SignedIn
+):
+    hers = signed_in(alice)
+    operator.goto("/admin/users")
+    operator.get_by_label("Address begins with").fill(alice.email[:20])
+    operator.get_by_role("button", name="Show").click()
+    operator.get_by_role("link", name=alice.email).click()
+    expect(operator.get_by_role("heading", name=alice.email)).to_be_visible()
+
+    operator.get_by_role("button", name="Disable", exact=True).click()
+    expect(operator.get_by_role("button", name="Leave it")).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("button", name="Leave it")).to_have_count(0)
+    assert on_record(sigma, alice.id) == []
+
+    operator.get_by_role("button", name="Disable", exact=True).click()
+    operator.get_by_role("button", name="Disable them").dblclick()
+    expect(operator.get_by_role("status").filter(has_text="Disabled.")).to_be_visible()
+    hers.wait_for_url("**/sign-in**")
+    hers.fill("input[name=email]", alice.email)
+    hers.fill("input[name=password]", PASSWORD)
+    hers.press("input[name=password]", "Enter")
+    expect(hers.get_by_text(CLOSED)).to_be_visible()
+
+    operator.get_by_role("button", name="Enable").dblclick()
+    expect(operator.get_by_role("button", name="Disable", exact=True)).to_be_visible()
+    hers.press("input[name=password]", "Enter")
+    hers.wait_for_url("**/profile")
+    assert on_record(sigma, alice.id) == ["user.disable", "user.enable"]
+
+
+def test_a_browser_that_signs_in_shows_by_itself_and_is_signed_out(
+    alice: Somebody, operator: Page, signed_in: SignedIn
+):
+    operator.goto(of(alice))
+    expect(operator.get_by_text("Nowhere.")).to_be_visible()
+    hers = signed_in(alice)
+    operator.get_by_role("button", name=re.compile("^Sign out .*Chrome")).click()
+    hers.wait_for_url("**/sign-in**")
+    expect(operator.get_by_text("Nowhere.")).to_be_visible()
+
+
+def test_an_account_is_deleted_only_when_that_is_meant(sigma: Portal, alice: Somebody, operator: Page):
+    operator.goto(of(alice))
+    operator.get_by_role("button", name="Delete", exact=True).click()
+    operator.get_by_role("button", name="Delete them for good").click()
+    expect(operator.get_by_role("status").filter(has_text="Deleted")).to_be_visible()
+    expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
+    with sigma.database() as owner:
+        assert owner.execute("select from auth.users where id = %s", [alice.id]).fetchone() is None
+    assert on_record(sigma, alice.id) == ["user.delete"]
+
+
+def test_an_operator_cannot_shut_themselves_out(bob: Somebody, operator: Page):
+    operator.goto(of(bob))
+    expect(operator.get_by_text("you can neither disable nor delete yourself here")).to_be_visible()
+    for name in ("Disable", "Delete"):
+        expect(operator.get_by_role("button", name=name, exact=True)).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["user", "event", "job"])
+@pytest.mark.parametrize(
+    "query", ["", "?id=nonsense", "?id=%00%ff&source=stripe", "?id=00000000-0000-4000-8000-000000000000"]
+)
+def test_an_address_that_leads_to_nothing_says_so(operator: Page, path: str, query: str):
+    operator.goto(f"/admin/{path}{query}")
+    expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
+
+
+def test_failed_jobs_show_by_themselves_and_are_tried_again_or_deleted(sigma: Portal, operator: Page):
+    operator.goto("/admin/jobs")
+    expect(operator.get_by_role("heading", name="Now")).to_be_visible()
+    first, second = fails(sigma), fails(sigma)
+    kept = fails(sigma, "accounts:send_farewell", sealed="c2VhbGVk", user="5f0c6b0e-0000-4000-8000-000000000001")
+    expect(operator.get_by_role("link", name=str(second), exact=True)).to_be_visible()
+    line = operator.get_by_role("listitem").filter(has_text="waitlist:send_link")
+    line.get_by_role("button", name="Try all again").click()
+    line.get_by_role("button", name="Try all again").dblclick()
+    for job in (first, second):
+        expect(operator.get_by_role("link", name=str(job), exact=True)).to_have_count(0)
+    operator.get_by_role("link", name=str(kept), exact=True).click()
+    expect(operator.get_by_role("heading", name="accounts:send_farewell")).to_be_visible()
+    expect(operator.get_by_text("MailRefused: 422")).to_be_visible()
+    expect(operator.get_by_text("c2VhbGVk")).to_have_count(0)
+    operator.get_by_role("button", name="Delete", exact=True).click()
+    operator.get_by_role("button", name="Delete it").click()
+    expect(operator.get_by_role("status").filter(has_text="Deleted: accounts:send_farewell")).to_be_visible()
+    expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
+    assert on_record(sigma, kept) == ["job.drop"]
+
+
+def test_an_event_is_read_and_worked_again(sigma: Portal, operator: Page, email: str):
+    identity = f"evt_{email.partition('@')[0]}"
+    body = {"id": identity, "type": "product.updated", "created": 1, "data": {"object": {"id": "of the object"}}}
+    with sigma.database() as owner:
+        owner.execute(
+            "insert into sigma.webhook_events (source, id, type, body, handled_at)"
+            " values ('stripe', %s, 'product.updated', %s, '2026-01-01')",
+            [identity, json.dumps(body)],
+        )
+    operator.goto("/admin/events?type=product.&state=handled")
+    operator.get_by_role("link", name=identity).click()
+    expect(operator.get_by_text('"id": "of the object"')).to_be_visible()
+    operator.get_by_role("button", name="Work it again").click()
+    operator.get_by_role("button", name="Work it again").click()
+    expect(operator.get_by_role("status").filter(has_text="It is in the queue again")).to_be_visible()
+    expect(operator.get_by_text("2026-01-01")).to_have_count(0)
+    expect(operator.locator("dd").filter(has_text=re.compile("^handled$"))).to_be_visible()
+    assert on_record(sigma, identity) == ["event.replay"]
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_is_wider_than_its_screen_however_long_the_values(
+    sigma: Portal, bob: Somebody, alice: Somebody, signed_in: SignedIn, screenshot, width: int, scheme: str
+):
+    grant(sigma, bob)
+    with sigma.database() as owner:
+        long = f"{'very.long.' * 18}{alice.id}@example.com"
+        owner.execute("update auth.users set email = %s where id = %s", [long, alice.id])
+        owner.execute("update profiles set name = %s where id = %s", ["Featherstone" * 8, alice.id])
+        owner.execute(
+            "insert into sigma.webhook_events (source, id, type, body, error) values ('stripe', %s, %s, %s, %s)",
+            [f"evt_{alice.id}{'x' * 80}", "type." * 20, json.dumps({"long": "y" * 400}), "z" * 300],
+        )
+    job = fails(sigma, "some:task_with_quite_a_long_name_that_nobody_would_give", link="w" * 300)
+    page = signed_in(bob, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    event = f"event?source=stripe&id=evt_{alice.id}{'x' * 80}"
+    pages = ("users", f"user?id={alice.id}", "events?state=failed", event, "jobs", f"job?id={job}")
+    for path in pages:
+        page.goto(f"/admin/{path}")
+        expect(page.locator("main h1")).to_be_visible()
+        expect(page.get_by_role("heading", name="Nothing here")).to_have_count(0)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, path
+        screenshot(page, f"console-{path.partition('?')[0]}-{width}-{scheme}")
+    with sigma.database() as owner:
+        owner.execute("delete from procrastinate.procrastinate_jobs where id = %s", [job])
+        owner.execute("delete from sigma.webhook_events where error like 'zzz%'")

@@ -1,0 +1,235 @@
+"""What an operator sees of events and of the queue, and does to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from sigma_app.features.console import event, queue
+from sigma_app.features.console.event import EventState
+from sigma_app.features.console.events import EventsState
+from sigma_app.features.console.job import JobState
+from sigma_app.features.console.queue import JobsState
+from sigma_app.features.console.service import NotAnOperator
+from sigma_app.session.store import Session
+from tests.features.accounts.people import signed_in
+from tests.features.console.operators import cells, deeds, fact, make_operator, shown
+from tests.portal import SignIn
+
+pytestmark = pytest.mark.anyio
+
+Told = Callable[..., None]
+Queued = Callable[..., int]
+
+
+@pytest.fixture
+async def bob(sign_in: SignIn, owner: psycopg.Connection) -> Session:
+    """An operator."""
+    return make_operator(owner, (await signed_in(sign_in, "bob"))[0])
+
+
+@pytest.fixture
+def told(owner: psycopg.Connection) -> Told:
+    """Keeps an event as if it had been told; its job is not queued."""
+
+    def keep(identity: str, source: str = "stripe", kind: str = "invoice.paid", customer=None, **columns) -> None:
+        body = columns.pop("body", {"id": identity, "type": kind})
+        owner.execute(
+            "insert into sigma.webhook_events (source, id, type, body, customer, handled_at, error, tries)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [source, identity, kind, json.dumps(body), customer]
+            + [columns.get(name) for name in ("handled_at", "error")]
+            + [columns.get("tries", 0)],
+        )
+
+    return keep
+
+
+@pytest.fixture
+def queued(owner: psycopg.Connection) -> Queued:
+    """Puts a job into the queue as if it had come to a status."""
+    owner.execute("delete from procrastinate.procrastinate_jobs")
+
+    def put(task: str = "mail:forget", status: str = "failed", lock: str | None = None, **args: str) -> int:
+        (job,) = owner.execute(
+            "insert into procrastinate.procrastinate_jobs"
+            " (queue_name, task_name, status, args, attempts, queueing_lock)"
+            " values ('default', %s, %s, %s, 10, %s) returning id",
+            [task, status, json.dumps(args), lock],
+        ).fetchone() or (0,)
+        if status == "failed":
+            owner.execute("insert into sigma.job_errors (job_id, error) values (%s, 'MailRefused: no')", [job])
+        return job
+
+    return put
+
+
+def status_of(owner: psycopg.Connection, job: int) -> str | None:
+    found = owner.execute("select status::text from procrastinate.procrastinate_jobs where id = %s", [job]).fetchone()
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, ["evt_4", "evt_3", "evt_2", "evt_1"]),
+        ({"source": "resend"}, ["evt_4"]),
+        ({"source": "nobody"}, ["evt_4", "evt_3", "evt_2", "evt_1"]),
+        ({"state": "failed"}, ["evt_3"]),
+        ({"state": "waiting"}, ["evt_4", "evt_2"]),
+        ({"state": "handled"}, ["evt_1"]),
+        ({"type": "invoice."}, ["evt_3", "evt_1"]),
+        ({"type": "invoice_"}, []),
+        ({"type": "\0\ud800invoice.paid"}, ["evt_3", "evt_1"]),
+        ({"customer": "cus_1"}, ["evt_1"]),
+        ({"customer": "cus_"}, []),
+        ({"source": "stripe", "state": "waiting", "type": "customer"}, ["evt_2"]),
+    ],
+)
+async def test_events_are_listed_newest_first_and_filtered(bob: Session, told: Told, asked, expected):
+    told("evt_1", handled_at="2026-11-01", customer="cus_1")
+    told("evt_2", kind="customer.deleted")
+    told("evt_3", error="PaymentsRefused: no", tries=10)
+    told("evt_4", "resend", "email.bounced")
+    page = await shown(EventsState, bob, **asked)
+    assert cells(page.rows) == expected
+    assert [row.id for row in page.rows if row.tone == "bad"] == ["stripe-evt_3"] * ("evt_3" in expected)
+
+
+async def test_an_event_shows_what_it_says_what_became_of_it_and_whose_it_is(
+    bob: Session, session: Session, told: Told, owner: psycopg.Connection
+):
+    owner.execute("insert into billing.customers (id, user_id) values ('cus_1', %s)", [session.user_id])
+    told("evt_1", customer="cus_1", error="PaymentsRefused: no", tries=3, body={"id": "evt_1", "object": "für Ünal"})
+    page = await shown(EventState, bob, source="stripe", id="evt_1")
+    assert page.found
+    assert json.loads(page.payload) == {"id": "evt_1", "object": "für Ünal"}
+    assert "für Ünal" in page.payload
+    assert fact(page.about, "State") == "failed"
+    assert fact(page.about, "Last error") == "PaymentsRefused: no"
+    assert fact(page.about, "Whose") == session.email
+    assert next(one.href for one in page.about if one.name == "Whose") == f"/admin/user?id={session.user_id}"
+
+
+@pytest.mark.parametrize(
+    "asked", [{}, {"id": "evt_1"}, {"source": "resend", "id": "evt_1"}, {"id": "\0", "source": "'"}]
+)
+async def test_an_event_that_is_not_there_shows_nothing(bob: Session, told: Told, asked: dict[str, str]):
+    told("evt_1")
+    page = await shown(EventState, bob, **asked)
+    assert (page.found, page.payload, page.about) == (False, "", [])
+
+
+@pytest.mark.parametrize(("source", "task"), [("stripe", "billing:apply_event"), ("resend", "mail:apply_event")])
+async def test_an_event_is_worked_once_more(bob: Session, told: Told, queued: Queued, owner, source: str, task: str):
+    told("evt_1", source, handled_at="2026-11-01")
+    await event.replay(bob, source, "evt_1")
+    jobs = owner.execute("select task_name, args ->> 'event_id' from procrastinate.procrastinate_jobs").fetchall()
+    assert jobs == [(task, "evt_1")]
+    assert owner.execute("select handled_at from sigma.webhook_events").fetchall() == [(None,)]
+    assert deeds(owner) == [("event.replay", "evt_1", {"source": source})]
+
+
+@pytest.mark.parametrize("source", ["stripe", "resend", "nobody"])
+async def test_an_event_that_is_not_there_is_not_replayed_nor_is_that_on_record(bob: Session, owner, source: str):
+    with pytest.raises(event.NoEvent):
+        await event.replay(bob, source, "evt_1")
+    assert deeds(owner) == []
+
+
+async def test_the_queue_is_told_by_status_and_what_failed_by_kind(bob: Session, queued: Queued):
+    for task in ("mail:forget", "mail:forget", "billing:look_again"):
+        queued(task)
+    queued("core:x", "todo")
+    page = await shown(JobsState, bob)
+    assert [fact(page.now, name) for name in ("waits", "runs", "failed")] == ["1", "0", "3"]
+    assert [(one.task, one.count) for one in page.failed] == [
+        ("mail:forget", "2 failed"),
+        ("billing:look_again", "1 failed"),
+    ]
+    assert cells(page.rows, 1) == ["core:x", "billing:look_again", "mail:forget", "mail:forget"]
+    assert cells((await shown(JobsState, bob, state="failed", task="mail:")).rows, 1) == ["mail:forget", "mail:forget"]
+    assert cells((await shown(JobsState, bob, state="todo")).rows, 5) == ["now"]
+
+
+async def test_it_is_told_when_nobody_works(bob: Session, owner: psycopg.Connection):
+    page = await shown(JobsState, bob)
+    assert page.idle
+    assert page.worked == "No worker is running, so nothing is done."
+    owner.execute("insert into procrastinate.procrastinate_workers default values")
+    page = await shown(JobsState, bob)
+    assert (page.idle, page.worked, fact(page.now, "workers")) == (False, "", "1")
+    owner.execute("update procrastinate.procrastinate_workers set last_heartbeat = '2026-01-02 03:04Z'")
+    assert "2026-01-02 03:04 UTC" in (await shown(JobsState, bob)).worked
+
+
+async def test_a_job_shows_ids_and_errors_and_no_address(bob: Session, queued: Queued):
+    secrets = {"sealed": "c2VhbGVk", "digest": "abc123", "to": "alice@example.com"}
+    job = queued(user="5f", _request="req-1", long="x" * 500, **secrets)
+    page = await shown(JobState, bob, id=str(job))
+    assert (page.found, page.failed) == (True, True)
+    assert [fact(page.about, name) for name in secrets] == ["not shown"] * 3
+    assert fact(page.about, "user") == "5f"
+    assert fact(page.about, "Request") == "req-1"
+    assert len(fact(page.about, "long")) == 81
+    assert cells(page.errors, 1) == ["MailRefused: no"]
+    listed = (await shown(JobsState, bob)).rows[0].cells[3]
+    assert not [secret for secret in (*secrets.values(), "req-1") if secret in listed]
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "-1", "0", "9" * 18, "9" * 40, "1e3", "\0", "٣"])
+async def test_a_number_that_is_no_job_shows_nothing(bob: Session, queued: Queued, wrong: str):
+    queued()
+    assert not (await shown(JobState, bob, id=wrong)).found
+
+
+async def test_a_failed_job_is_tried_again_once(bob: Session, queued: Queued, owner: psycopg.Connection):
+    job, other = queued(), queued()
+    assert await queue.try_again(bob, job) == 1
+    assert (status_of(owner, job), status_of(owner, other)) == ("todo", "failed")
+    with pytest.raises(queue.NoFailedJob):  # a second click
+        await queue.try_again(bob, job)
+    assert deeds(owner) == [("job.retry", str(job), {})]
+
+
+async def test_all_failed_jobs_of_a_kind_are_tried_again_and_of_those_that_exclude_each_other_one(
+    bob: Session, queued: Queued, owner: psycopg.Connection
+):
+    plain = [queued("mail:forget"), queued("mail:forget")]
+    locked = [queued("mail:forget", lock="a"), queued("mail:forget", lock="a")]
+    blocked, other = queued("mail:forget", lock="b"), queued("billing:look_again")
+    queued("mail:forget", "todo", lock="b")
+    assert await queue.try_again(bob, task="mail:forget") == 3
+    assert [status_of(owner, job) for job in (*plain, *locked)] == ["todo", "todo", "failed", "todo"]
+    assert [status_of(owner, job) for job in (blocked, other)] == ["failed", "failed"]
+    assert deeds(owner) == [("job.retry", None, {"task": "mail:forget"})]
+
+
+async def test_a_failed_job_is_deleted_and_no_other(bob: Session, queued: Queued, owner: psycopg.Connection):
+    failed, waiting = queued(), queued(status="todo")
+    assert await queue.drop(bob, failed) == "mail:forget"
+    assert status_of(owner, failed) is None
+    assert owner.execute("select count(*) from sigma.job_errors").fetchone() == (0,)
+    for job in (failed, waiting):
+        with pytest.raises(queue.NoFailedJob):
+            await queue.drop(bob, job)
+    assert status_of(owner, waiting) == "todo"
+    assert deeds(owner) == [("job.drop", str(failed), {})]
+
+
+async def test_whoever_is_no_operator_does_nothing_to_jobs_and_events(
+    session: Session, queued: Queued, told: Told, owner
+):
+    job = queued()
+    told("evt_1", handled_at="2026-11-01")
+    for deed in (queue.try_again(session, job), queue.drop(session, job), event.replay(session, "stripe", "evt_1")):
+        with pytest.raises(NotAnOperator):
+            await deed
+    for state in (JobsState, JobState, EventsState, EventState):
+        with pytest.raises(NotAnOperator):
+            await shown(state, session)
+    assert status_of(owner, job) == "failed"
+    assert deeds(owner) == []
