@@ -29,12 +29,14 @@ from sigma_app.features.console import (
     job,
     lead_page,
     leads_page,
+    message,
     overview,
     queue,
     user,
     users,
 )
 from sigma_app.features.console import http as console_http
+from sigma_app.features.console import mail as console_mail
 from sigma_app.features.console.live import kept_true as console_kept_true
 from sigma_app.features.growth import http as growth_http
 from sigma_app.features.growth.visit import with_visit
@@ -57,8 +59,9 @@ from sigma_app.worker import working
 PAGES = [
     *(*waitlist.PAGES, *link_pages.PAGES, *pricing_page.PAGES, *site.PAGES),
     *(*entrance_pages.PAGES, *profile.PAGES, *billing.PAGES, *account_page.PAGES),
-    *(*overview.PAGES, *leads_page.PAGES, *lead_page.PAGES, *import_page.PAGES, *growth.PAGES),
-    *(*users.PAGES, *user.PAGES, *events.PAGES, *event.PAGES, *queue.PAGES, *job.PAGES, *audit.PAGES),
+    *(*overview.PAGES, *leads_page.PAGES, *lead_page.PAGES, *import_page.PAGES, *growth.PAGES, *users.PAGES),
+    *(*user.PAGES, *events.PAGES, *event.PAGES, *queue.PAGES, *job.PAGES, *console_mail.PAGES, *message.PAGES),
+    *audit.PAGES,
 ]
 ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),

@@ -22,9 +22,9 @@ create table sigma.messages (
       when complained_at is not null then 'complained'
       when bounced_at is not null then 'bounced'
       when delivered_at is not null then 'delivered'
-      when refused_at > coalesce(sent_at, '-infinity') then 'refused'
-      when withheld_at > coalesce(sent_at, '-infinity') then 'withheld'
-      when delayed_at > coalesce(sent_at, '-infinity') then 'delayed'
+      when refused_at >= coalesce(sent_at, '-infinity') then 'refused'
+      when withheld_at >= coalesce(sent_at, '-infinity') then 'withheld'
+      when delayed_at >= coalesce(sent_at, '-infinity') then 'delayed'
       when sent_at is not null then 'sent'
       else 'queued'
     end
@@ -37,8 +37,41 @@ create index messages_digest on sigma.messages (digest);
 create index messages_provider_id on sigma.messages (provider_id);
 grant select, insert, update, delete on sigma.messages to service_role;
 
--- What a provider has told of a mail, by the provider's id of the mail.
+-- What Resend has told of a mail, by its own id of the mail (https://resend.com/docs/webhooks/event-types). Asked when it is
+-- told, and once more when the mail is noted as sent: it may be told before that.
 create index webhook_events_of_mail on sigma.webhook_events ((body #>> '{data,email_id}')) where source = 'resend';
+create function sigma.note_told(provider text) returns void
+language sql volatile set search_path = '' as $$
+  update sigma.messages as message
+    set delivered_at = coalesce(message.delivered_at, told.delivered),
+      bounced_at = coalesce(message.bounced_at, told.bounced),
+      complained_at = coalesce(message.complained_at, told.complained),
+      refused_at = greatest(message.refused_at, told.refused),
+      withheld_at = greatest(message.withheld_at, told.withheld),
+      delayed_at = greatest(message.delayed_at, told.delayed),
+      note = coalesce(regexp_replace(left(told.note, 200), '\S+@\S+', '[address]', 'g'), message.note)
+  from (
+    select min(at) filter (where type = 'email.delivered') as delivered,
+      min(at) filter (where type = 'email.bounced') as bounced,
+      min(at) filter (where type = 'email.complained') as complained,
+      max(at) filter (where type = 'email.failed') as refused,
+      max(at) filter (where type = 'email.suppressed') as withheld,
+      max(at) filter (where type = 'email.delivery_delayed') as delayed,
+      max(coalesce(
+        nullif(concat_ws(', ', body #>> '{data,bounce,type}', body #>> '{data,bounce,subType}'), ''),
+        body #>> '{data,failed,reason}',
+        case when type = 'email.suppressed' then 'on Resend''s own list' end
+      )) as note
+    from sigma.messages as known
+      join sigma.webhook_events on source = 'resend' and body #>> '{data,email_id}' = known.provider_id
+      cross join lateral (select greatest(received_at, known.sent_at) as at) as after_sending
+    where known.provider_id = provider
+  ) as told
+  where message.provider_id = provider
+$$;
+revoke execute on function sigma.note_told(text) from public;
+grant execute on function sigma.note_told(text) to service_role;
+
 create index webhook_events_newest on sigma.webhook_events (received_at desc, source desc, id desc);
 
 grant select on sigma.messages to sigma_operator;

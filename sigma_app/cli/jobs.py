@@ -90,11 +90,11 @@ def warn_without_worker() -> None:
 
 
 async def _workers_alive() -> int:
-    from sigma_app.features.operations.service import workers
+    from sigma_app.features.operations.service import queue_now
     from sigma_app.gateways.database import serving_requests
 
     async with serving_requests():
-        return (await workers()).alive
+        return (await queue_now()).workers
 
 
 def _table(failed: Sequence[Mapping[str, Any]]) -> Table:

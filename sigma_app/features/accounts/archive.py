@@ -12,6 +12,7 @@ from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.accounts import pictures
 from sigma_app.features.accounts.service import read_profile
 from sigma_app.features.billing import service as billing
+from sigma_app.features.mail import service as mail
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways.accounts import Tokens
 from sigma_app.session import store
@@ -21,7 +22,8 @@ from sigma_app.session.store import Session
 async def archive(session: Session, tokens: Tokens) -> bytes:
     """The ZIP of whoever is signed in: `data.json`, and `picture.webp` if there is one.
 
-    The profile is read as its owner. What the waitlist has of the address is theirs, since they proved it to be.
+    The profile is read as its owner. What the waitlist and the record of mails have of the address is theirs: they
+    proved it to be.
 
     Raises:
         IdentityRefused, IdentityUnavailable, DatabaseUnavailable, ProfileMissing: something could not be read.
@@ -29,6 +31,7 @@ async def archive(session: Session, tokens: Tokens) -> bytes:
     profile = await read_profile(session)
     async with get_database().transaction(SERVICE) as transaction:
         lead = await waitlist.what_is_kept(transaction, session.email)
+        mails = await mail.on_record(transaction, session.email)
     told: dict[str, Any] = {
         "made_at": datetime.now(UTC),
         "account": {"id": session.user_id, "email": session.email},
@@ -38,6 +41,7 @@ async def archive(session: Session, tokens: Tokens) -> bytes:
             for one in await store.sessions_of(session.user_id)
         ],
         "waitlist": lead,
+        "mails": mails,
         "billing": await billing.what_is_kept(session.user_id, session.actor),
     }
     picture = await pictures.read(session, tokens)

@@ -38,7 +38,7 @@ async def send_auth_mail(token: str, kind: str, redirect_to: str) -> None:
         return
     mail.refuse_late(written.made_at)
     words = letter(written, get_settings().auth_code_seconds)
-    await mail.send(Mail(written.to, *render(words)), f"auth/{token}/{kind}", account=True)
+    await mail.send(Mail(written.to, *render(words)), f"auth/{token}/{kind}", kind=f"accounts:{kind}", account=True)
 
 
 @job("accounts:send_known_address")
@@ -53,7 +53,7 @@ async def send_known_address(sealed: str, hour: str) -> None:
         TooLate: almost a day ago.
     """
     since = datetime.fromisoformat(f"{hour}:00+00:00")
-    await _tell(sealed, known_address(get_settings().base_url), since, f"known/{{}}/{hour}")
+    await _tell(sealed, known_address(get_settings().base_url), since, f"known/{{}}/{hour}", "accounts:known_address")
 
 
 @job("accounts:send_password_changed")
@@ -67,7 +67,13 @@ async def send_password_changed(sealed: str, at: str) -> None:
     Raises:
         TooLate: almost a day ago.
     """
-    await _tell(sealed, password_changed(get_settings().base_url), datetime.fromisoformat(at), f"password/{{}}/{at}")
+    await _tell(
+        sealed,
+        password_changed(get_settings().base_url),
+        datetime.fromisoformat(at),
+        f"password/{{}}/{at}",
+        "accounts:password_changed",
+    )
 
 
 @job("accounts:finish_leaving")
@@ -89,7 +95,8 @@ async def send_farewell(sealed: str, user: str) -> None:
         sealed: their address, sealed: it is nowhere else any more.
         user: the id of the account that was.
     """
-    await mail.send(Mail(unseal(sealed), *render(farewell())), f"farewell/{user}", account=True)
+    # Nobody of whom nothing is to be left is noted for this.
+    await mail.send(Mail(unseal(sealed), *render(farewell())), f"farewell/{user}", kind=None, account=True)
 
 
 @queue.periodic(cron="*/5 * * * *")
@@ -99,11 +106,12 @@ async def end_sessions(timestamp: int) -> None:
     await store.end_expired()
 
 
-async def _tell(sealed: str, words: Letter, since: datetime, key: str) -> None:
+async def _tell(sealed: str, words: Letter, since: datetime, key: str, kind: str) -> None:
     """Mail an address what happened at `since`; `key` names the mail, with room for the hash of the address."""
     email = unseal(sealed)
     mail.refuse_late(since)
-    await mail.send(Mail(email, *render(words)), key.format(mail.address_digest(email).hex()), account=True)
+    named = key.format(mail.address_digest(email).hex())
+    await mail.send(Mail(email, *render(words)), named, kind=kind, account=True)
 
 
 def this_hour() -> str:

@@ -1,9 +1,9 @@
 """Deleting an account with everything that belongs to it.
 
-The place in line goes first, in the transaction that queues the rest as a job; then the rest is tried at once. Whatever
-stands in the way of that, the job does it in the end, and it goes by the account's id alone: whoever comes back with
-the same address meanwhile loses nothing. What somebody subscribed to ends at once, with their customer at Stripe; the
-invoices stay there, as the law has it.
+The place in line goes first, and what is kept of mails, in the transaction that queues the rest as a job; then the
+rest is tried at once. Whatever stands in the way of that, the job does it in the end, and it goes by the account's id
+alone: whoever comes back with the same address meanwhile loses nothing. What somebody subscribed to ends at once, with
+their customer at Stripe; the invoices stay there, as the law has it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import queue_job
 from sigma_app.features.accounts.kept import remove_owned
 from sigma_app.features.billing import service as billing
+from sigma_app.features.mail import service as mail
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways import accounts, pictures
 from sigma_app.gateways.keys import seal
@@ -66,6 +67,7 @@ async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> str:
     """
     sealed = seal(email)
     await waitlist.erase_address(transaction, email)
+    await queue_job(transaction, "mail:forget", digest=mail.address_digest(email).hex())
     await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(user_id))
     return sealed
 

@@ -127,7 +127,8 @@ async def send_access_changed(user: str, opened: bool) -> None:
         return
     base = get_settings().base_url
     words = letters.access_opened(base, plan, change.rule) if opened else letters.access_closed(base, change.rule)
-    await _send(UUID(user), words, f"access/{change.id}", change.at)
+    kind = "billing:access_opened" if opened else "billing:access_closed"
+    await _send(UUID(user), words, f"access/{change.id}", change.at, kind)
 
 
 @job("billing:send_notice")
@@ -142,7 +143,7 @@ async def send_notice(user: str, about: str, subject: str, event: str) -> None:
     """
     if words := await _NOTICES[about](about, subject):
         once = f"bought/{subject}" if about == "bought" else f"stripe/{event}"
-        await _send(UUID(user), words, once, await _event_time(event))
+        await _send(UUID(user), words, once, await _event_time(event), f"billing:{about}")
 
 
 async def _about_invoice(about: str, subject: str) -> Letter | None:
@@ -221,13 +222,13 @@ _NOTICES = {
 }
 
 
-async def _send(user: UUID, words: Letter, key: str, since: datetime) -> None:
+async def _send(user: UUID, words: Letter, key: str, since: datetime, kind: str) -> None:
     """Mail somebody at the address that was proved to be theirs."""
     mail.refuse_late(since)
     async with get_database().transaction(SERVICE) as session:
         address = (await session.exec(select(func.sigma.proved_address(user)))).one()
     if address:
-        await mail.send(Mail(address, *render(words)), key, account=True)
+        await mail.send(Mail(address, *render(words)), key, kind=kind, account=True)
 
 
 async def _event_time(event: str) -> datetime:

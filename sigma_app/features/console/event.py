@@ -94,6 +94,8 @@ def _about(event: Mapping[str, Any]) -> list[Fact]:
         known.append(Fact("Customer at Stripe", event["customer"], f"{LIST}?{query}"))
     if event["user_id"]:
         known.append(Fact("Whose", event["email"] or str(event["user_id"]), f"/admin/user?id={event['user_id']}"))
+    if event["message"]:
+        known.append(Fact("Mail", event["recipient"], f"/admin/message?id={event['message']}"))
     return known
 
 

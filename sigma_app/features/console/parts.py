@@ -25,6 +25,7 @@ PAGES = (
     ("/admin/users", "Users"),
     ("/admin/events", "Events"),
     ("/admin/jobs", "Jobs"),
+    ("/admin/mail", "Mail"),
     ("/admin/audit", "Audit log"),
 )
 

@@ -15,7 +15,7 @@ from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.accounts import service as accounts
 from sigma_app.features.billing import service as billing
-from sigma_app.features.console.service import acting, reading
+from sigma_app.features.console.service import NothingToDo, acting, reading
 from sigma_app.gateways import accounts as identity
 from sigma_app.session import store
 from sigma_app.session.store import Session
@@ -31,12 +31,6 @@ class NobodyThere(SigmaError):
 
 class OperatorsAccount(SigmaError):
     """This is an operator's account. Take that away first, on the command line: python -m sigma_app admin revoke."""
-
-    status = 409
-
-
-class NothingToDo(SigmaError):
-    """It is so already; nothing was done."""
 
     status = 409
 

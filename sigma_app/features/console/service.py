@@ -32,6 +32,12 @@ class TooSlow(SigmaError):
     status = 503
 
 
+class NothingToDo(SigmaError):
+    """It is so already; nothing was done."""
+
+    status = 409
+
+
 @asynccontextmanager
 async def reading(session: Session) -> AsyncIterator[AsyncCursor[dict[str, Any]]]:
     """A cursor, its rows dicts, on behalf of an operator.

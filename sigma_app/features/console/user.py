@@ -18,6 +18,7 @@ from sigma_app.features.console import asked as asks
 from sigma_app.features.console import people
 from sigma_app.features.console.deeds import Deeds, asking, button, outcome
 from sigma_app.features.console.parts import Fact, Row, console_page, facts, nothing_here, page, part, table, when
+from sigma_app.features.console.service import NothingToDo
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.console.users import ONE, standing
 from sigma_app.features.console.users import ROUTE as LIST
@@ -130,7 +131,7 @@ class UserState(ConsolePage, Deeds, SessionState):
 
         async def do(session: Session) -> str:
             if (only := asks.identity({"id": str(device)})) is None:
-                raise people.NothingToDo
+                raise NothingToDo
             await people.sign_out(session, UUID(self._id), only)
             return "Signed out there."
 
@@ -171,6 +172,8 @@ def _about(account: Mapping[str, Any]) -> list[Fact]:
         known.append(Fact("Customer at Stripe", account["customer"], f"/admin/events?{query}"))
     if account["lead"]:
         known.append(Fact("On the list", "their place and story", f"/admin/lead?id={account['lead']}"))
+    if account["email"]:
+        known.append(Fact("Mail", "what was sent to them", f"/admin/mail?{urlencode({'email': account['email']})}"))
     known.append(Fact("On record", "what operators did", f"/admin/audit?subject={account['id']}"))
     return known
 

@@ -9,7 +9,7 @@ from typing import Any
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import LONGEST, job, queue, queue_job
 from sigma_app.core.webhooks import forget_old, mark_handled, unhandled
-from sigma_app.features.mail import service
+from sigma_app.features.mail import record, service
 from sigma_app.gateways import mail as gateway
 
 KEPT = timedelta(days=30)  # Resend repeats an event for two days, Stripe for three
@@ -17,7 +17,7 @@ KEPT = timedelta(days=30)  # Resend repeats an event for two days, Stripe for th
 
 @job(service.APPLY_EVENT)
 async def apply_event(source: str, event_id: str) -> None:
-    """Send no more mail where it came back for good, or to whom called it spam; all other events mean nothing to us.
+    """Note what became of a mail; send no more where it came back for good, or to whom called it spam.
 
     Args:
         source: "resend".
@@ -31,6 +31,8 @@ async def apply_event(source: str, event_id: str) -> None:
             recipients = event["data"].get("to") or ()
             for address in [recipients] if isinstance(recipients, str) else recipients:
                 await service.suppress(session, parseaddr(address)[1] or address, reason)
+        if isinstance(event.get("data"), dict) and isinstance(email_id := event["data"].get("email_id"), str):
+            await record.told(session, email_id)
         await mark_handled(session, source, event_id)
 
 
@@ -52,9 +54,10 @@ async def forget(digest: str, again: bool = True) -> None:
 @queue.periodic(cron="25 3 * * *")
 @queue.task(name="mail:forget_events", queueing_lock="mail:forget_events")
 async def forget_events(timestamp: int) -> None:
-    """Once a night, forget the events that nobody can repeat any more: they name people."""
+    """Once a night, forget the events that nobody can repeat any more, and the mails of long ago: they name people."""
     async with get_database().transaction(SERVICE) as session:
         await forget_old(session, KEPT)
+        await record.forget_old(session)
 
 
 def _reason_to_suppress(event: dict[str, Any]) -> str | None:

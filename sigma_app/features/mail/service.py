@@ -1,8 +1,7 @@
-"""Sending mail to people: not to addresses where mail came back, or whose people called it spam."""
+"""Sending mail to people, each on record: not to addresses where mail came back, or whose people called it spam."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import JobError, queue_job
+from sigma_app.features.mail import record
+from sigma_app.features.mail.record import address_digest as address_digest
+from sigma_app.features.mail.record import what_is_kept as on_record
 from sigma_app.gateways import mail as gateway
-from sigma_app.gateways.mail import Mail
+from sigma_app.gateways.mail import Mail, MailDelayed, MailRefused
 
 APPLY_EVENT = "mail:apply_event"
 _REPEATABLE = timedelta(hours=23)  # Resend knows an idempotency key for 24
@@ -38,12 +39,14 @@ def refuse_late(since: datetime) -> None:
         raise TooLate
 
 
-async def send(mail: Mail, key: str, *, account: bool = False) -> bool:
+async def send(mail: Mail, key: str, *, kind: str | None, account: bool = False) -> bool:
     """Send a mail unless its address is suppressed; for jobs, whose `Backoff` understands the errors.
 
     Args:
         mail: to one person; a repetition must bring the same one.
         key: names the cause, and stays the same when it is tried again (`gateways.mail.send`).
+        kind: what it says, for the record, such as "accounts:signup"; None for one that must not be kept: its reader is
+            to be forgotten.
         account: whether the person asked for this mail themselves, to sign in say; then it goes to suppressed
             addresses too, since they would be locked out without it.
 
@@ -52,13 +55,23 @@ async def send(mail: Mail, key: str, *, account: bool = False) -> bool:
 
     Raises:
         MailRefused, MailDelayed: from the gateway.
-        DatabaseUnavailable: whether the address is suppressed could not be asked; nothing was sent.
+        DatabaseUnavailable: whether the address is suppressed could not be asked, and nothing was sent; or that it was
+            sent could not be noted. Either way the same call does the rest.
     """
-    if not account:
-        async with get_database().transaction(SERVICE) as session:
-            if await is_suppressed(session, mail.to):
-                return False
-    await gateway.send(mail, key)
+    if kind is None:
+        await gateway.send(mail, key)
+        return True
+    if not await record.begin(mail.to, key, kind, account=account):
+        return False
+    try:
+        provider_id = await gateway.send(mail, key)
+    except MailDelayed as error:
+        await record.delayed(key, str(error))
+        raise
+    except MailRefused as error:
+        await record.refused(key, str(error))
+        raise
+    await record.sent(key, provider_id)
     return True
 
 
@@ -74,22 +87,34 @@ async def suppress(session: AsyncSession, email: str, reason: str) -> None:
     await connection.execute(_SUPPRESS, {"digest": address_digest(email), "reason": reason})
 
 
-async def forget(session: AsyncSession, digest: bytes) -> int:
-    """Remove the events that name the address with this digest, how many; that it is suppressed stays.
+async def unsuppress(session: AsyncSession, email: str) -> str | None:
+    """Send mail to the address again, in any case; why it got none, or None where it did.
 
     In a transaction of SERVICE.
     """
+    connection = await session.connection()
+    return (await connection.execute(_UNSUPPRESS, {"digest": address_digest(email)})).scalar_one_or_none()
+
+
+async def forget(session: AsyncSession, digest: bytes) -> int:
+    """Remove what names the address with this digest: events, how many, and what is on record of mails.
+
+    That it is suppressed stays. In a transaction of SERVICE.
+    """
+    await record.forget(session, digest)
     connection = await session.connection()
     return (await connection.execute(_FORGET, {"digest": digest})).rowcount
 
 
 async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any]:
-    """The mails to an address that were kept, the events that name it, and whether it gets none; as SERVICE."""
+    """What is on record of the mails to an address, those that were kept, the events that name it, and whether it gets
+    none; as SERVICE."""
     digest = address_digest(email)
     connection = await session.connection()
     events = (await connection.execute(_EVENTS, {"digest": digest})).mappings()
     suppressed = (await connection.execute(_SUPPRESSED, {"digest": digest})).mappings().first()
     return {
+        "on_record": await on_record(session, email),
         "mails": [asdict(mail) for mail in await gateway.kept_for(digest)],
         "events": [dict(event) for event in events],
         "suppressed": dict(suppressed) if suppressed else None,
@@ -106,14 +131,10 @@ async def replay(transaction: AsyncSession, event_id: str) -> bool:
     return known
 
 
-def address_digest(email: str) -> bytes:
-    """What is kept of an address that itself is not: who asks to be forgotten must still not be written to again."""
-    return hashlib.sha256(email.lower().encode("utf-8", "surrogatepass")).digest()
-
-
 _IS_SUPPRESSED = text("SELECT EXISTS (SELECT FROM sigma.suppressions WHERE digest = :digest)")
 _SUPPRESS = text("INSERT INTO sigma.suppressions (digest, reason) VALUES (:digest, :reason) ON CONFLICT DO NOTHING")
 _SUPPRESSED = text("SELECT reason, suppressed_at FROM sigma.suppressions WHERE digest = :digest")
+_UNSUPPRESS = text("DELETE FROM sigma.suppressions WHERE digest = :digest RETURNING reason")
 _NAMING = (
     "FROM sigma.webhook_events WHERE source = 'resend' AND EXISTS ("
     "SELECT FROM jsonb_path_query(body, '$.data.to[*]') AS recipient"

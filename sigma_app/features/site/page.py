@@ -105,7 +105,8 @@ PRIVACY: list[Clause] = [
             "You agreed to mail about your place in line, so that is what you get: a question whether the address is "
             "yours, the way to your place, and your invitation when it comes up, with one reminder. All but the "
             "first have a way to unsubscribe, and it takes one click. Mail is sent for us by Resend, which is given "
-            "your address and the mail for that, and tells us when one could not be delivered or was called spam.",
+            "your address and the mail for that, and tells us when one could not be delivered or was called spam. For "
+            "90 days we keep which mail went to you and what became of it, not what it said.",
         ],
     ),
     (

@@ -38,6 +38,8 @@ class Message:
     headers: Mapping[str, str]
     is_own_wish: bool
     """Whether the person asked for exactly this mail, and gets it even where others came back."""
+    kind: str
+    """What it says, such as "waitlist:confirm"."""
 
 
 class OtherKey(JobError):
@@ -51,7 +53,7 @@ async def send_link(link: str) -> None:
         message = await write(session, UUID(link), get_links(), get_settings())
     if message:
         letter = Mail(message.to, *render(message.letter), message.headers)
-        await mail.send(letter, f"lead-link/{link}", account=message.is_own_wish)
+        await mail.send(letter, f"lead-link/{link}", kind=message.kind, account=message.is_own_wish)
 
 
 @queue.periodic(cron="5 * * * *")
@@ -122,7 +124,8 @@ def _message(link: LeadLink, lead: Lead, token: str, code: str, base_url: str) -
         "List-Unsubscribe": f"<{unsubscribe}>",
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
-    return Message(str(lead.email), letter, one_click if letter.unsubscribe else {}, link.purpose == "erase")
+    headers = one_click if letter.unsubscribe else {}
+    return Message(str(lead.email), letter, headers, link.purpose == "erase", f"waitlist:{link.purpose}")
 
 
 def day(link: LeadLink) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -23,6 +24,12 @@ def operator(sigma: Portal, bob: Somebody, signed_in: SignedIn) -> Page:
     """Bob's page, who operates."""
     grant(sigma, bob)
     return signed_in(bob)
+
+
+@pytest.fixture
+def charlie(email: str) -> str:
+    """Has no account yet."""
+    return f"charlie-{email}"
 
 
 def of(somebody: Somebody) -> str:
@@ -109,7 +116,7 @@ def test_an_operator_cannot_shut_themselves_out(bob: Somebody, operator: Page):
         expect(operator.get_by_role("button", name=name, exact=True)).to_have_count(0)
 
 
-@pytest.mark.parametrize("path", ["user", "event", "job"])
+@pytest.mark.parametrize("path", ["user", "event", "job", "message"])
 @pytest.mark.parametrize(
     "query", ["", "?id=nonsense", "?id=%00%ff&source=stripe", "?id=00000000-0000-4000-8000-000000000000"]
 )
@@ -160,6 +167,36 @@ def test_an_event_is_read_and_worked_again(sigma: Portal, operator: Page, email:
     assert on_record(sigma, identity) == ["event.replay"]
 
 
+def test_a_mail_is_followed_and_an_address_kept_from_mail_and_given_it_again(
+    sigma: Portal, charlie: str, operator: Page, page: Page
+):
+    operator.goto(f"/admin/mail?email={charlie}")
+    expect(operator.get_by_text("No mail like that.")).to_be_visible()
+    page.goto("/sign-up")
+    page.fill("input[name=email]", charlie)
+    page.fill("input[name=password]", PASSWORD)
+    page.press("input[name=password]", "Enter")
+    operator.get_by_role("link", name=charlie).click()  # it shows by itself
+    expect(operator.get_by_role("heading", name=charlie)).to_be_visible()
+    expect(operator.get_by_text("accounts:signup", exact=True)).to_be_visible()
+    expect(operator.get_by_text("sent: Resend has it")).to_be_visible()
+
+    operator.get_by_role("link", name="yes", exact=True).click()
+    expect(operator.get_by_text(f"{charlie} gets mail.")).to_be_visible()
+    operator.get_by_role("button", name="Send it no more mail").click()
+    operator.get_by_role("button", name="Send it no more mail").dblclick()
+    expect(operator.get_by_text(re.compile(f"{charlie} gets no mail since .*: by hand"))).to_be_visible()
+    operator.get_by_role("button", name="Send it mail again").click()
+    operator.get_by_role("button", name="Send it mail again").click()
+    expect(operator.get_by_text(f"{charlie} gets mail.")).to_be_visible()
+    digest = hashlib.sha256(charlie.encode()).hexdigest()
+    assert on_record(sigma, digest) == ["suppression.add", "suppression.lift"]
+
+    operator.get_by_label("Address", exact=True).fill("nobody")
+    operator.get_by_role("button", name="Show").last.click()
+    expect(operator.get_by_role("alert").filter(has_text="@")).to_be_visible()
+
+
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_is_wider_than_its_screen_however_long_the_values(
@@ -174,10 +211,25 @@ def test_no_page_is_wider_than_its_screen_however_long_the_values(
             "insert into sigma.webhook_events (source, id, type, body, error) values ('stripe', %s, %s, %s, %s)",
             [f"evt_{alice.id}{'x' * 80}", "type." * 20, json.dumps({"long": "y" * 400}), "z" * 300],
         )
+        (message,) = owner.execute(
+            "insert into sigma.messages (key, kind, recipient, digest, provider_id, note, bounced_at)"
+            " values (%s, 'accounts:' || repeat('kind', 20), %s, sha256('x'), repeat('p', 90), repeat('n', 200), now())"
+            " returning id",
+            [f"{alice.id}{'k' * 100}", long],
+        ).fetchone() or (None,)
     job = fails(sigma, "some:task_with_quite_a_long_name_that_nobody_would_give", link="w" * 300)
     page = signed_in(bob, viewport={"width": width, "height": 900}, color_scheme=scheme)
     event = f"event?source=stripe&id=evt_{alice.id}{'x' * 80}"
-    pages = ("users", f"user?id={alice.id}", "events?state=failed", event, "jobs", f"job?id={job}")
+    pages = (
+        "users",
+        f"user?id={alice.id}",
+        "events?state=failed",
+        event,
+        "jobs",
+        f"job?id={job}",
+        "mail",
+        f"message?id={message}",
+    )
     for path in pages:
         page.goto(f"/admin/{path}")
         expect(page.locator("main h1")).to_be_visible()
@@ -188,3 +240,4 @@ def test_no_page_is_wider_than_its_screen_however_long_the_values(
     with sigma.database() as owner:
         owner.execute("delete from procrastinate.procrastinate_jobs where id = %s", [job])
         owner.execute("delete from sigma.webhook_events where error like 'zzz%'")
+        owner.execute("delete from sigma.messages where id = %s", [message])

@@ -15,6 +15,7 @@ import pytest
 from sigma_app.features.accounts import pictures
 from sigma_app.features.accounts.archive import archive
 from sigma_app.features.accounts.service import ProfileMissing
+from sigma_app.features.mail import record
 from sigma_app.features.waitlist.consent import CONSENT_TEXT, CONSENT_VERSION
 from sigma_app.gateways.accounts import Tokens
 from sigma_app.session import store
@@ -60,7 +61,7 @@ async def test_there_is_the_account_the_profile_and_the_devices(
     )
     await store.open_session(tokens, "Alice's telephone")
     data = await told(session, tokens)
-    assert set(data) == {"made_at", "account", "profile", "devices", "waitlist", "billing"}
+    assert set(data) == {"made_at", "account", "profile", "devices", "waitlist", "mails", "billing"}
     assert data["account"] == {"id": str(session.user_id), "email": "alice@example.com"}
     columns = owner.execute(
         "select column_name from information_schema.columns where table_schema = 'public' and table_name = 'profiles'"
@@ -102,6 +103,13 @@ async def test_who_is_on_the_list_gets_all_of_it_with_the_words_they_agreed_to(
     (consent,) = lead["consents"]
     assert (consent["version"], consent["wording"]) == (CONSENT_VERSION, CONSENT_TEXT)
     assert "lead_id" not in consent
+
+
+async def test_what_is_kept_of_mails_is_in_it_and_that_of_nobody_elses(session: Session, tokens: Tokens):
+    for name in ("Alice", "bob"):
+        await record.begin(f"{name}@example.com", f"test/{name}", f"test:{name}", account=True)
+    (kept,) = (await told(session, tokens))["mails"]
+    assert (kept["kind"], kept["state"]) == ("test:Alice", "queued")
 
 
 async def test_there_is_a_picture_where_there_is_one(session: Session, tokens: Tokens):

@@ -143,7 +143,7 @@ async def test_both_mails_of_a_change_name_both_addresses_and_are_the_same_when_
 ):
     sent: list[tuple] = []
 
-    async def send(written: gateway.Mail, key: str, *, account: bool) -> None:
+    async def send(written: gateway.Mail, key: str, *, kind: str, account: bool) -> None:
         sent.append((written, key, account))
 
     monkeypatch.setattr(mail, "send", send)

@@ -13,7 +13,7 @@ from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.features.accounts.entrance import sign_in as sign_in_by_form
 from sigma_app.features.billing.access import RULES
 from sigma_app.features.console import paging, people
-from sigma_app.features.console.service import NotAnOperator
+from sigma_app.features.console.service import NotAnOperator, NothingToDo
 from sigma_app.features.console.user import UserState
 from sigma_app.features.console.users import UsersState
 from sigma_app.gateways import payments
@@ -150,12 +150,12 @@ async def test_whoever_is_enabled_again_can_sign_in(session: Session, bob: Sessi
 
 async def test_a_second_click_is_neither_done_nor_put_on_record(session: Session, bob: Session, owner):
     await people.disable(bob, session.user_id)
-    with pytest.raises(people.NothingToDo):
+    with pytest.raises(NothingToDo):
         await people.disable(bob, session.user_id)
-    with pytest.raises(people.NothingToDo):
+    with pytest.raises(NothingToDo):
         await people.sign_out(bob, session.user_id)
     await people.enable(bob, session.user_id)
-    with pytest.raises(people.NothingToDo):
+    with pytest.raises(NothingToDo):
         await people.enable(bob, session.user_id)
     assert len(deeds(owner)) == 2
 
@@ -182,7 +182,7 @@ async def test_one_browser_is_signed_out_and_the_others_stay(session: Session, b
     other, _ = await signed_in(sign_in, "alice")
     assert await people.sign_out(bob, session.user_id, other.id) == 1
     assert await store.are_open([session.id, other.id]) == {session.id}
-    with pytest.raises(people.NothingToDo):  # somebody else's browser, by its id
+    with pytest.raises(NothingToDo):  # somebody else's browser, by its id
         await people.sign_out(bob, session.user_id, bob.id)
     assert await store.are_open([bob.id]) == {bob.id}
     assert deeds(owner) == [("user.sign_out", str(session.user_id), {"device": str(other.id)})]

@@ -94,19 +94,19 @@ async def test_an_address_where_mail_came_back_gets_no_more(told, database, owne
     await told("email.bounced", **BOUNCED)
     assert await suppressed(database)
     assert kept(owner) == [("resend", "msg_1", "email.bounced", True)]
-    assert not await service.send(TO_ALICE, "test/1")
+    assert not await service.send(TO_ALICE, "test/1", kind="test")
     assert await store.newest(10) == []
 
 
 async def test_a_mail_about_somebodys_own_account_still_goes(told):
     await told("email.bounced", **BOUNCED)
-    assert await service.send(TO_ALICE, "test/1", account=True)
+    assert await service.send(TO_ALICE, "test/1", kind="test", account=True)
     assert [mail.to for mail in await store.newest(10)] == ["alice@example.com"]
 
 
 async def test_a_mail_to_everybody_else_goes(told):
     await told("email.bounced", **BOUNCED)
-    assert await service.send(Mail("bob@example.com", "Hi", "<p>Hi</p>", "Hi"), "test/1")
+    assert await service.send(Mail("bob@example.com", "Hi", "<p>Hi</p>", "Hi"), "test/1", kind="test")
 
 
 @pytest.mark.parametrize("kind", ["email.complained", "email.suppressed"])

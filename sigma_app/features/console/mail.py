@@ -1,0 +1,237 @@
+"""/admin/mail: what was sent to whom and what became of it, the newest first; and who gets no mail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import reflex as rx
+from psycopg import AsyncCursor
+from psycopg.sql import SQL
+
+from sigma_app.features.console import asked as asks
+from sigma_app.features.console import paging
+from sigma_app.features.console.deeds import Deeds, asking, outcome
+from sigma_app.features.console.paging import Key
+from sigma_app.features.console.parts import Row, choice, console_page, field, filters, page, pager, part, table, when
+from sigma_app.features.console.service import NothingToDo, acting
+from sigma_app.features.console.state import ConsolePage
+from sigma_app.features.mail import service as mails
+from sigma_app.features.waitlist import service as waitlist
+from sigma_app.gateways.mail import MAILBOX, has_mailbox
+from sigma_app.session.state import SessionState
+from sigma_app.session.store import Session
+from sigma_app.settings import get_settings
+from sigma_app.ui.link import link
+
+ROUTE = "/admin/mail"
+ONE = "/admin/message"
+BY_HAND = "by hand"
+HEADINGS = ("To", "Kind", "State", "Tries", "Queued (UTC)", "Note")
+STATES = {
+    "queued": "queued: it is being handed over",
+    "delayed": "delayed: it is tried again",
+    "withheld": "withheld: the address gets no mail",
+    "refused": "refused by Resend, for good",
+    "sent": "sent: Resend has it",
+    "delivered": "delivered",
+    "bounced": "bounced: it came back",
+    "complained": "complained: called spam",
+}
+_BAD = ("refused", "bounced", "complained")
+_LATEST_FIRST = Key({"queued_at": "timestamptz", "id": "uuid"})
+_ALL = SQL("select id, recipient, kind, state, tries, queued_at, note from sigma.messages")
+_BEGINS = SQL("lower(recipient) ~>=~ %(beginning)s and lower(recipient) ~<~ %(beyond)s")
+
+
+async def lift(session: Session, address: str) -> None:
+    """Send mail to an address again.
+
+    Raises:
+        NotAnOperator, NothingToDo, DatabaseUnavailable: nothing was done.
+    """
+    async with acting(session, "suppression.lift", mails.address_digest(address).hex()) as transaction:
+        if await mails.unsuppress(transaction, address) is None:
+            raise NothingToDo
+
+
+async def suppress(session: Session, address: str) -> None:
+    """Send no more mail to an address but what its owner asks for; raises as `lift`."""
+    async with acting(session, "suppression.add", mails.address_digest(address).hex()) as transaction:
+        if await mails.is_suppressed(transaction, address):
+            raise NothingToDo
+        await mails.suppress(transaction, address, BY_HAND)
+
+
+class MailState(ConsolePage, Deeds, SessionState):
+    """A page of the list; and `whom` was asked about: `known` is whether that is an address, and `why` it gets none."""
+
+    rows: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+    email: str = ""
+    which: str = ""
+    newer: str = ""
+    older: str = ""
+    reasons: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+    whom: str = ""
+    known: bool = False
+    mistake: str = ""
+    why: str = ""
+    since: str = ""
+    mailbox: bool = False
+
+    _topics = frozenset({"mail"})
+
+    async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        self.email, self.which = asks.words(asked, "email"), asks.one_of(asked, "state", STATES)
+        conditions = [
+            *([_BEGINS] if self.email else []),
+            *([SQL("state = %(state)s")] if self.which else []),
+        ]
+        source = _ALL + SQL(" where ") + SQL(" and ").join(conditions) if conditions else _ALL
+        values = {"state": self.which, **asks.between(self.email)}
+        found = await paging.read(cursor, source, _LATEST_FIRST, asked, values)
+        self.rows = [_row(one) for one in found.rows]
+        self.newer, self.older = (
+            paging.address(ROUTE, asked, before=found.before),
+            paging.address(ROUTE, asked, after=found.after),
+        )
+        self.mailbox = has_mailbox(get_settings())
+        await cursor.execute(
+            "select reason, count(*) from sigma.suppressions group by reason order by 2 desc, 1 limit 20"
+        )
+        self.reasons = [Row(one["reason"], [one["reason"], f"{one['count']:,}"]) for one in await cursor.fetchall()]
+        await self._look_up(cursor, asks.words(asked, "address"))
+
+    async def _look_up(self, cursor: AsyncCursor[dict[str, Any]], typed: str) -> None:
+        self.whom, self.known, self.mistake, self.why, self.since = typed, False, "", "", ""
+        if not typed:
+            return
+        try:
+            self.whom = waitlist.read_address(typed, allow_test_domains=True).email
+        except waitlist.InvalidAddress as error:
+            self.mistake = str(error)
+            return
+        self.known = True
+        await cursor.execute(_SUPPRESSED, [mails.address_digest(self.whom)])
+        if found := await cursor.fetchone():
+            self.why, self.since = found["reason"], when(found["suppressed_at"])
+
+    @rx.event
+    async def lift(self):
+        """Send mail to the address again."""
+
+        async def do(session: Session) -> str:
+            await lift(session, self.whom)
+            return "It gets mail again."
+
+        async for _ in self._do("lift", do):
+            yield
+
+    @rx.event
+    async def suppress(self):
+        """Send no more mail to the address."""
+
+        async def do(session: Session) -> str:
+            await suppress(session, self.whom)
+            return "It gets no more mail, but what its owner asks for."
+
+        async for _ in self._do("suppress", do):
+            yield
+
+
+_REASONS = "select reason, count(*) from sigma.suppressions group by reason order by count(*) desc, reason limit 20"
+_SUPPRESSED = "select reason, suppressed_at from sigma.suppressions where digest = %s"
+
+
+def _row(message: Mapping[str, Any]) -> Row:
+    return Row(
+        str(message["id"]),
+        [
+            message["recipient"],
+            message["kind"],
+            message["state"],
+            str(message["tries"]),
+            when(message["queued_at"]),
+            message["note"] or "",
+        ],
+        href=f"{ONE}?id={message['id']}",
+        tone="bad" if message["state"] in _BAD else "",
+    )
+
+
+def mail() -> rx.Component:
+    """The list, and who gets none."""
+    states = (("", "Any"), *((state, state) for state in STATES))
+    return console_page(
+        MailState,
+        "Mail",
+        outcome(MailState),
+        rx.cond(
+            MailState.mailbox,
+            part(
+                "The mailbox",
+                rx.el.p(
+                    "No mail leaves this machine: it is in ",
+                    link("the mailbox", href=MAILBOX),
+                    ", and nobody tells what became of it.",
+                ),
+            ),
+        ),
+        part(
+            "What was sent",
+            filters(
+                field("Address begins with", "email", MailState.email, type="search", auto_complete="off"),
+                choice("State", "state", MailState.which, states),
+                action=ROUTE,
+            ),
+            table("Mails, newest first", HEADINGS, MailState.rows, empty="No mail like that.", numbers=("Tries",)),
+            pager(MailState.newer, MailState.older),
+            intro="Of the last 90 days. What a mail says is not kept.",
+        ),
+        part(
+            "Who gets no mail",
+            filters(
+                field("Address", "address", MailState.whom, type="search", auto_complete="off"),
+                action=ROUTE,
+            ),
+            rx.el.p(MailState.mistake, role="alert", class_name="console-warning"),
+            rx.cond(MailState.known, _suppression()),
+            table("Why addresses get no mail", ("Why", "Addresses"), MailState.reasons, empty="Everybody gets mail."),
+            intro="Only a digest of each address is kept, so none can be listed: ask for one.",
+        ),
+        here=ROUTE,
+    )
+
+
+def _suppression() -> rx.Component:
+    return rx.cond(
+        MailState.why != "",
+        rx.el.div(
+            rx.el.p(MailState.whom, f" gets no mail since {MailState.since} UTC: {MailState.why}."),
+            asking(
+                MailState,
+                "lift",
+                "Send it mail again",
+                "Mail goes there again. If it comes back once more, or is called spam, that harms how all our mail is "
+                "received: do this only when you know that the reason is gone. Resend may keep a list of its own.",
+                MailState.lift,
+                yes="Send it mail again",
+            ),
+            class_name="console-acts",
+        ),
+        rx.el.div(
+            rx.el.p(MailState.whom, " gets mail."),
+            asking(
+                MailState,
+                "suppress",
+                "Send it no more mail",
+                "Nothing goes there any more but what its owner asks for, such as a way to sign in.",
+                MailState.suppress,
+                yes="Send it no more mail",
+            ),
+            class_name="console-acts",
+        ),
+    )
+
+
+PAGES = [page(mail, ROUTE, "Mail", MailState)]

@@ -1,0 +1,115 @@
+"""/admin/message: one mail: to whom, why, and what became of it when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import reflex as rx
+from psycopg import AsyncCursor
+
+from sigma_app.features.console import asked as asks
+from sigma_app.features.console.events import ONE as EVENT
+from sigma_app.features.console.mail import ONE, STATES
+from sigma_app.features.console.mail import ROUTE as LIST
+from sigma_app.features.console.parts import Fact, Row, console_page, facts, nothing_here, page, part, table, when
+from sigma_app.features.console.state import ConsolePage
+from sigma_app.session.state import SessionState
+from sigma_app.session.store import Session
+
+EVENTS = ("Event", "Type", "Received (UTC)")
+_TIMES = {
+    "queued_at": "Queued",
+    "delayed_at": "Delayed last",
+    "withheld_at": "Withheld",
+    "refused_at": "Refused",
+    "sent_at": "Sent",
+    "delivered_at": "Delivered",
+    "bounced_at": "Bounced",
+    "complained_at": "Called spam",
+}
+
+
+class MessageState(ConsolePage, SessionState):
+    """One mail. `found` is whether there is one by the id in the address."""
+
+    found: bool = False
+    name: str = ""
+    about: list[Fact] = []  # noqa: RUF012 - a Var, copied for each state
+    events: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+
+    _topics = frozenset({"mail", "events"})
+
+    async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        await cursor.execute(_ONE, [asks.identity(asked)])
+        message = await cursor.fetchone()
+        self.found = message is not None
+        self.name, self.about, self.events = "", [], []
+        if message is None:
+            return
+        self.name, self.about = message["recipient"], _about(message)
+        await cursor.execute(_EVENTS, [message["provider_id"]])
+        self.events = [
+            Row(
+                one["id"],
+                [one["id"], one["type"], when(one["received_at"])],
+                href=f"{EVENT}?{urlencode({'source': 'resend', 'id': one['id']})}",
+            )
+            for one in await cursor.fetchall()
+        ]
+
+
+def _about(message: Mapping[str, Any]) -> list[Fact]:
+    known = [
+        Fact("Kind", message["kind"]),
+        Fact("State", STATES.get(message["state"], str(message["state"]))),
+        *(Fact(words, f"{when(message[name])} UTC") for name, words in _TIMES.items() if message[name]),
+        Fact("Tries", str(message["tries"])),
+    ]
+    if message["note"]:
+        known.append(Fact("Note", message["note"]))
+    known += [Fact("Cause", message["key"]), Fact("The provider's id", message["provider_id"] or "none yet")]
+    if message["user_id"]:
+        known.append(Fact("Whose", message["recipient"], f"/admin/user?id={message['user_id']}"))
+    if message["lead_id"]:
+        known.append(Fact("On the list", "their place and story", f"/admin/lead?id={message['lead_id']}"))
+    query = urlencode({"address": message["recipient"]})
+    known.append(Fact("Gets mail", "no" if message["suppressed"] else "yes", f"{LIST}?{query}"))
+    return known
+
+
+_ONE = """
+select message.*, exists (select from sigma.suppressions where digest = message.digest) as suppressed,
+  (select id from sigma.accounts where lower(email) = lower(message.recipient) limit 1) as user_id,
+  (select id from public.leads where lower(email) = lower(message.recipient)) as lead_id
+from sigma.messages as message where message.id = %s
+"""
+_EVENTS = """
+select id, type, received_at from sigma.webhook_events
+where source = 'resend' and body #>> '{data,email_id}' = %s order by received_at desc, id limit 50
+"""
+
+
+def message() -> rx.Component:
+    """One mail."""
+    return console_page(
+        MessageState,
+        "Message",
+        rx.cond(
+            MessageState.found,
+            rx.el.div(
+                part(MessageState.name, facts(MessageState.about)),
+                part(
+                    "What was told of it",
+                    table("Events of this mail", EVENTS, MessageState.events, empty="Nothing so far."),
+                    intro="By Resend, where its webhook is set up; events are kept for a month.",
+                ),
+            ),
+            nothing_here("There is no such mail, or it was forgotten: they are kept for 90 days.", LIST, "All mail"),
+        ),
+        here=LIST,
+    )
+
+
+PAGES = [page(message, ONE, "Message", MessageState)]
