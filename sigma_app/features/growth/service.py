@@ -28,7 +28,7 @@ DIMENSIONS = ("source", "medium", "campaign", "referrer", "referral", "page")
 """By what the numbers can be told apart; `sigma.growth_days.dimension`."""
 
 OTHER = "(other)"
-"""The value that stands for those that are not told apart (0019_growth.up.sql)."""
+"""The value that stands for those that are not told apart (0016_growth.up.sql)."""
 
 VISITS_KEPT = timedelta(days=35)
 LONGEST_SPAN = 731  # days that can be looked at at once: two years

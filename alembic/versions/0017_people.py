@@ -2,13 +2,13 @@
 
 from sigma_app.core.migrations import run_sql
 
-revision = "0020"
-down_revision = "0014"
+revision = "0017"
+down_revision = "0016"
 
 
 def upgrade() -> None:
-    run_sql("0020_people.up.sql")
+    run_sql("0017_people.up.sql")
 
 
 def downgrade() -> None:
-    run_sql("0020_people.down.sql")
+    run_sql("0017_people.down.sql")
