@@ -17,6 +17,7 @@ from zipfile import ZipFile
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from sigma_app.cli import server_file
 from sigma_app.core.login import login_url
@@ -27,7 +28,7 @@ from tests.backups import SECRET, Source, changed, full, manifest_of, rehash, ro
 from tests.cli.test_run import assert_one_line, wait_until
 from tests.conftest import Server, settings_for
 from tests.moving import PASSWORD, PICTURE, fill, standing_in
-from tests.sigma import Sigma
+from tests.sigma import PROJECT_ROOT, Sigma
 
 pytestmark = pytest.mark.anyio
 
@@ -262,6 +263,20 @@ async def test_a_sealed_one_opens_with_age_alone(sealed, tmp_path):
     with ZipFile(io.BytesIO(inner)) as archive:
         assert archive.testzip() is None
         assert "manifest.json" in archive.namelist()
+
+
+def test_an_open_one_is_restored_without_sigma_as_its_page_says(source, backup, start_embedded):
+    page = (PROJECT_ROOT / "docs" / "operations" / "backup.md").read_text()
+    block = page.partition("## Without Sigma")[2].partition("```sh")[2].partition("```")[0]
+    with start_embedded() as server:
+        host = str(conninfo_to_dict(server.address("postgres"))["host"])
+        environment = {"PATH": f"{program('psql').parent}:{os.defpath}", "PGHOST": host, "PGUSER": "postgres"}
+        command = block.replace("FILE", str(backup))
+        for end in (" &&", "\n"):  # the embedded one has made a database of the name in it
+            command = command.replace(f" sigma{end}", f" empty{end}")
+        subprocess.run(["bash", "-euo", "pipefail", "-c", command], env=environment, check=True)
+        for table in ("auth.users", "leads"):
+            assert rows(server.address("empty"), table) == rows(source.url, table)
 
 
 async def test_verifying_leaves_nothing_behind(source, backup, sealed):

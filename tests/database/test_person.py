@@ -12,11 +12,16 @@ QUESTIONS = ("select sigma.find_account('alice@example.com')", "select sigma.acc
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_service_alone_may_ask(attempt, alice, question):
+def test_the_service_alone_may_ask(attempt, alice, owner, question):
     assert attempt(SERVICE, question, {"id": alice.id}) == 1
     for actor in (ANONYMOUS, alice.actor):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             attempt(actor, question, {"id": alice.id})
+        for function in ("find_account(text)", "account_record(uuid)"):  # and not only because the schema is closed
+            allowed = owner.execute(
+                "select has_function_privilege(%s, %s, 'execute')", [actor.role, f"sigma.{function}"]
+            )
+            assert allowed.fetchone() == (False,)
 
 
 def test_somebody_is_found_by_the_accounts_address_in_any_case_and_never_by_a_profiles(owner, alice, bob):

@@ -46,9 +46,9 @@ def backups_in(directory: Path) -> list[Kept]:
 
 
 def staying(backups: Iterable[Kept], rule: Rule) -> set[Path]:
-    """Which of these backups, the newest first, the rule keeps; the newest of all always."""
+    """Which of these backups, the newest first, the rule keeps: with a day or more the newest of all always."""
     backups = list(backups)
-    stay = {kept.path for kept in backups[:1]}
+    stay: set[Path] = set()
     for period, many in ((_day, rule.daily), (_week, rule.weekly), (_month, rule.monthly)):
         newest: dict[tuple[int, ...], Path] = {}
         for kept in backups:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import psycopg
@@ -32,17 +33,20 @@ def settings(owner_url: str, tmp_path: Path) -> Settings:
     return settings_for(tmp_path / "data", DATABASE_URL=owner_url, SIGMA_BACKUP_DIR=tmp_path / "backups")
 
 
-def test_what_is_written_meanwhile_is_in_no_part_of_it(settings: Settings, owner: psycopg.Connection, tmp_path: Path):
+def test_what_is_written_meanwhile_is_in_no_part_of_it(
+    settings: Settings, owner: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     owner.execute("insert into leads (email) values ('before@example.com')")
-    wrote = []
+    dumping = programs.dumping
 
-    def write(_: int) -> None:
-        """Once, as soon as pg_dump has begun."""
-        if not wrote:
-            wrote.append(owner.execute("insert into leads (email) values ('meanwhile@example.com')"))
+    def write_first(*arguments: Any, **named: Any) -> Any:
+        """Before pg_dump begins, which is after the moment of the backup."""
+        owner.execute("insert into leads (email) values ('meanwhile@example.com')")
+        return dumping(*arguments, **named)
 
-    made = making.make(settings, tmp_path / "backups", None, write)
-    assert wrote
+    monkeypatch.setattr(programs, "dumping", write_first)
+    made = making.make(settings, tmp_path / "backups", None)
+    assert owner.execute("select count(*) from leads").fetchone() == (2,)
     assert made.manifest.tables["public.leads"].rows == 1
     with ZipFile(made.path) as archive:
         assert b"meanwhile" not in archive.read("leads_backup.csv")
