@@ -83,6 +83,15 @@ create policy operators_read on sigma.messages for select to sigma_operator usin
 -- nor the beginning of an address reaches an index.
 alter view sigma.accounts reset (security_barrier);
 
+-- A function of its own: to drop it takes the trigger along, which who does not own auth.users could not do.
+create function sigma.tell_console_of_account() returns trigger language plpgsql set search_path = '' as $$
+begin
+  perform pg_notify('sigma_console', 'users');
+  return null;
+end;
+$$;
+revoke execute on function sigma.tell_console_of_account() from public;
+
 -- Whether a list of accounts is fast is a matter of indexes on auth.users, which are ours to make where the table is.
 do $$
 begin
@@ -92,7 +101,7 @@ begin
   end if;
   if has_table_privilege('auth.users', 'trigger') then
     create trigger tell_console after insert or delete or update of email, email_confirmed_at, banned_until, raw_app_meta_data
-      on auth.users for each statement execute function sigma.tell_console('users');
+      on auth.users for each statement execute function sigma.tell_console_of_account();
   end if;
 end
 $$;
