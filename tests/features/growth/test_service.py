@@ -83,6 +83,26 @@ async def test_two_that_roll_up_the_same_day_at_once_keep_it_once(serving, lead,
     assert owner.execute("select joined from sigma.growth_days where dimension = 'all'").fetchall() == [(1,)]
 
 
+async def test_a_day_that_is_kept_while_it_is_read_counts_once(serving, roll_up, lead):
+    lead(created_at=ago(1), utm_source="news")
+
+    class Interrupted:
+        """A cursor between whose statements the job comes in."""
+
+        def __init__(self, cursor):
+            self.cursor = cursor
+            self.fetchall = cursor.fetchall
+
+        async def execute(self, statement, values):
+            if "%(dimension)s" in statement:
+                await roll_up()
+            await self.cursor.execute(statement, values)
+
+    async with serving.cursor(SERVICE) as cursor:
+        found = await service.read(Interrupted(cursor), Span(TODAY - timedelta(days=2), TODAY), "source")  # pyright: ignore[reportArgumentType]
+    assert found.values["news"].now.joined == found.total.now.joined == 1
+
+
 async def test_a_week_without_the_job_is_made_up_for(roll_up, look, lead, owner):
     lead(created_at=ago(20))
     await roll_up()
