@@ -21,6 +21,7 @@ dev: .venv/ready ## Start Sigma with hot reload, for working on it
 test: .venv/ready-dev ## Run all tests, browser tests included
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m tests.redis_server
+	@$(BIN)/python -m tests.programs
 	@$(BIN)/python -m sigma_app build
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 

@@ -56,9 +56,14 @@ def listen(
             settings.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            if not settings.trusted_proxies:  # a proxy asks another backend until this one, which then listens, answers
+                listener.listen(2048)
+        except OSError:
+            listener.close()
+            raise
     except (socket.gaierror, UnicodeError):  # the latter for a name that cannot be one, too long say
         raise StartError(f"HOST: {settings.host!r} is no address of this machine. Try HOST=127.0.0.1.") from None
     except OSError as error:
@@ -93,6 +98,8 @@ def serve(
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         try:
             runner.run(server.serve(sockets=[listener]))
+        except OSError as error:
+            raise StartError(_port_refused(settings.host, settings.port, "PORT", error, "PORT={} make run")) from None
         except SystemExit:  # how uvicorn says that the application did not start, after logging why
             if server.started:
                 raise

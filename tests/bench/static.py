@@ -64,7 +64,7 @@ def _nginx(scratch: Path, sigma: int, where: Cores) -> Iterator[int]:
     Raises:
         Unavailable: there is no nginx, or it cannot send what was compressed before.
     """
-    program, module = find("nginx", "nginx-light"), find_file(_MODULE, "libnginx-mod-http-brotli-static")
+    program, module = find("nginx"), find_file(_MODULE, "libnginx-mod-http-brotli-static")
     if program is None or module is None:
         raise Unavailable(
             "nginx or its module brotli_static is missing: apt install nginx-light libnginx-mod-…brotli-static."

@@ -96,10 +96,11 @@ async def test_who_reads_html_reads_the_line():
 
 async def test_a_wrong_method_has_the_shape_and_says_which_are_right():
     answer = await ask("/fine", "DELETE")
-    assert (answer.status_code, answer.json()["message"], answer.headers["allow"]) == (
+    allowed = set(answer.headers["allow"].split(", "))
+    assert (answer.status_code, answer.json()["message"], allowed) == (
         405,
         "Method Not Allowed",
-        "GET, HEAD",
+        {"GET", "HEAD"},
     )
     assert (await ask("/nothing", "HEAD")).content == b""
 

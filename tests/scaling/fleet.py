@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.programs import program
+from tests.redis_server import RedisServer
 from tests.sigma import PROJECT_ROOT, Sigma, Supabase, free_port
 
 OPERATIONS = PROJECT_ROOT / "docs" / "operations"
@@ -102,7 +103,9 @@ def fleet(scratch: Path) -> Iterator[Fleet]:
         )
         stack.callback(supabase.remove)
         supabase.start()
-        redis_url = stack.enter_context(redis(scratch))
+        redis = RedisServer(scratch)
+        stack.callback(redis.stop)
+        redis_url = redis.start().url
         variables = {
             "SIGMA_ENV": "production",
             "SIGMA_ALLOW_LOCAL": "payments,mail",
@@ -141,16 +144,6 @@ def stop(one: Sigma) -> None:
 
 
 @contextmanager
-def redis(scratch: Path) -> Iterator[str]:
-    """A Redis that keeps nothing on the disk; its address."""
-    port = free_port()
-    options = {"--port": str(port), "--bind": "127.0.0.1", "--save": "", "--appendonly": "no", "--dir": str(scratch)}
-    command = [program("redis-server", "redis-server"), *(word for pair in options.items() for word in pair)]
-    with running(command, scratch / "redis.log", port):
-        yield f"redis://127.0.0.1:{port}"
-
-
-@contextmanager
 def nginx(scratch: Path, port: int, backends: list[int]) -> Iterator[None]:
     """nginx with the two files that the documentation names, at these ports; nothing else in them is changed."""
     site = (OPERATIONS / "nginx.conf").read_text()
@@ -172,7 +165,7 @@ def nginx(scratch: Path, port: int, backends: list[int]) -> Iterator[None]:
         f"{own} daemon off; pid {scratch}/nginx.pid; error_log {scratch}/nginx.log; events {{}}\n"
         f"http {{ access_log {scratch}/access.log; {temporary} include backends.conf; include site.conf; }}\n"
     )
-    command = [program("nginx", "nginx-light"), "-e", str(scratch / "nginx.log"), "-c", str(scratch / "nginx.conf")]
+    command = [program("nginx"), "-e", str(scratch / "nginx.log"), "-c", str(scratch / "nginx.conf")]
     with running(command, scratch / "nginx.out", port):
         yield
 

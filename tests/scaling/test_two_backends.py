@@ -171,7 +171,7 @@ class Crowd:
 
     async def _join(self) -> None:
         trusted = ssl.create_default_context(cafile=str(self.fleet.certificate))
-        async with httpx.AsyncClient(base_url=self.fleet.url, verify=trusted, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=self.fleet.url, verify=trusted, timeout=60) as client:
             await asyncio.gather(*(self._one(client, number) for number in range(self.people)))
 
     async def _one(self, client: httpx.AsyncClient, number: int) -> None:

@@ -67,6 +67,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exposed]:
                 client.request(
                     "POST" if "webhooks" in path else "GET", path, content=b"{}" if "webhooks" in path else None
                 )
+            assert client.get("/", headers={"host": "another.example.com"}).status_code == 421
             hydrate(sigma)
             deadline = time.monotonic() + 30
             while 'sigma_mails_total{outcome="sent"}' not in (said := client.get("/metrics").text):
@@ -161,6 +162,7 @@ FIRING: dict[str, list[tuple[str, str]]] = {
         ('sigma_request_seconds_bucket{kind="form", le="+Inf"}', "0+100x30"),
     ],
     "SigmaPoolExhausted": [('sigma_pool_waiting{instance="a"}', "3x30")],
+    "SigmaRedisAway": [('sigma_limits_shared{instance="a"}', "1x5 0x30")],
     "SigmaDiskFills": [('sigma_disk_free_bytes{instance="a"}', "1000000000x30")],
     "SigmaRestarts": [('process_start_time_seconds{job="sigma", instance="a"}', "0+1x30")],
 }
@@ -183,6 +185,8 @@ FINE: list[tuple[str, str]] = [
     ('sigma_request_seconds_bucket{kind="form", le="1"}', "0+100x30"),
     ('sigma_request_seconds_bucket{kind="form", le="+Inf"}', "0+100x30"),
     ('sigma_pool_waiting{instance="a"}', "0 5 0 0x27"),
+    ('sigma_limits_shared{instance="a"}', "1x30"),
+    ('sigma_limits_shared{instance="alone"}', "0x30"),
     ('sigma_disk_free_bytes{instance="a"}', "50000000000x30"),
     ('process_start_time_seconds{job="sigma", instance="a"}', "1x30"),
 ]
@@ -217,4 +221,4 @@ def _case(series: list[tuple[str, str]], alert: str, *, fires: bool) -> dict[str
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Prometheus' own checker; skips the test where it cannot be had."""
-    return subprocess.run([program("promtool", "prometheus"), *arguments], capture_output=True, text=True, timeout=60)
+    return subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, timeout=60)
