@@ -7,10 +7,10 @@ BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test lint format bench observability lock clean
+.PHONY: help run dev test test-faults lint format bench observability lock clean
 
 help: ## List these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name words; do printf '  make %-13s %s\n' "$$name" "$$words"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name words; do printf '  make %-13s %s\n' "$$name" "$$words"; done
 
 run: .venv/ready ## Start Sigma on http://localhost:3000 (PORT= for another port)
 	@exec $(BIN)/python -m sigma_app run
@@ -24,6 +24,12 @@ test: .venv/ready-dev ## Run all tests, browser tests included
 	@$(BIN)/python -m tests.programs
 	@$(BIN)/python -m sigma_app build
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-faults: .venv/ready-dev ## Break each thing for as long as in real life, under load: half an hour at most
+	@$(BIN)/python -m tests.browser.chromium
+	@$(BIN)/python -m tests.redis_server
+	@$(BIN)/python -m sigma_app build
+	@$(BIN)/python -m pytest tests/faults --faults=long --verbose
 
 lint: .venv/ready-dev ## Check style, types, the import rule, and dependencies for known vulnerabilities
 	$(BIN)/python -m ruff check .

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.sql import SQL
 from sqlalchemy import func, insert, text
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
@@ -133,15 +132,13 @@ class TestRun:
         with pytest.raises(DatabaseBusy):
             await one.run(Step(SERVICE, "set local statement_timeout = 50"), Step(SERVICE, "select pg_sleep(9)"))
         for code in ("53100", "58030", "25006"):
-            raising = Step(SERVICE, SQL(f"do $$ begin raise exception 'no' using errcode = '{code}'; end $$"))
+            raising = f"do $$ begin raise exception 'no' using errcode = '{code}'; end $$"
             with pytest.raises(DatabaseUnavailable):
-                await one.run(raising)
+                await one.run(Step(SERVICE, raising))
             with pytest.raises(DatabaseUnavailable):
                 async with one.transaction(SERVICE) as session:
                     connection = await session.connection()
-                    await connection.exec_driver_sql(
-                        f"do $$ begin raise exception 'no' using errcode = '{code}'; end $$"
-                    )
+                    await connection.exec_driver_sql(raising)
 
     async def test_a_server_that_says_nothing_is_away_and_what_it_was_asked_is_not_waited_for(self, login_url, owner):
         async with Database(login_url, pool_size=1, silence=0.5) as impatient:

@@ -25,6 +25,14 @@ WIDE = {
 Members = Callable[[Sigma, int], list[Member]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all that is here, for `-m fault` and `-m "not fault"`, and give each time for what it does."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("fault")
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether faults last as long as in real life."""
