@@ -32,7 +32,7 @@ from tests.sigma import Sigma
 PASSWORD = "correct horse battery staple"
 PLAN = "sigma_for_good"
 
-BOUND = 20.0  # seconds after which nobody may still be waiting for an answer, whatever broke
+BOUND = 25.0  # seconds after which nobody may still be waiting for an answer, whatever broke
 PACE = 0.15  # seconds between two things that one person does
 AGAIN = 0.5  # until who was told to try again does
 LEAVING = 90.0  # for the last answers, once the crowd goes home
@@ -73,7 +73,7 @@ class Crowd:
         """Who or what was acknowledged."""
         return {one.who for one in self.heard(what)}
 
-    def wait_for(self, *whats: str, outcome: Outcome = "done", count: int = 3, seconds: float = 60) -> None:
+    def wait_for(self, *whats: str, outcome: Outcome = "done", count: int = 3, seconds: float = 120) -> None:
         """Return once so many more wishes of each of these kinds have ended so.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,19 @@ async def test_files_that_do_not_go_are_not_waited_for(people: People, monkeypat
         await delete_account(people.alice.user_id, people.alice.email)
     monkeypatch.undo()
     assert await accounts.sign_in("alice@example.com", PASSWORD)
+
+
+async def test_nobody_waits_for_what_is_elsewhere_and_does_not_answer(
+    people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    async def silent(_: UUID) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(accounts, "delete_user", silent)
+    monkeypatch.setattr(leaving, "PATIENCE", 0.1)
+    with pytest.raises(NotGoneYet), fail_after(10):
+        await delete_account(people.alice.user_id, people.alice.email)
+    assert len(owner.execute(FINISHING).fetchall()) == 1  # which goes on with it
 
 
 async def test_a_place_is_given_up_whatever_the_case_of_its_address(session: Session, owner: psycopg.Connection):
