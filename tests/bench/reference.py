@@ -34,7 +34,7 @@ _MIB = 2**20
 def measure(options: argparse.Namespace) -> Report:
     """Open the pages, join, and look at what it cost."""
     with tempfile.TemporaryDirectory(prefix="sigma-bench-") as scratch:
-        wide = dict.fromkeys(("JOIN_LIMIT_PER_ADDRESS", "JOIN_LIMIT_PER_NETWORK"), WIDE)
+        wide: dict[str, str] = dict.fromkeys(("JOIN_LIMIT_PER_ADDRESS", "JOIN_LIMIT_PER_NETWORK"), WIDE)
         wide["SOCKET_LIMIT_PER_NETWORK"] = "10000"  # all pages come from this machine
         sigma = Sigma(Path(scratch) / "data", variables=wide)
         sigma.variables["BASE_URL"] = sigma.base_url

@@ -89,7 +89,14 @@ def test_tables_made_from_the_models_equal_those_of_the_migrations_to_the_letter
     def ours(url):
         kinds = ("column", "index", "constraint")
         names = ("leads", "lead_links", "consents", "profiles")
-        return {row for row in everything(url) if row[0] in kinds and any(name in row[1] for name in names)}
+        without_a_model = ("leads_by_address", "audit_log_leads")
+        return {
+            row
+            for row in everything(url)
+            if row[0] in kinds
+            and any(name in row[1] for name in names)
+            and not any(name in row[1] for name in without_a_model)
+        }
 
     assert ours(empty_url) == ours(owner_url)
 
