@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -99,7 +98,7 @@ async def test_addresses_are_found_by_how_they_begin(session: Session, bob: Sess
     assert cells(page.rows) == [f"{name}@example.com" for name in expected]
 
 
-@pytest.mark.parametrize("wrong", ["", "1", "nonsense", "\0", str(uuid4()), "' or true --"])
+@pytest.mark.parametrize("wrong", ["", "1", "nonsense", "\0", "00000000-0000-4000-8000-000000000000", "' or true --"])
 async def test_an_id_that_is_nobodys_shows_nothing(session: Session, bob: Session, wrong: str):
     page = await shown(UserState, bob, id=wrong)
     assert (page.found, page.who, page.about, page.devices) == (False, "", [], [])
