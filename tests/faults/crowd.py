@@ -321,8 +321,8 @@ class Teller(Person):
         answer = await self.client.post("/webhooks/stripe", content=body, headers={"stripe-signature": signed})
         if self._clocks_differ and answer.status_code == httpx.codes.BAD_REQUEST:
             assert "five minutes" in answer.text
-            return "later", answer.text
-        return ("done", "") if answer.is_success else _later(answer, answer.text)
+            return "later", _message(answer)
+        return ("done", "") if answer.is_success else _later(answer, _message(answer))
 
 
 def _later(answer: httpx.Response, words: str) -> tuple[Outcome, str]:
