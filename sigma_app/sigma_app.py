@@ -31,6 +31,7 @@ from sigma_app.features.console import (
     leads_page,
     message,
     overview,
+    person,
     queue,
     user,
     users,
@@ -61,7 +62,7 @@ PAGES = [
     *(*entrance_pages.PAGES, *profile.PAGES, *billing.PAGES, *account_page.PAGES),
     *(*overview.PAGES, *leads_page.PAGES, *lead_page.PAGES, *import_page.PAGES, *growth.PAGES, *users.PAGES),
     *(*user.PAGES, *events.PAGES, *event.PAGES, *queue.PAGES, *job.PAGES, *console_mail.PAGES, *message.PAGES),
-    *audit.PAGES,
+    *(*person.PAGES, *audit.PAGES),
 ]
 ROUTES = [
     *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),

@@ -13,8 +13,8 @@ import psycopg
 from tests.faults.crowd import BOUND, Crowd
 from tests.sigma import Sigma
 
-# A worker that died is noticed after 20, and its jobs run within a minute; one that lives, and could not say what became
-# of a job, is believed to be at it for ten.
+# A worker that died is noticed after 20, and its jobs run within a minute; one that lives, and could not say what
+# became of a job, is believed to be at it for ten.
 CALM_SECONDS = 720
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -10,7 +12,7 @@ from sigma_app.core.body import BodyTooLarge, read_body
 from sigma_app.core.errors import SigmaError
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.origin import is_same_site
-from sigma_app.features.console import exporting, import_page, importing, leads_page
+from sigma_app.features.console import exporting, import_page, importing, leads_page, person
 from sigma_app.features.console.leads import LeadFilter
 from sigma_app.features.console.service import NotAnOperator
 from sigma_app.frontend.templates import PRIVATE
@@ -38,14 +40,8 @@ async def export_leads(request: Request) -> Response:
     except SigmaError as error:
         return PlainTextResponse(str(error), error.status, PRIVATE)
 
-    async def body():
-        yield first
-        async for piece in pieces:
-            yield piece
-
     name = exporting.name_of(LeadFilter.read(asked).as_query())
-    headers = {**PRIVATE, "content-disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(body(), 200, headers, media_type="text/csv; charset=utf-8")
+    return _file(first, pieces, name, "text/csv; charset=utf-8")
 
 
 async def judge_leads(request: Request, session: Session) -> Answer:
@@ -63,7 +59,37 @@ async def judge_leads(request: Request, session: Session) -> Answer:
     return Answer(f"{import_page.ROUTE}?id={identity}")
 
 
+async def export_person(request: Request) -> Response:
+    """Everything that is kept about whoever has the address that the form names."""
+    if not is_same_site(request.scope["headers"], get_settings().base_url):
+        return PlainTextResponse(ELSEWHERE, 403, PRIVATE)
+    try:
+        session = await store.find(cookie_of(request.scope["headers"]))
+        if session is None or not await is_operator(session.user_id):
+            return PlainTextResponse("Not Found", 404, PRIVATE)
+        pieces = person.told(session, (await read_form(request)).get("email", "").strip())
+        first = await anext(pieces)
+    except UnreadableForm as unreadable:
+        return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
+    except SigmaError as error:
+        return PlainTextResponse(str(error), error.status, PRIVATE)
+    return _file(first, pieces, "person.zip", "application/zip")
+
+
+def _file(first: bytes, pieces: AsyncIterator[bytes], name: str, media_type: str) -> Response:
+    """A file to keep, whose first piece is there."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    headers = {**PRIVATE, "content-disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(body(), 200, headers, media_type=media_type)
+
+
 ROUTES = [
+    Route(person.EXPORT, export_person, methods=["POST"]),
     Route(leads_page.EXPORT, export_leads, methods=["POST"]),
     Route(import_page.FILE, signed_in_door(judge_leads), methods=["POST"]),
 ]

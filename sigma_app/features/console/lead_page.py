@@ -174,6 +174,7 @@ def _known(lead: Mapping[str, Any]) -> list[Fact]:
         Fact("Has brought", f"{lead['referrals'] or 0:,}"),
         Fact("Throw-away address", {True: "yes", False: "no", None: "not known to be one"}[lead["disposable"]]),
     ]
+    known.append(Fact("Everything about them", "to take along, or to forget", f"/admin/person?lead={lead['id']}"))
     if lead["account"]:
         known.append(Fact("Account", "there is one", f"/admin/user?id={lead['account']}"))
     return known

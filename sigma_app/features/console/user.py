@@ -174,6 +174,7 @@ def _about(account: Mapping[str, Any]) -> list[Fact]:
         known.append(Fact("On the list", "their place and story", f"/admin/lead?id={account['lead']}"))
     if account["email"]:
         known.append(Fact("Mail", "what was sent to them", f"/admin/mail?{urlencode({'email': account['email']})}"))
+    known.append(Fact("Everything about them", "to take along, or to forget", f"/admin/person?user={account['id']}"))
     known.append(Fact("On record", "what operators did", f"/admin/audit?subject={account['id']}"))
     return known
 

@@ -238,6 +238,7 @@ _VERSION = f"{migrations.VERSION_SCHEMA}.{migrations.VERSION_TABLE}"
 _SUPERUSER = "select rolsuper from pg_catalog.pg_roles where rolname = current_user"
 _FILLED_BY_A_START = {
     *("sigma.alembic_version", "sigma.line_blocks", "storage.buckets"),
+    *("sigma.visits", "sigma.growth_days"),
     *(
         "billing.products",
         "billing.prices",
@@ -246,4 +247,4 @@ _FILLED_BY_A_START = {
         "sigma.sandbox_settings",
     ),
 }
-"""Beside the queue: the version, and what a start lays for the sandbox of payments."""
+"""Beside the queue: the version, what a start lays for the sandbox of payments, and who looked at its pages since."""

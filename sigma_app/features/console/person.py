@@ -1,0 +1,208 @@
+"""/admin/person: one person by their address: everything that is kept about them, to give to them, and forgetting it.
+
+Whom it is about is named by an id in the address, `?user=` or `?lead=`, or typed: an address of somebody's is in no
+address of a page, which servers and browsers keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, LiteralString
+
+import reflex as rx
+from psycopg import AsyncCursor
+
+from sigma_app.core.errors import NotLikeThat
+from sigma_app.features.accounts import service as accounts
+from sigma_app.features.console import asked as asks
+from sigma_app.features.console.deeds import Deeds, button, outcome
+from sigma_app.features.console.parts import QUIET, Fact, console_page, facts, field, page, part
+from sigma_app.features.console.people import OperatorsAccount
+from sigma_app.features.console.service import acting
+from sigma_app.features.console.state import ConsolePage
+from sigma_app.features.operations import service as operations
+from sigma_app.session.operators import is_operator
+from sigma_app.session.state import SessionState
+from sigma_app.session.store import Session
+from sigma_app.ui.form import plain_form
+from sigma_app.ui.parts import ALARM
+
+ROUTE = "/admin/person"
+EXPORT = "/admin/person/export"
+_IN_MEMORY = 1024 * 1024  # bytes of an export; what is larger waits on the disk
+_PIECE = 64 * 1024
+
+
+class PersonState(ConsolePage, Deeds, SessionState):
+    """Whom it is about, and the receipt once they are forgotten: what is gone, what is left, and what is kept."""
+
+    address: str = ""
+    receipt: list[Fact] = []  # noqa: RUF012 - a Var, copied for each state
+
+    _receipt: str = ""
+
+    async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        for name, query in _NAMED.items():
+            if identity := asks.identity({"id": asked.get(name, "")}):
+                await cursor.execute(query, [identity])
+                found = await cursor.fetchone()
+                if found and not self.receipt:
+                    self.address = found["email"] or ""
+
+    @rx.event
+    async def look_for(self, form_data: dict[str, Any]):
+        """Be about whoever has the address that was typed."""
+        fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
+        self.address, self.receipt, self._receipt = str(fields.get("email", "")).strip(), [], ""
+        self.outcome = self.refusal = ""
+        if "@" not in self.address:
+            self.address, self.refusal = "", "Please type a whole address."
+
+    @rx.event
+    async def erase(self, form_data: dict[str, Any]):
+        """Forget them, once the word was typed."""
+        fields = form_data if isinstance(form_data, dict) else {}
+
+        async def do(session: Session) -> str:
+            if str(fields.get("word", "")).strip().lower() != "erase":
+                raise NotLikeThat("Type the word erase to go on.", "word")
+            receipt = await forget(session, self.address)
+            self._receipt, self.receipt = receipt.as_json(), _told(receipt)
+            return "Forgotten." if receipt.complete else "Not everything is gone yet; the receipt says what is left."
+
+        async for _ in self._do("erase", do, asked=False):
+            yield
+
+    @rx.event
+    async def save_receipt(self):
+        """Hand the receipt over as a file."""
+        if self._receipt:
+            return rx.download(data=self._receipt, filename="receipt.json")
+        return None
+
+
+async def forget(session: Session, address: str) -> operations.Receipt:
+    """Forget whoever has an address, in the name of an operator; on record with the id of their account.
+
+    Raises:
+        NotAnOperator, OperatorsAccount: nothing was done.
+        DatabaseUnavailable: it went away half way; erase again.
+    """
+    account = await accounts.find_account(address)
+    if account and await is_operator(account):
+        raise OperatorsAccount
+    async with acting(session, "person.erase", account):
+        pass
+    return await operations.erase_person(address, session.email)
+
+
+async def told(session: Session, address: str) -> AsyncIterator[bytes]:
+    """Everything that is kept about whoever has an address, as a ZIP, in the name of an operator.
+
+    Raises:
+        NotAnOperator, and what `operations.export_person` raises: before the first piece.
+    """
+    async with acting(session, "person.export", await accounts.find_account(address)):
+        pass
+    with SpooledTemporaryFile(_IN_MEMORY) as file:
+        whole: IO[bytes] = file  # pyright: ignore[reportAssignmentType] - it has all that one has
+        await operations.export_person(address, whole)
+        whole.seek(0)
+        while piece := whole.read(_PIECE):
+            yield piece
+
+
+def _told(receipt: operations.Receipt) -> list[Fact]:
+    erased = ", ".join(f"{many:,} {kind}" for kind, many in receipt.erased.items() if many)
+    return [
+        Fact("Address", receipt.address),
+        Fact("When", f"{receipt.at:%Y-%m-%d %H:%M:%S} UTC"),
+        Fact("By", receipt.asked_by),
+        Fact("Account", str(receipt.account or "none")),
+        Fact("Erased", erased or "nothing: nothing was kept"),
+        Fact("Stripe", receipt.stripe),
+        *(Fact("Left", line) for line in receipt.left),
+        *(Fact("Kept", line) for line in receipt.kept),
+    ]
+
+
+_NAMED: Mapping[str, LiteralString] = {
+    "user": "select email from sigma.accounts where id = %s",
+    "lead": "select email from public.leads where id = %s",
+}
+
+
+def person() -> rx.Component:
+    """One person."""
+    return console_page(
+        PersonState,
+        "Person",
+        outcome(PersonState),
+        part(
+            "Whose",
+            rx.el.form(
+                field("Address", "email", PersonState.address, type="email", auto_complete="off", spell_check=False),
+                rx.el.button("Look", type="submit", class_name=QUIET),
+                on_submit=PersonState.look_for,
+                class_name="console-filters",
+            ),
+            intro="Prove first that whoever asks is the one who has the address: by a mail to it, say.",
+        ),
+        rx.cond(PersonState.receipt.length() > 0, _receipt()),  # pyright: ignore[reportAttributeAccessIssue] - a Var
+        rx.cond(
+            (PersonState.address != "") & (PersonState.receipt.length() == 0),  # pyright: ignore[reportAttributeAccessIssue]
+            rx.fragment(_export(), _erase()),
+        ),
+        here="/admin/users",
+        lede="Everything that is kept about one person, on the list, with an account or neither.",
+    )
+
+
+def _export() -> rx.Component:
+    return part(
+        "What is kept",
+        plain_form(
+            rx.el.input(type="hidden", name="email", value=PersonState.address),
+            rx.el.button("Download everything (ZIP)", type="submit", class_name=QUIET),
+            action=EXPORT,
+        ),
+        intro="Place in line, account, profile, devices, files, mails, events and payments. No password, no token.",
+    )
+
+
+def _erase() -> rx.Component:
+    return part(
+        "Forgetting them",
+        rx.el.form(
+            rx.el.p("Forgets everything about ", rx.el.strong(PersonState.address), ", for good."),
+            field("Type “erase” to go on", "word", "", auto_complete="off"),
+            rx.el.div(
+                rx.el.button(
+                    rx.cond(PersonState.busy == "erase", "Forgetting …", "Forget them"),
+                    type="submit",
+                    disabled=PersonState.busy != "",
+                    class_name=ALARM,
+                ),
+                class_name="console-actions",
+            ),
+            on_submit=PersonState.erase,
+            class_name="console-run",
+        ),
+        intro="A subscription ends at once. Invoices stay at Stripe, as the law has it; backups keep what they have.",
+    )
+
+
+def _receipt() -> rx.Component:
+    return part(
+        "Receipt",
+        facts(PersonState.receipt),
+        rx.el.div(
+            button(PersonState, "save", "Save it as a file", PersonState.save_receipt),
+            class_name="console-bar",
+        ),
+        intro="It is kept nowhere: save it, since after restoring a backup it says whom to forget again.",
+    )
+
+
+PAGES = [page(person, ROUTE, "Person", PersonState)]

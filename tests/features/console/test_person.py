@@ -1,0 +1,59 @@
+"""One person in the console: everything about them, for them, and forgetting them; never without a record."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+import pytest
+
+from sigma_app.features.console import person
+from sigma_app.features.console.people import OperatorsAccount
+from sigma_app.features.console.service import NotAnOperator
+from sigma_app.gateways.payments import reaching_stripe
+
+pytestmark = pytest.mark.anyio
+
+
+async def exported(session, address: str) -> zipfile.ZipFile:
+    return zipfile.ZipFile(io.BytesIO(b"".join([piece async for piece in person.told(session, address)])))
+
+
+async def test_everything_about_somebody_as_a_file_and_on_record_without_their_address(operator, lead, deeds):
+    lead("ann@example.com", utm_source="x")
+    async with reaching_stripe():
+        told = json.loads((await exported(operator, "ANN@example.com")).read("data.json"))
+    assert told["waitlist"]["utm_source"] == "x"
+    assert [action for action, *_ in deeds()] == ["person.export"]
+    assert "example.com" not in str(deeds())
+
+
+async def test_somebody_is_forgotten_with_a_receipt(operator, stranger, lead, owner, deeds):
+    lead(stranger.email)
+    async with reaching_stripe():
+        receipt = await person.forget(operator, stranger.email)
+    assert (receipt.erased["lead"], receipt.erased["account"], receipt.complete) == (1, 1, True)
+    assert receipt.asked_by == operator.email
+    assert owner.execute("select count(*) from leads").fetchone() == (0,)
+    assert [(action, subject) for action, subject, _ in deeds()] == [("person.erase", str(stranger.user_id))]
+    async with reaching_stripe():
+        again = await person.forget(operator, stranger.email)
+    assert not any(again.erased.values())
+
+
+async def test_an_operator_is_forgotten_by_the_command_line_alone(operator, owner, deeds):
+    with pytest.raises(OperatorsAccount):
+        await person.forget(operator, operator.email)
+    assert deeds() == []
+    assert owner.execute("select count(*) from auth.users").fetchone() == (1,)
+
+
+async def test_nobody_else_may_do_either(stranger, lead, owner, deeds):
+    lead("ann@example.com")
+    with pytest.raises(NotAnOperator):
+        await exported(stranger, "ann@example.com")
+    with pytest.raises(NotAnOperator):
+        await person.forget(stranger, "ann@example.com")
+    assert deeds() == []
+    assert owner.execute("select count(*) from leads").fetchone() == (1,)
