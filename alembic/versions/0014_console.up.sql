@@ -110,7 +110,7 @@ $$;
 -- that joined before it was asked for. `at` and `after` are where the last step ended.
 create table sigma.bulk_runs (
   id uuid primary key default gen_random_uuid(),
-  operator uuid not null references auth.users on delete cascade,
+  operator uuid references auth.users on delete set null, -- null: has left, and the work stops
   action text not null check (action in ('invite', 'flag', 'unflag', 'erase')),
   reason text,                            -- of a flag
   filter jsonb not null default '{}',
@@ -141,7 +141,7 @@ create index bulk_changes_lead on sigma.bulk_changes (lead_id);
 -- A file of leads, read and judged but not yet imported; its rows go once it is, or after a day.
 create table sigma.imports (
   id uuid primary key default gen_random_uuid(),
-  operator uuid not null references auth.users on delete cascade,
+  operator uuid references auth.users on delete set null, -- null: has left, and the work stops
   name text not null,
   state text not null default 'judged' check (state in ('judged', 'running', 'done', 'failed')),
   ask boolean not null default false,     -- whether each new lead is mailed the question to confirm

@@ -70,10 +70,14 @@ async def _set(email: str, operator: bool) -> UUID | None:
             account = (await cursor.fetchone() or {}).get("id")
         if account is None:
             return None
-        await accounts.set_role(account, "admin" if operator else None)
-        async with get_database().transaction(SERVICE) as transaction:
+        async with get_database().transaction(SERVICE) as transaction:  # on record first, whatever becomes of it
             await record(transaction, "operator.grant" if operator else "operator.revoke", account)
-            await _note(transaction, account, operator)
+            if not operator:
+                await _note(transaction, account, operator)
+        await accounts.set_role(account, "admin" if operator else None)
+        if operator:
+            async with get_database().transaction(SERVICE) as transaction:
+                await _note(transaction, account, operator)
     return account
 
 

@@ -49,11 +49,7 @@ async def delete_account(user_id: UUID, email: str) -> None:
     await billing.refuse_while_under_way(user_id)
     async with get_database().transaction(SERVICE) as transaction:
         sealed = await begin(transaction, user_id, email)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await finish(user_id, sealed)
-    except (SigmaError, TimeoutError) as error:
-        raise NotGoneYet from error
+    await finish_now(user_id, sealed)
 
 
 async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> str:
@@ -70,6 +66,19 @@ async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> str:
     await queue_job(transaction, "mail:forget", digest=mail.address_digest(email).hex())
     await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(user_id))
     return sealed
+
+
+async def finish_now(user_id: UUID, sealed: str) -> None:
+    """`finish`, for somebody who waits for it, and no longer than `PATIENCE`.
+
+    Raises:
+        NotGoneYet: something is left, which the job does.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await finish(user_id, sealed)
+    except (SigmaError, TimeoutError) as error:
+        raise NotGoneYet from error
 
 
 async def finish(user_id: UUID, sealed: str) -> None:

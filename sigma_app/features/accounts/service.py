@@ -23,7 +23,7 @@ from sigma_app.features.accounts.kept import what_is_kept as what_is_kept
 from sigma_app.features.accounts.leaving import NotGoneYet as NotGoneYet
 from sigma_app.features.accounts.leaving import begin as begin_leaving
 from sigma_app.features.accounts.leaving import delete_account as delete_account
-from sigma_app.features.accounts.leaving import finish as finish_leaving
+from sigma_app.features.accounts.leaving import finish_now as finish_leaving
 from sigma_app.models import Profile
 from sigma_app.session.store import Session
 

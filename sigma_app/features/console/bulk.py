@@ -126,10 +126,10 @@ async def carry_on(run: UUID) -> bool:
         found = await cursor.fetchone()
     if found is None:
         return False
-    operator: UUID = found["operator"]
-    if not await is_operator(operator):
+    operator: UUID | None = found["operator"]
+    if operator is None or not await is_operator(operator):
         async with get_database().transaction(SERVICE) as transaction:
-            await (await transaction.connection()).execute(_STOP, {"run": run})
+            await (await transaction.connection()).execute(_STOP_WITHOUT_OPERATOR, {"run": run})
         return False
     async with get_database().transaction(deputy(operator)) as transaction:
         connection = await transaction.connection()
@@ -206,10 +206,10 @@ async def _do(transaction: AsyncSession, run: Mapping[str, Any], lead: UUID) -> 
 
 async def _put_back(transaction: AsyncSession, run: UUID) -> bool:
     connection = await transaction.connection()
-    back = (await connection.execute(_PUT_BACK, {"run": run, "step": STEP})).scalars().all()
-    if back:
-        await record(transaction, "lead.flag back", run, leads=[str(one) for one in back])
-    if len(back) == STEP:
+    looked_at = (await connection.execute(_PUT_BACK, {"run": run, "step": STEP})).all()
+    if back := [str(lead) for lead, put in looked_at if put]:
+        await record(transaction, "lead.flag back", run, leads=back)
+    if len(looked_at) == STEP:
         return True
     await connection.execute(_END, {"run": run, "state": "undone"})
     return False
@@ -228,6 +228,10 @@ _BEGIN = text(
 _STOP = text(
     "update sigma.bulk_runs set state = 'stopped', ended_at = now(), filter = filter - 'q'"
     " where id = :run and state in ('waiting', 'running')"
+)
+_STOP_WITHOUT_OPERATOR = text(
+    "update sigma.bulk_runs set state = 'stopped', ended_at = now(), filter = filter - 'q'"
+    " where id = :run and state in ('waiting', 'running', 'undoing')"
 )
 _UNDO = text(
     "update sigma.bulk_runs set state = 'undoing', ended_at = null"
@@ -257,6 +261,7 @@ with due as (
 ), put as (
   update public.leads set flag = due.flag from due, sigma.bulk_runs as run
   where leads.id = due.lead_id and run.id = :run and leads.flag is not distinct from run.reason
+  returning leads.id
 )
-select lead_id from due
+select due.lead_id, put.id is not null from due left join put on put.id = due.lead_id
 """)

@@ -78,13 +78,15 @@ def judge(data: bytes, *, allow_test_domains: bool) -> list[Judged]:
 
 def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[Judged]:
     seen: dict[str, int] = {}
+    rows = 0
     for cells in reader:
         if not any(cell.strip() for cell in cells):
             continue
         line = reader.line_num
-        if len(seen) >= MOST_ROWS:
+        rows += 1
+        if rows > MOST_ROWS:
             raise NotLikeThat(f"The file has more than {MOST_ROWS:,} rows. Please take it in parts.")
-        given = {heading: plain(cell).strip() for heading, cell in zip(headings, cells, strict=False)}
+        given = {heading: plain(cell).replace("\0", "").strip() for heading, cell in zip(headings, cells, strict=False)}
         address = given.get("email", "")[:_LONGEST_ADDRESS]
         try:
             lead = _lead(given, allow_test_domains)
@@ -172,7 +174,7 @@ async def carry_on(identity: UUID) -> bool:
         found = await cursor.fetchone()
     if found is None:
         return False
-    if not await is_operator(found["operator"]):
+    if found["operator"] is None or not await is_operator(found["operator"]):
         async with get_database().transaction(SERVICE) as transaction:
             await (await transaction.connection()).execute(_END, {"id": identity, "state": "failed"})
         return False
@@ -187,12 +189,13 @@ async def carry_on(identity: UUID) -> bool:
 
 
 async def forget_old() -> None:
-    """Forget the rows of files that were judged more than a day ago and not imported: they name people."""
+    """Forget what names people: rows of files that were judged a day ago and not imported, and in the end the files."""
     async with get_database().cursor(SERVICE) as cursor:
         await cursor.execute(
             "delete from sigma.import_rows using sigma.imports where import_id = id"
-            " and (state = 'done' or created_at < now() - interval '1 day')"
+            " and (state = 'done' or (state <> 'running' and created_at < now() - interval '1 day'))"
         )
+        await cursor.execute("delete from sigma.imports where created_at < now() - interval '30 days'")
 
 
 _ROWS = "copy sigma.import_rows (import_id, line, address, lead, problem) from stdin"

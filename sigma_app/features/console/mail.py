@@ -139,7 +139,6 @@ class MailState(ConsolePage, Deeds, SessionState):
             yield
 
 
-_REASONS = "select reason, count(*) from sigma.suppressions group by reason order by count(*) desc, reason limit 20"
 _SUPPRESSED = "select reason, suppressed_at from sigma.suppressions where digest = %s"
 
 

@@ -82,7 +82,7 @@ def _about(message: Mapping[str, Any]) -> list[Fact]:
 _ONE = """
 select message.*, exists (select from sigma.suppressions where digest = message.digest) as suppressed,
   (select id from sigma.accounts where lower(email) = lower(message.recipient) limit 1) as user_id,
-  (select id from public.leads where lower(email) = lower(message.recipient)) as lead_id
+  (select id from sigma.leads_by_address where address = lower(message.recipient)) as lead_id
 from sigma.messages as message where message.id = %s
 """
 _EVENTS = """

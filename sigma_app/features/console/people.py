@@ -1,8 +1,8 @@
 """What an operator does to an account: closes it to its owner and opens it again, signs browsers out, deletes it.
 
 Each goes on record first (`service.acting`); what Supabase and Stripe have to do comes after that, and again by a job
-where it did not come to an end. Operators' accounts are left alone: their role is the command line's to take away, and
-nobody locks themselves out by a click.
+where it did not come to an end. Operators' accounts can be neither closed nor deleted: their role is the command line's
+to take away, and nobody locks themselves out by a click.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ async def delete(session: Session, user: UUID) -> None:
         sealed = await accounts.begin_leaving(transaction, user, account.email)
     try:
         await accounts.finish_leaving(user, sealed)
-    except SigmaError as error:
+    except accounts.NotGoneYet as error:
         raise accounts.NotGoneYet(
             "Not everything is gone yet. The job accounts:finish_leaving does the rest by itself, within hours."
         ) from error

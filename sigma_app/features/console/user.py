@@ -197,7 +197,7 @@ select account.id, account.email, account.created_at, account.email_confirmed_at
   coalesce(profile.customer_id, (
     select id from billing.customers where user_id = account.id order by deleted_at desc nulls first limit 1
   )) as customer,
-  (select lead.id from public.leads as lead where lower(lead.email) = lower(account.email)) as lead
+  (select lead.id from sigma.leads_by_address as lead where lead.address = lower(account.email)) as lead
 from sigma.accounts as account left join public.profiles as profile on profile.id = account.id
 where account.id = %s
 """

@@ -33,7 +33,12 @@ Advance = Callable[[int], None]
 KEPT_AT_STRIPE = "Invoices and payments stay at Stripe: the law wants accounts to be kept for years."
 KEPT_AT_RESEND = "Mails that were sent stay at Resend for as long as its plan says; there is no call to remove them."
 KEPT_IN_BACKUPS = "Backups made before hold them until they are rotated out; after restoring one, erase them again."
-KEPT_AS_HASHES = "That an address gets no mail, or has moved a friend up, stays as a hash: nobody reads it back."
+KEPT_AS_HASHES = "That an address gets no mail, or moved a friend up, stays as a hash: who knows the address can tell."
+KEPT_ON_RECORD = "What operators did stays on record, by ids; an operator's own address stays in what they did."
+KEPT_OF_BEFORE = (
+    "Mails to an address that the account had before, or was about to have, are on record for up to 90 days: erase that"
+    " address as well."
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Receipt:
     """The id of the account that there was."""
     erased: dict[str, int]
     """How many of each kind are gone: "lead", "imports" (rows of files that are about to be imported), "account",
-    "profile", "devices", "files", "mails", "events", "jobs" (that failed)."""
+    "profile", "devices", "files", "mails", "mails on record", "events", "jobs" (that failed)."""
     stripe: str
     """What became of their customer at Stripe, in words."""
     left: list[str] = field(default_factory=list)
@@ -147,11 +152,11 @@ async def erase(email: str, asked_by: str) -> Receipt:
         await mail.forget(transaction, digest)
         await billing.forget_events(transaction, customers)
         await queue_job(transaction, "mail:forget", digest=digest.hex())  # and what is under way
-    await get_database().run(Step(SERVICE, _FORGET_IMPORTED, {"address": address}))
     await mailbox.forget(digest)
     await _forget_jobs(address, account)
     still = await accounts.find_account(address)
     after = await _counts(address, still, customers, await _files_left(still))
+    left += [f"{kind}: {_CAME_BACK}" for kind in ("lead", "imports") if after[kind]]
     return Receipt(
         address=address,
         at=clock.now(),
@@ -160,7 +165,7 @@ async def erase(email: str, asked_by: str) -> Receipt:
         erased={kind: max(many - after[kind], 0) for kind, many in before.items()},
         stripe=await _what_became_of(living, still),
         left=left,
-        kept=_kept(bool(customers)),
+        kept=_kept(bool(customers), account is not None),
     )
 
 
@@ -178,7 +183,7 @@ async def _counts(address: str, account: UUID | None, customers: list[str], file
     digest = mail.address_digest(address)
     values = {"address": address, "digest": digest, "account": account, "customers": customers}
     (row,) = await get_database().run(Step(SERVICE, _COUNTS, values))
-    lead, imports, profile, devices, mails, resend, stripe = row
+    lead, imports, profile, devices, mails, on_record, resend, stripe = row
     return {
         "lead": lead,
         "imports": imports,
@@ -187,6 +192,7 @@ async def _counts(address: str, account: UUID | None, customers: list[str], file
         "devices": devices,
         "files": files,
         "mails": mails,
+        "mails on record": on_record,
         "events": resend + stripe,
         "jobs": len(await _failed_jobs(address, account)),
     }
@@ -228,13 +234,15 @@ def _opened(sealed: str) -> str:
         return ""
 
 
-def _kept(was_customer: bool) -> list[str]:
+def _kept(was_customer: bool, had_account: bool) -> list[str]:
     settings = get_settings()
     return [
         *([KEPT_AT_STRIPE] if was_customer else []),
         *([KEPT_AT_RESEND] if settings.is_hosted("mail") else []),
+        *([KEPT_OF_BEFORE] if had_account else []),
         KEPT_IN_BACKUPS,
         KEPT_AS_HASHES,
+        KEPT_ON_RECORD,
     ]
 
 
@@ -251,22 +259,28 @@ def _plain(value: Any) -> str:
 _DEBIT = (
     "A bank debit of theirs is on its way, which nobody could give back: erase again once it has come in or failed."
 )
+_CAME_BACK = "There is some again, since something was under way: erase again."
 _GOES_ON = "It goes on by itself; erasing again goes on at once."
+# A file may have the address in a way with one reading, such as `Ann <ann@example.com>`.
 _COUNTS = """
 select
   (select count(*) from public.leads where lower(email) = lower(%(address)s)),
-  (select count(*) from sigma.import_rows where lower(address) = lower(%(address)s)),
+  (select count(*) from sigma.import_rows where lower(address) = lower(%(address)s)
+    or lower(lead ->> 'email') = lower(%(address)s)),
   (select count(*) from public.profiles where id = %(account)s),
   (select count(*) from sigma.sessions where user_id = %(account)s),
   (select count(*) from sigma.mailbox where exists (
     select from unnest(recipients) as one where sha256(convert_to(lower(one), 'UTF8')) = %(digest)s)),
+  (select count(*) from sigma.messages where digest = %(digest)s),
   (select count(*) from sigma.webhook_events where source = 'resend' and exists (
     select from jsonb_path_query(body, '$.data.to[*]') as one
     where sha256(convert_to(lower(one #>> '{}'), 'UTF8')) = %(digest)s)),
   (select count(*) from sigma.webhook_events where source = 'stripe' and customer = any(%(customers)s))
 """
-_IMPORTED = "select lead from sigma.import_rows where lower(address) = lower(%(address)s)"
-_FORGET_IMPORTED = "delete from sigma.import_rows where lower(address) = lower(%(address)s)"
+_IMPORTED = """
+select lead from sigma.import_rows
+where lower(address) = lower(%(address)s) or lower(lead ->> 'email') = lower(%(address)s)
+"""
 _FAILED_JOBS = """
 select id, args ->> 'user', args ->> 'sealed' from procrastinate.procrastinate_jobs
 where status = 'failed' and (args ? 'user' or args ? 'sealed')

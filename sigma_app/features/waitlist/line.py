@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, func, update
+from sqlalchemy import delete, func, text, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -179,8 +179,17 @@ async def erase(session: AsyncSession, lead: Lead) -> None:
 
     Jobs that are still queued for it find nothing to do. The caller holds the line.
     """
+    await forget_imports(session, lead.email or "")
     await _call(session, func.sigma.erase(lead.id))
     await queue_job(session, "mail:forget", digest=address_digest(lead.email or "").hex())
+
+
+async def forget_imports(session: AsyncSession, email: str) -> None:
+    """Remove the rows of files that wait to be imported and would bring the address back; before the lead is sought.
+
+    A row is locked while it is imported, so whoever comes in with it is on the list by the time this returns.
+    """
+    await (await session.connection()).execute(_FORGET_IMPORTS, {"email": email})
 
 
 async def invite_next(session: AsyncSession) -> UUID | None:
@@ -243,6 +252,11 @@ async def admit(session: AsyncSession, email: str, token: str) -> None:
 async def find(session: AsyncSession, email: str) -> Lead | None:
     """The lead of this address, in any case."""
     return (await session.exec(select(Lead).where(func.lower(Lead.email) == func.lower(email)))).first()
+
+
+_FORGET_IMPORTS = text(
+    "delete from sigma.import_rows where lower(address) = lower(:email) or lower(lead ->> 'email') = lower(:email)"
+)
 
 
 async def _call(session: AsyncSession, function: Any) -> None:

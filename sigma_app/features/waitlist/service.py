@@ -113,6 +113,7 @@ async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any] | No
 async def erase_address(session: AsyncSession, email: str) -> None:
     """Take whoever has this address off the list, with everything that names them; in a transaction of SERVICE."""
     await line.hold(session)
+    await line.forget_imports(session, email)
     if lead := await line.find(session, email):
         await line.erase(session, lead)
 

@@ -113,7 +113,7 @@ async def test_within_the_grace_it_is_taken_back_without_a_trace(operator, owner
     assert owner.execute("select count(*) from leads").fetchone() == (1,)
 
 
-async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_since(operator, owner, lead, due):
+async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_since(operator, owner, lead, due, deeds):
     ids = [lead(f"p{number}@example.com", flag="before" if number == 0 else None) for number in range(5)]
     run = await bulk.begin(operator, wish("flag", ids, "odd"), Count(5))
     due()
@@ -128,6 +128,8 @@ async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_si
     assert state_of(owner, run)[0] == "undone"
     flags = [owner.execute("select flag from leads where id = %s", [one]).fetchone() for one in ids]
     assert flags == [("before",), ("mine",), (None,), (None,), (None,)]
+    put = [one for action, _, detail in deeds() if action == "lead.flag back" for one in detail["leads"]]
+    assert sorted(put) == sorted(str(one) for one in (ids[0], ids[2], ids[3]))
     await bulk.undo(operator, run)  # a second click
     assert state_of(owner, run)[0] == "undone"
 
@@ -174,6 +176,27 @@ async def test_a_run_ends_with_its_operators_role(operator, owner, lead, due, de
     assert await to_its_end(run) == 0
     assert state_of(owner, run) == ("stopped", 0, 0)
     assert owner.execute("select count(*) from leads").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("loses", ["the role", "the account"])
+async def test_putting_back_ends_with_the_operator_as_well(operator, owner, lead, due, loses):
+    run = await bulk.begin(operator, wish("flag", [lead("ann@example.com")], "odd"), Count(1))
+    due()
+    await to_its_end(run)
+    await bulk.undo(operator, run)
+    if loses == "the role":
+        set_role(owner, operator.user_id, None)
+    else:
+        owner.execute("delete from auth.users where id = %s", [operator.user_id])
+    assert await to_its_end(run) == 0
+    assert state_of(owner, run)[0] == "stopped"
+
+
+async def test_an_address_that_was_searched_for_goes_with_a_run_that_was_taken_back(operator, owner, lead):
+    lead("ann@example.com")
+    run = await bulk.begin(operator, wish("flag", q="ann@example.com", reason="odd"), Count(1))
+    await bulk.stop(operator, run)
+    assert owner.execute("select filter from sigma.bulk_runs").fetchall() == [({},)]
 
 
 async def test_nobody_else_begins_stops_or_undoes(operator, stranger, owner, lead):

@@ -10,10 +10,12 @@ from uuid import UUID
 import pytest
 
 from sigma_app.core.csv_cells import defused, plain
+from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.features.console import exporting, importing
 from sigma_app.features.console.leads import LeadFilter
 from sigma_app.features.console.service import NotAnOperator
+from sigma_app.features.waitlist import service as waitlist
 from tests.features.console.conftest import set_role
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +167,43 @@ async def test_too_many_rows_are_refused(operator, monkeypatch):
         await importing.take(
             operator, "in.csv", b"email\na@example.com\nb@example.com\nc@example.com\n", allow_test_domains=True
         )
+
+
+async def test_refused_rows_count_as_well(operator, monkeypatch):
+    monkeypatch.setattr(importing, "MOST_ROWS", 2)
+    with pytest.raises(NotLikeThat, match="more than 2 rows"):
+        await importing.take(operator, "in.csv", b"email\na\nb\nc\n", allow_test_domains=True)
+
+
+async def test_a_character_that_cannot_be_kept_is_left_out(operator, owner):
+    text = b"email,utm_source,created_at\na\0nn@example.com,x\0y,\nbob\0,,2026\0\n"
+    await importing.take(operator, "in.csv", text, allow_test_domains=True)
+    assert owner.execute("select lead from sigma.import_rows where problem is null").fetchall() == [
+        ({"email": "ann@example.com", "utm_source": "xy"},)
+    ]
+
+
+async def test_whoever_is_erased_is_not_brought_back_by_a_file_that_waits(operator, owner, lead):
+    identity = await importing.take(
+        operator, "in.csv", b"email\nAnn <ann@example.com>\nbob@example.com\n", allow_test_domains=True
+    )
+    ann = lead("ann@example.com")
+    async with get_database().transaction(SERVICE) as transaction:
+        assert await waitlist.erase(transaction, ann)
+    await importing.begin(operator, identity, False)
+    while await importing.carry_on(identity):
+        pass
+    assert owner.execute("select email from leads").fetchall() == [("bob@example.com",)]
+
+
+async def test_rows_of_an_import_under_way_are_not_forgotten(operator, owner):
+    identity = await importing.take(operator, "in.csv", b"email\nann@example.com\n", allow_test_domains=True)
+    await importing.begin(operator, identity, False)
+    owner.execute("update sigma.imports set created_at = now() - interval '2 days'")
+    await importing.forget_old()
+    while await importing.carry_on(identity):
+        pass
+    assert owner.execute("select done from sigma.imports").fetchone() == (1,)
 
 
 async def test_nobody_else_imports_and_rows_are_forgotten(operator, stranger, owner):

@@ -82,8 +82,14 @@ async def people(
         owner.execute(
             "with file as (insert into sigma.imports (operator, name, fresh, known, refused)"
             " values (%s, 'leads.csv', 1, 0, 0) returning id)"
-            " insert into sigma.import_rows (import_id, line, address, lead) select id, 2, %s, '{}' from file",
-            [bob.user_id, who.email],
+            " insert into sigma.import_rows (import_id, line, address, lead)"
+            " select id, 2, format('Somebody <%%s>', %s::text), jsonb_build_object('email', %s::text) from file",
+            [bob.user_id, who.email, who.email],
+        )
+        owner.execute(
+            "insert into sigma.messages (key, kind, recipient, digest)"
+            " values (%s::text, 'waitlist:confirm', %s::text, sha256(convert_to(%s::text, 'UTF8')))",
+            [f"confirm/{who.user_id}", who.email, who.email],
         )
         await shop.buy(who, MONTHLY)
     await shop.catch_up()
