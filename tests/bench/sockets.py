@@ -35,7 +35,7 @@ class SocketVisitor:
         self._number = number
         self._tally = tally
         self._attempts = 0
-        self._headers: dict[str, str] = {}  # of the handshake, beside the origin
+        self.headers: dict[str, str] = {}  # of the handshake, beside the origin
 
     async def arrive(self) -> None:
         origin = f"http://127.0.0.1:{self._job.port}"
@@ -43,7 +43,7 @@ class SocketVisitor:
         self._socket = await connect(
             address,
             origin=Origin(origin),
-            additional_headers=self._headers,
+            additional_headers=self.headers,
             subprotocols=[Subprotocol(Reflex.VERSION)],
             compression=None,
         )

@@ -146,7 +146,7 @@ class Browser(SocketVisitor):
     def __init__(self, port: int, cookie: str = ""):
         super().__init__(Job("socket", port, 0), 0, Tally())
         if cookie:
-            self._headers["cookie"] = cookie
+            self.headers["cookie"] = cookie
 
     async def arrive(self) -> None:
         """Open the page; a handshake that takes too long is a connection that broke."""

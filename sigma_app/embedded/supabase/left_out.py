@@ -40,7 +40,7 @@ union all
 select 5, 'policy ' || quote_ident(polname) || ' on ' || polrelid::regclass
 from pg_catalog.pg_policy
 where polrelid in (select id from kept) and polname not in (
-  'auth_itself', 'insert_lead', 'read_own_pictures', 'add_own_pictures', 'remove_own_pictures',
+  'auth_itself', 'operators_read', 'insert_lead', 'read_own_pictures', 'add_own_pictures', 'remove_own_pictures',
   'read_own_profile_data', 'insert_own_profile_data', 'update_own_profile_data', 'delete_own_profile_data'
 )
 order by 1, 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,16 +40,14 @@ class Answers(Tally):
             self.deadline = 0
 
 
-async def test_each_network_has_a_limit_of_its_own(sigma: Sigma, monkeypatch: pytest.MonkeyPatch):
-    connect = sockets.connect
+async def test_each_network_has_a_limit_of_its_own(sigma: Sigma):
     event, _ = state_names()  # other tests' states make this process' schema another one than the server's
 
     async def outcomes(address: str, tries: int) -> list[str]:
-        headers = {"X-Forwarded-For": address}
-        monkeypatch.setattr(sockets, "connect", functools.partial(connect, additional_headers=headers))
         job = Job("socket", sigma.port, 0, marker=uuid4().hex, event=event)
         answers = Answers(tries)
         visitor = sockets.SocketVisitor(job, 0, answers)
+        visitor.headers["X-Forwarded-For"] = address
         await visitor.arrive()
         await visitor.ask_until_late()
         return answers.outcomes
