@@ -280,18 +280,23 @@ class Database:
 
         Raises:
             psycopg.Error: what Postgres said; nothing was saved.
-            DatabaseUnavailable: there is no connection, or it broke; nothing was acknowledged.
+            DatabaseUnavailable: there is no connection, it broke, or the server cannot; nothing was acknowledged.
         """
         with span("transaction", "CLIENT", **_POSTGRES, sigma_role=actor.role):
             async with self._connection() as connection:
                 await connection.execute(f"begin;{_becoming(actor)}".encode())  # one message
                 try:
-                    yield connection.cursor(row_factory=dict_row)
-                except BaseException:
-                    with CancelScope(shield=True):  # whoever was told to stop leaves nothing half-done behind, either
-                        await connection.rollback()
+                    try:
+                        yield connection.cursor(row_factory=dict_row)
+                    except BaseException:
+                        with CancelScope(shield=True):  # whoever was told to stop leaves nothing half-done, either
+                            await connection.rollback()
+                        raise
+                    await connection.commit()
+                except psycopg.Error as error:
+                    if error.sqlstate in _UNABLE:
+                        raise DatabaseUnavailable from error
                     raise
-                await connection.commit()
 
     async def exchange(
         self, *statements: Bound, approve: Callable[[Sequence[PGresult]], None] | None = None
