@@ -136,6 +136,9 @@ class TestRun:
             with pytest.raises(DatabaseUnavailable):
                 await one.run(Step(SERVICE, raising))
             with pytest.raises(DatabaseUnavailable):
+                async with one.cursor(SERVICE) as cursor:
+                    await cursor.execute(raising)
+            with pytest.raises(DatabaseUnavailable):
                 async with one.transaction(SERVICE) as session:
                     connection = await session.connection()
                     await connection.exec_driver_sql(raising)

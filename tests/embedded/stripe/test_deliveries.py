@@ -184,7 +184,8 @@ class TestFaults:
         await deliver()
         assert receiver.requests == []
         times = owner.execute(
-            "select scheduled_at from procrastinate.procrastinate_jobs where queue_name = 'sandbox' order by id"
+            "select scheduled_at from procrastinate.procrastinate_jobs"
+            " where queue_name = 'sandbox' and not args ? 'timestamp' order by id"  # but for what runs by the clock
         ).fetchall()
         assert len(times) == 4
         assert times != sorted(times)
