@@ -192,6 +192,14 @@ async def test_putting_back_ends_with_the_operator_as_well(operator, owner, lead
     assert state_of(owner, run)[0] == "stopped"
 
 
+async def test_what_cannot_be_put_back_is_not(operator, owner, lead, due):
+    run = await bulk.begin(operator, wish("invite", [lead("ann@example.com", confirmed=True)]), Count(1))
+    due()
+    await to_its_end(run)
+    await bulk.undo(operator, run)
+    assert state_of(owner, run) == ("done", 1, 0)
+
+
 async def test_an_address_that_was_searched_for_goes_with_a_run_that_was_taken_back(operator, owner, lead):
     lead("ann@example.com")
     run = await bulk.begin(operator, wish("flag", q="ann@example.com", reason="odd"), Count(1))
