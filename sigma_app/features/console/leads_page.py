@@ -90,6 +90,7 @@ class LeadsState(ConsolePage, SessionState):
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         self.said = ""
+        self._wish, self.proposal = None, ""  # what was asked about another list is not meant for this one
         try:
             wanted = LeadFilter.read(asked)
         except NotLikeThat as error:
