@@ -121,6 +121,20 @@ def test_erasing_asks_for_the_word_and_can_be_taken_back_at_first(
     assert sigma.leads(sixty[0])
 
 
+def test_a_question_about_one_list_is_withdrawn_when_another_is_shown(
+    operator: Page, sixty: list[str], campaign: str, sigma: Portal
+):
+    shown(operator, f"/admin/leads?q={campaign}-1", "Leads")
+    operator.get_by_label(re.compile("^All .* of this list")).check()
+    pick(operator, "erase")
+    expect(operator.get_by_role("button", name="Erase them")).to_be_visible()
+    operator.get_by_label("Address begins with").fill(f"{campaign}-2")
+    operator.get_by_role("button", name="Show").click()
+    expect(rows(operator).first).to_contain_text(f"{campaign}-2")
+    expect(operator.get_by_role("button", name="Erase them")).to_have_count(0)
+    assert sigma.leads(sixty[0])
+
+
 def test_one_lead_has_a_story_and_is_erased(operator: Page, sixty: list[str], campaign: str, sigma: Portal):
     shown(operator, f"/admin/leads?q={sixty[0]}", "Leads")
     rows(operator).first.get_by_role("link").click()
