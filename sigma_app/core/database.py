@@ -294,7 +294,7 @@ class Database:
                         raise
                     await connection.commit()
                 except psycopg.Error as error:
-                    if error.sqlstate in _UNABLE:
+                    if error.sqlstate in _UNABLE:  # who waits for locks of their own tells that themselves
                         raise DatabaseUnavailable from error
                     raise
 

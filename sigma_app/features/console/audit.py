@@ -40,10 +40,7 @@ class AuditState(ConsolePage, SessionState):
             cursor, _ABOUT if self.subject else _ALL, _LATEST_FIRST, asked, {"subject": self.subject}
         )
         self.rows = [_row(one) for one in found.rows]
-        self.newer, self.older = (
-            paging.address(ROUTE, asked, before=found.before),
-            paging.address(ROUTE, asked, after=found.after),
-        )
+        self.newer, self.older = paging.ways(ROUTE, asked, found)
 
 
 def _row(entry: Mapping[str, Any]) -> Row:

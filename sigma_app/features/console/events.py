@@ -58,10 +58,7 @@ class EventsState(ConsolePage, SessionState):
         values = {"source": self.source, "kind": self.kind, "customer": self.customer}
         found = await paging.read(cursor, source, _LATEST_FIRST, asked, values)
         self.rows = [_row(one) for one in found.rows]
-        self.newer, self.older = (
-            paging.address(ROUTE, asked, before=found.before),
-            paging.address(ROUTE, asked, after=found.after),
-        )
+        self.newer, self.older = paging.ways(ROUTE, asked, found)
 
 
 def state_of(event: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""The console's plain doors: leads out as a file, and in."""
+"""The console's plain doors: files out, of leads and of one person, and leads in."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -24,24 +25,58 @@ from sigma_app.session.store import Session
 from sigma_app.settings import get_settings
 
 
-async def export_leads(request: Request) -> Response:
-    """The leads that the form asks for, as CSV."""
-    if not is_same_site(request.scope["headers"], get_settings().base_url):
-        return PlainTextResponse(ELSEWHERE, 403, PRIVATE)
-    try:
-        session = await store.find(cookie_of(request.scope["headers"]))
-        if session is None or not await is_operator(session.user_id):
-            return PlainTextResponse("Not Found", 404, PRIVATE)
-        asked = await read_form(request)
-        pieces = exporting.lines(session, LeadFilter.read(asked))
-        first = await anext(pieces)  # what stands in the way is an answer of its own, and no file
-    except UnreadableForm as unreadable:
-        return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
-    except SigmaError as error:
-        return PlainTextResponse(str(error), error.status, PRIVATE)
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to take along, as it streams."""
 
-    name = exporting.name_of(LeadFilter.read(asked).as_query())
-    return _file(first, pieces, name, "text/csv; charset=utf-8")
+    name: str
+    media_type: str
+    pieces: AsyncIterator[bytes]
+
+
+def leads_file(session: Session, asked: Mapping[str, str]) -> File:
+    """The leads that a form asks for, as CSV."""
+    wanted = LeadFilter.read(asked)
+    name = exporting.name_of(wanted.as_query())
+    return File(name, "text/csv; charset=utf-8", exporting.lines(session, wanted))
+
+
+def person_file(session: Session, asked: Mapping[str, str]) -> File:
+    """Everything that is kept about whoever has the address that a form names, as a ZIP."""
+    return File("person.zip", "application/zip", person.told(session, asked.get("email", "").strip()))
+
+
+def file_door(make: Callable[[Session, Mapping[str, str]], File]) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of a form by which operators take a file along, and for others is not there.
+
+    Args:
+        make: gets the operator's session and the posted fields. What stands in the way before the file's first piece is
+            an answer of its own, and no file.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        if not is_same_site(request.scope["headers"], get_settings().base_url):
+            return PlainTextResponse(ELSEWHERE, 403, PRIVATE)
+        try:
+            session = await store.find(cookie_of(request.scope["headers"]))
+            if session is None or not await is_operator(session.user_id):
+                return PlainTextResponse("Not Found", 404, PRIVATE)
+            file = make(session, await read_form(request))
+            first = await anext(file.pieces)
+        except UnreadableForm as unreadable:
+            return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
+        except SigmaError as error:
+            return PlainTextResponse(str(error), error.status, PRIVATE)
+
+        async def body() -> AsyncIterator[bytes]:
+            yield first
+            async for piece in file.pieces:
+                yield piece
+
+        headers = {**PRIVATE, "content-disposition": f'attachment; filename="{file.name}"'}
+        return StreamingResponse(body(), 200, headers, media_type=file.media_type)
+
+    return endpoint
 
 
 async def judge_leads(request: Request, session: Session) -> Answer:
@@ -59,37 +94,8 @@ async def judge_leads(request: Request, session: Session) -> Answer:
     return Answer(f"{import_page.ROUTE}?id={identity}")
 
 
-async def export_person(request: Request) -> Response:
-    """Everything that is kept about whoever has the address that the form names."""
-    if not is_same_site(request.scope["headers"], get_settings().base_url):
-        return PlainTextResponse(ELSEWHERE, 403, PRIVATE)
-    try:
-        session = await store.find(cookie_of(request.scope["headers"]))
-        if session is None or not await is_operator(session.user_id):
-            return PlainTextResponse("Not Found", 404, PRIVATE)
-        pieces = person.told(session, (await read_form(request)).get("email", "").strip())
-        first = await anext(pieces)
-    except UnreadableForm as unreadable:
-        return PlainTextResponse(unreadable.reason, unreadable.status, PRIVATE)
-    except SigmaError as error:
-        return PlainTextResponse(str(error), error.status, PRIVATE)
-    return _file(first, pieces, "person.zip", "application/zip")
-
-
-def _file(first: bytes, pieces: AsyncIterator[bytes], name: str, media_type: str) -> Response:
-    """A file to keep, whose first piece is there."""
-
-    async def body() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in pieces:
-            yield piece
-
-    headers = {**PRIVATE, "content-disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(body(), 200, headers, media_type=media_type)
-
-
 ROUTES = [
-    Route(person.EXPORT, export_person, methods=["POST"]),
-    Route(leads_page.EXPORT, export_leads, methods=["POST"]),
+    Route(person.EXPORT, file_door(person_file), methods=["POST"]),
+    Route(leads_page.EXPORT, file_door(leads_file), methods=["POST"]),
     Route(import_page.FILE, signed_in_door(judge_leads), methods=["POST"]),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,6 +11,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
+from sigma_app.features.console import asked as asks
 from sigma_app.features.console import importing
 from sigma_app.features.console.parts import PRIMARY, QUIET, Fact, Row, console_page, numbers, page, part, table
 from sigma_app.features.console.state import ConsolePage
@@ -42,10 +42,9 @@ class ImportState(ConsolePage, SessionState):
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         found = None
-        with suppress(ValueError):
-            if asked.get("id"):
-                await cursor.execute("select * from sigma.imports where id = %s", [UUID(asked["id"])])
-                found = await cursor.fetchone()
+        if identity := asks.identity(asked):
+            await cursor.execute("select * from sigma.imports where id = %s", [identity])
+            found = await cursor.fetchone()
         if found is None:
             self.identity = self.name = self.phase_of_it = ""
             self.said = "There is no such file. Please choose it again." if asked.get("id") else ""

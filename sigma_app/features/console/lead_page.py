@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +11,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
+from sigma_app.features.console import asked as asks
 from sigma_app.features.console import bulk
 from sigma_app.features.console.bulk import Wish
 from sigma_app.features.console.leads import LeadFilter
@@ -28,7 +28,7 @@ from sigma_app.features.console.parts import (
     table,
     when,
 )
-from sigma_app.features.console.service import acting
+from sigma_app.features.console.service import NothingToDo, acting
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.session.state import SessionState
@@ -46,10 +46,6 @@ _PURPOSES = {
 }
 
 
-class _NothingDone(Exception):
-    """Takes what was put on record back, since nothing was there to be done."""
-
-
 class LeadState(ConsolePage, SessionState):
     """What is known of one lead, what happened to it, and what became of the last thing that was done."""
 
@@ -65,8 +61,8 @@ class LeadState(ConsolePage, SessionState):
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         lead = None
-        with suppress(ValueError):
-            await cursor.execute(_LEAD, [UUID(asked.get("id", ""))])
+        if identity := asks.identity(asked):
+            await cursor.execute(_LEAD, [identity])
             lead = await cursor.fetchone()
         if lead is None:
             self.lead = self.address = self.flag = ""
@@ -120,9 +116,9 @@ class LeadState(ConsolePage, SessionState):
             wish = Wish.read(action, LeadFilter(), [lead], reason)
             async with acting(session, f"lead.{action}", lead) as transaction:
                 if not await _carried_out(transaction, wish, lead):
-                    raise _NothingDone
+                    raise NothingToDo  # which takes what was put on record back
             self.said, self.erasing = done, False
-        except _NothingDone:
+        except NothingToDo:
             self.said, self.erasing = not_done, False
         except SigmaError as error:
             self.said = str(error)

@@ -11,6 +11,7 @@ from psycopg import AsyncCursor
 from psycopg.sql import SQL, Composed
 
 from sigma_app.core.errors import NotLikeThat
+from sigma_app.features.console import asked as asks
 from sigma_app.features.console.paging import NEWEST_FIRST, Key
 
 STATUSES = ("joined", "confirmed", "invited", "signed up", "customer", "unsubscribed")
@@ -19,7 +20,6 @@ EXACT = 10_000
 """Up to how many leads are counted; of more, Postgres' estimate is told as one."""
 
 _BY_ADDRESS = Key({"address": "text"}, further="~>~")
-_LAST_CHARACTER = "\U0010ffff"
 _COLUMNS = SQL("id, email, created_at, status, utm_source, referrals, flag")
 
 
@@ -40,13 +40,13 @@ class LeadFilter:
     """ "1" for those alone that have a flag."""
 
     @classmethod
-    def read(cls, asked: Mapping[str, Any]) -> LeadFilter:
+    def read(cls, asked: Mapping[str, str]) -> LeadFilter:
         """What an address, or a stored filter, asks for; names that are none of these are ignored.
 
         Raises:
             NotLikeThat: a day or a status is none.
         """
-        given = {name: str(asked.get(name) or "").strip().replace("\0", "") for name in cls.__slots__}
+        given = {name: asks.words(asked, name) for name in cls.__slots__}
         found = cls(**given)
         if found.status and found.status not in STATUSES:
             raise NotLikeThat(f"There is no status “{found.status}”.", "status")
@@ -66,8 +66,8 @@ class LeadFilter:
         """What leads have to be, and its values; about the address only where `key` is its order."""
         parts, values = [SQL("true")], {}
         if self.q:
-            parts.append(SQL("address ~>=~ %(q)s and address ~<~ %(q_end)s"))
-            values |= {"q": self.q.lower(), "q_end": self.q.lower() + _LAST_CHARACTER}
+            parts.append(SQL("address ~>=~ %(beginning)s and address ~<~ %(beyond)s"))
+            values |= asks.between(self.q)
         if self.status:
             parts.append(SQL("status = %(status)s"))
             values["status"] = self.status

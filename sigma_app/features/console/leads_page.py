@@ -99,8 +99,7 @@ class LeadsState(ConsolePage, SessionState):
         found = await paging.read(cursor, statement, wanted.key, asked, values)
         total = await leads.count(cursor, wanted)
         self.rows = [_row(one) for one in found.rows]
-        self.newer = paging.address(ROUTE, asked, before=found.before)
-        self.older = paging.address(ROUTE, asked, after=found.after)
+        self.newer, self.older = paging.ways(ROUTE, asked, found)
         self.total = f"{total} {'lead' if total.number == 1 else 'leads'}"
         self.everybody = f"All {total} of this list, on every page"
         self.q, self.status, self.source = wanted.q, wanted.status, wanted.source

@@ -91,10 +91,7 @@ class MailState(ConsolePage, Deeds, SessionState):
         values = {"state": self.which, **asks.between(self.email)}
         found = await paging.read(cursor, source, _LATEST_FIRST, asked, values)
         self.rows = [_row(one) for one in found.rows]
-        self.newer, self.older = (
-            paging.address(ROUTE, asked, before=found.before),
-            paging.address(ROUTE, asked, after=found.after),
-        )
+        self.newer, self.older = paging.ways(ROUTE, asked, found)
         self.mailbox = has_mailbox(get_settings())
         await cursor.execute(
             "select reason, count(*) from sigma.suppressions group by reason order by 2 desc, 1 limit 20"

@@ -94,6 +94,11 @@ def address(route: str, asked: Mapping[str, str], **edge: str) -> str:
     return f"{route}?{query}" if query else route
 
 
+def ways(route: str, asked: Mapping[str, str], page: Page) -> tuple[str, str]:
+    """The addresses of the pages before and after `page`; "" where there is none."""
+    return address(route, asked, before=page.before), address(route, asked, after=page.after)
+
+
 def statement(
     source: Composable, key: Key, edge: Sequence[str] | None = None, *, back: bool = False
 ) -> tuple[Composed, dict[str, Any]]:

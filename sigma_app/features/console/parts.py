@@ -165,20 +165,15 @@ def _look(heading: str, numbers: Sequence[str]) -> str:
 
 def facts(known: Any) -> rx.Component:
     """A Var of `list[Fact]`, one below the other."""
-    return rx.el.dl(
-        rx.foreach(
-            known,
-            lambda one: rx.el.div(
-                rx.el.dt(one.name),
-                rx.el.dd(rx.cond(one.href != "", link(one.value, href=one.href), rx.el.span(one.value))),
-            ),
-        ),
-        class_name="console-facts",
-    )
+    return _listed(known, "console-facts")
 
 
 def numbers(known: Any) -> rx.Component:
     """A Var of `list[Fact]` as numbers side by side; they are told as they move."""
+    return _listed(known, "console-numbers")
+
+
+def _listed(known: Any, look: str) -> rx.Component:
     return rx.el.dl(
         rx.foreach(
             known,
@@ -187,7 +182,7 @@ def numbers(known: Any) -> rx.Component:
                 rx.el.dd(rx.cond(one.href != "", link(one.value, href=one.href), rx.el.span(one.value))),
             ),
         ),
-        class_name="console-numbers",
+        class_name=look,
     )
 
 

@@ -44,7 +44,7 @@ class PersonState(ConsolePage, Deeds, SessionState):
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         for name, query in _NAMED.items():
-            if identity := asks.identity({"id": asked.get(name, "")}):
+            if identity := asks.identity(asked, name):
                 await cursor.execute(query, [identity])
                 found = await cursor.fetchone()
                 if found and not self.receipt:

@@ -113,10 +113,7 @@ class JobsState(ConsolePage, Deeds, SessionState):
         source = operations.JOBS + SQL(" where ") + SQL(" and ").join(conditions)
         found = await paging.read(cursor, source, _LATEST_FIRST, asked, {"status": self.status, "task": self.task})
         self.rows = [_row(one) for one in found.rows]
-        self.newer, self.older = (
-            paging.address(ROUTE, asked, before=found.before),
-            paging.address(ROUTE, asked, after=found.after),
-        )
+        self.newer, self.older = paging.ways(ROUTE, asked, found)
         await cursor.execute(_FAILED_KINDS)
         self.failed = [FailedKind(one["task"], f"{one['count']:,} failed") for one in await cursor.fetchall()]
         await self._look_at_the_queue()

@@ -57,10 +57,7 @@ class UsersState(ConsolePage, SessionState):
         source = _ALL + SQL(" where ") + SQL(" and ").join(conditions) if conditions else _ALL
         found = await paging.read(cursor, source, NEWEST_FIRST, asked, asks.between(self.email))
         self.rows = [_row(one) for one in found.rows]
-        self.newer, self.older = (
-            paging.address(ROUTE, asked, before=found.before),
-            paging.address(ROUTE, asked, after=found.after),
-        )
+        self.newer, self.older = paging.ways(ROUTE, asked, found)
 
 
 def standing(account: Mapping[str, Any]) -> str:
