@@ -71,10 +71,20 @@ class Fleet:
 
     def websockets(self, backend: Sigma) -> float:
         """How many are open at a backend."""
+        (open_,) = self._metric(backend, "sigma_websockets")
+        return open_
+
+    def wait_until_asked(self, backend: Sigma) -> None:
+        """Return once nginx sends a backend that was away what people post: not before its `fail_timeout` has passed."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not sum(self._metric(backend, 'sigma_requests_total{[^}]*method="POST"[^}]*}')):
+            assert time.monotonic() < deadline, "nginx passes the backend over."
+            time.sleep(0.05)
+
+    def _metric(self, backend: Sigma, name: str) -> list[float]:
+        """The values of a metric, by a pattern of its name and labels."""
         said = httpx.get(f"http://127.0.0.1:{backend.port}/metrics", headers={"host": self.host}).raise_for_status()
-        found = re.search(r"^sigma_websockets (\S+)$", said.text, re.MULTILINE)
-        assert found, said.text
-        return float(found[1])
+        return [float(value) for value in re.findall(rf"^{name} (\S+)$", said.text, re.MULTILINE)]
 
     def holder(self) -> Sigma:
         """The backend that has websockets, where one alone does."""

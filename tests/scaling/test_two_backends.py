@@ -216,6 +216,7 @@ def test_a_backend_killed_under_load_stops_nobody(sigmas: Fleet, alice: Somebody
             save(page, f"Ada after {number}")
             assert stored_name(sigmas, alice) == f"Ada after {number}"
             killed.start()
+            sigmas.wait_until_asked(killed)  # sooner, nginx would take the death of the other for that of both
     assert page.url == f"{sigmas.url}/profile"
     with sigmas.supabase.database() as owner:
         found = owner.execute("select email from leads where email = any(%s)", [crowd.told]).fetchall()
