@@ -7,7 +7,7 @@ from typing import Any
 
 import reflex as rx
 from psycopg import AsyncCursor
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Composed
 
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import paging
@@ -39,9 +39,9 @@ STATES = {
     "complained": "complained: called spam",
 }
 _BAD = ("refused", "bounced", "complained")
-_LATEST_FIRST = Key({"queued_at": "timestamptz", "id": "uuid"})
-_ALL = SQL("select id, recipient, kind, state, tries, queued_at, note from sigma.messages")
-_BEGINS = SQL("lower(recipient) ~>=~ %(beginning)s and lower(recipient) ~<~ %(beyond)s")
+LATEST_FIRST = Key({"queued_at": "timestamptz", "id": "uuid"})
+_COLUMNS = SQL("select id, recipient, kind, state, tries, queued_at, note from ")
+_BEGINS = SQL("address ~>=~ %(beginning)s and address ~<~ %(beyond)s")
 
 
 async def lift(session: Session, address: str) -> None:
@@ -61,6 +61,13 @@ async def suppress(session: Session, address: str) -> None:
         if await mails.is_suppressed(transaction, address):
             raise NothingToDo
         await mails.suppress(transaction, address, BY_HAND)
+
+
+def listing(email: str, state: str) -> tuple[Composed, dict[str, Any]]:
+    """The SELECT of the mails in a state and to addresses that begin with `email`, each "" for any, and its values."""
+    table = SQL("sigma.messages_by_address") if email else SQL("sigma.messages")
+    conditions = [*([_BEGINS] if email else []), *([SQL("state = %(state)s")] if state else []), SQL("true")]
+    return _COLUMNS + table + SQL(" where ") + SQL(" and ").join(conditions), {"state": state, **asks.between(email)}
 
 
 class MailState(ConsolePage, Deeds, SessionState):
@@ -83,13 +90,8 @@ class MailState(ConsolePage, Deeds, SessionState):
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         self.email, self.which = asks.words(asked, "email"), asks.one_of(asked, "state", STATES)
-        conditions = [
-            *([_BEGINS] if self.email else []),
-            *([SQL("state = %(state)s")] if self.which else []),
-        ]
-        source = _ALL + SQL(" where ") + SQL(" and ").join(conditions) if conditions else _ALL
-        values = {"state": self.which, **asks.between(self.email)}
-        found = await paging.read(cursor, source, _LATEST_FIRST, asked, values)
+        source, values = listing(self.email, self.which)
+        found = await paging.read(cursor, source, LATEST_FIRST, asked, values)
         self.rows = [_row(one) for one in found.rows]
         self.newer, self.older = paging.ways(ROUTE, asked, found)
         self.mailbox = has_mailbox(get_settings())

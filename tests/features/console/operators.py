@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Composable
 
+from sigma_app.features.console import paging
+from sigma_app.features.console.paging import Key
 from sigma_app.features.console.service import reading
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.store import Session
@@ -35,6 +38,16 @@ def cells(rows: Any, column: int = 0) -> list[str]:
 def fact(facts: Any, name: str) -> str:
     """What a fact of this name says."""
     return next(one.value for one in facts if one.name == name)
+
+
+async def planned(
+    session: Session, source: Composable, key: Key, values: Mapping[str, Any], edge: Sequence[str] | None = None
+) -> str:
+    """How Postgres would read a page of a list."""
+    built, named = paging.statement(source, key, edge)
+    async with reading(session) as cursor:
+        await cursor.execute(SQL("explain (costs off) {}").format(built), {**values, **named})
+        return "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
 
 
 def deeds(owner: psycopg.Connection) -> list[tuple[str, str | None, Mapping[str, Any]]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
-from psycopg.sql import SQL
 
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.features.console import leads, paging
 from sigma_app.features.console.leads import NO_SOURCE, LeadFilter
 from sigma_app.features.console.service import reading
+from tests.features.console.operators import planned
 
 pytestmark = pytest.mark.anyio
 
@@ -118,9 +118,6 @@ async def test_the_lists_are_read_by_indexes(operator, owner):
         source, values = leads.listing(wanted)
         edge = ["p7770"] if "q" in asked else ["2026-11-28T00:00:00Z", str(UUID(int=0))]
         for page in (None, edge):
-            built, named = paging.statement(source, wanted.key, page)
-            async with reading(operator) as cursor:
-                await cursor.execute(SQL("explain (costs off) {}").format(built), {**values, **named})
-                plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
+            plan = await planned(operator, source, wanted.key, values, page)
             assert "Seq Scan" not in plan, (asked, plan)
             assert " Sort" not in plan.replace("Incremental Sort", ""), (asked, plan)

@@ -16,7 +16,7 @@ from sigma_app.features.console.message import MessageState
 from sigma_app.features.console.service import NotAnOperator, NothingToDo
 from sigma_app.features.mail import service as mails
 from sigma_app.session.store import Session
-from tests.features.console.operators import cells, fact, shown
+from tests.features.console.operators import cells, fact, planned, shown
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +75,19 @@ async def test_mails_are_listed_newest_first_and_filtered(operator: Session, sen
     assert [row.cells[0] for row in page.rows if row.tone == "bad"] == ["bob@example.com"] * (
         "bob@example.com" in expected
     )
+
+
+@pytest.mark.parametrize(("email", "state"), [("", ""), ("p777", ""), ("", "bounced"), ("p777", "sent")])
+async def test_the_list_is_read_by_an_index(operator: Session, owner, email: str, state: str):
+    """Whatever is asked for: at a million mails a scan would be felt."""
+    owner.execute(
+        "insert into sigma.messages (key, kind, recipient, digest, queued_at, bounced_at) select 'key-' || n, 'signup',"
+        " 'p' || n || '@example.com', sha256(''), now() - n * interval '1 minute',"
+        " case when n % 50 = 0 then now() end from generate_series(1, 20000) as n; analyze sigma.messages"
+    )
+    source, values = mail.listing(email, state)
+    plan = await planned(operator, source, mail.LATEST_FIRST, values)
+    assert "Seq Scan" not in plan, plan
 
 
 async def test_a_mail_shows_what_became_of_it_when_and_whose_it_is(operator: Session, sent: Sent, lead, owner):

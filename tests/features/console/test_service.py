@@ -52,7 +52,7 @@ async def test_row_level_security_has_the_last_word(stranger, owner, lead):
             columns = "*" if table[0] not in ("sigma.lead_links", "sigma.sessions") else "id"
             await cursor.execute(f"select {columns} from {table[0]}".encode())
             assert await cursor.fetchall() == [], table
-    for view in ("sigma.accounts", "sigma.leads_by_address"):
+    for view in ("sigma.accounts", "sigma.leads_by_address", "sigma.messages_by_address"):
         async with get_database().cursor(reader(stranger.user_id)) as cursor:
             await cursor.execute(f"select * from {view}".encode())
             assert await cursor.fetchall() == [], view

@@ -1,0 +1,1 @@
+drop view sigma.messages_by_address;
