@@ -75,7 +75,7 @@ class Fleet:
         return open_
 
     def wait_until_asked(self, backend: Sigma) -> None:
-        """Return once nginx sends a backend that was away what people post: after its `fail_timeout` at the earliest."""
+        """Return when nginx sends a backend that was away what people post: once `fail_timeout` is over."""
         deadline = time.monotonic() + _START_SECONDS
         while not sum(self._metric(backend, 'sigma_requests_total{[^}]*method="POST"[^}]*}')):
             assert time.monotonic() < deadline, "nginx passes the backend over."
