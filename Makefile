@@ -25,7 +25,7 @@ test: .venv/ready-dev ## Run all tests, browser tests included
 	@$(BIN)/python -m sigma_app build
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-faults: .venv/ready-dev ## Break each thing for as long as in real life, under load: half an hour at most
+test-faults: .venv/ready-dev ## Break each thing for as long as in real life, under load: about ten minutes
 	@$(BIN)/python -m tests.browser.chromium
 	@$(BIN)/python -m tests.redis_server
 	@$(BIN)/python -m sigma_app build
