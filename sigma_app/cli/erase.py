@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sigma_app.cli.database import migrated_database
+from sigma_app.cli.person import nobody_is_told
 from sigma_app.core.errors import SigmaError, StartError
 from sigma_app.settings import get_settings
 
@@ -21,17 +22,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("email")
 @click.option("--by", "asked_by", metavar="WHO", help="Who asked for it, for the receipt; you unless given.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody sits at a terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt as JSON.")
 def command(email: str, asked_by: str | None, yes: bool, as_json: bool) -> None:
     """Forget the person with this address: lead, account, profile, devices, files, mails, events, customer at Stripe.
 
     Cannot be undone, and can be repeated: where something does not answer, the receipt says so, and the command ends
-    with 1. What is on its way at this moment, a mail say, is removed by a job while the server or a worker runs.
+    with 1. With 3 it ends where Sigma has nobody of that address, and with 2 where nothing was begun: for an operator,
+    say, whom `admin revoke` has to make an ordinary account first. What is on its way at this moment, such as a mail, is
+    removed by a job while the server or a worker runs.
     """
-    if not yes and sys.stdin.isatty():
+    if not yes:
+        if not sys.stdin.isatty():
+            raise StartError("Nobody sits here to be asked, and it cannot be undone: nothing was erased. Add --yes.")
         click.confirm(f"Forget everything about {email.strip()}, for good?", abort=True, err=True)
-    with migrated_database(get_settings(), lambda _: None):
+    with migrated_database(get_settings(), lambda _: None), nobody_is_told(email):
         receipt = asyncio.run(_erase(email, asked_by or _who()))
     print(receipt.as_json() if as_json else _told(receipt))
     sys.exit(0 if receipt.complete else 1)
@@ -43,8 +48,13 @@ async def _erase(email: str, asked_by: str) -> Receipt:
     from sigma_app.features.operations import person
     from sigma_app.gateways.database import serving_requests
     from sigma_app.gateways.payments import reaching_stripe
+    from sigma_app.session.operators import OperatorsAccount
 
     async with serving_requests(), reaching_stripe():
+        try:
+            await person.find_to_erase(email)
+        except OperatorsAccount as error:
+            raise StartError(f"{error} Nothing was erased.") from None
         try:
             receipt = await person.erase(email, asked_by)
             async with get_database().transaction(SERVICE) as transaction:
@@ -52,6 +62,8 @@ async def _erase(email: str, asked_by: str) -> Receipt:
                     transaction, "person.erase", receipt.account, erased=receipt.erased, left=len(receipt.left)
                 )
             return receipt
+        except person.Nobody:
+            raise
         except SigmaError as error:
             raise StartError(f"Not everything is erased: {error} Call it again.") from None
 
@@ -63,7 +75,7 @@ def _told(receipt: Receipt) -> str:
         [
             f"{receipt.address}, erased {receipt.at:%Y-%m-%d %H:%M:%S} UTC by {receipt.asked_by}",
             f"  account  {receipt.account or 'none'}",
-            f"  erased   {erased or 'nothing: nothing was kept'}",
+            f"  erased   {erased or 'nothing'}",
             f"  Stripe   {receipt.stripe}",
             *(f"  left     {line}" for line in receipt.left),
             *(f"  kept     {line}" for line in receipt.kept),

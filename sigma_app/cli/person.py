@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -29,7 +31,8 @@ def export_command(email: str, file: Path) -> None:
     """Write everything that is kept about whoever has this address: lead, account, profile, devices, files, mails,
     events, payments, and their customer at Stripe.
 
-    Give it to nobody but them: prove first that they are who has the address.
+    Give it to nobody but them: prove first that they are who has the address. Ends with 3, and writes nothing, where
+    Sigma has nobody of that address.
     """
     if os.path.lexists(file):
         raise StartError(f"{file} is there already. Name a new file.")
@@ -38,20 +41,30 @@ def export_command(email: str, file: Path) -> None:
         with (
             open(draft, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out,
             migrated_database(get_settings(), lambda _: None),
+            nobody_is_told(email),
         ):
             found = asyncio.run(_export(email, out))
-        if not any(found.values()):
-            print(f"{email.strip()}: nothing is kept.", file=sys.stderr)
-            sys.exit(1)
         draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)
-    print(f"{file}: {', '.join(f'{many} {kind}' for kind, many in found.items() if many)}.")
+    told = ", ".join(f"{many} {kind}" for kind, many in found.items() if many)
+    print(f"{file}: {told or 'that the address gets no mail'}.")
+
+
+@contextmanager
+def nobody_is_told(email: str) -> Iterator[None]:
+    """End the command with 3 where Sigma has nobody of that address: 1 is for what is left, and 2 for what can be mended."""
+    from sigma_app.features.operations.person import Nobody
+
+    try:
+        yield
+    except Nobody as error:
+        print(f"{email.strip()}: {error}", file=sys.stderr)
+        sys.exit(3)
 
 
 async def _export(email: str, out: IO[bytes]) -> dict[str, int]:
     from sigma_app.core.database import SERVICE, get_database
-    from sigma_app.features.accounts import service as accounts
     from sigma_app.features.console.service import record
     from sigma_app.features.operations import person
     from sigma_app.gateways.database import serving_requests
@@ -60,10 +73,11 @@ async def _export(email: str, out: IO[bytes]) -> dict[str, int]:
     async with serving_requests(), reaching_stripe():
         try:
             with stripe_answers("Nothing was written; call it again."), count("Reading files") as advance:
+                account = await person.find(email)
                 async with get_database().transaction(SERVICE) as transaction:
-                    await record(transaction, "person.export", await accounts.find_account(email.strip()))
+                    await record(transaction, "person.export", account)
                 return await person.export(email, out, advance)
-        except StartError:
+        except (StartError, person.Nobody):
             raise
         except SigmaError as error:
             raise StartError(f"{error} Nothing was written; call it again.") from None

@@ -223,6 +223,14 @@ async def all_subscriptions(customer: str | None = None) -> AsyncIterator[Subscr
             yield await _subscription(one)
 
 
+async def all_charges(customer: str) -> AsyncIterator[str]:
+    """The ids of every charge of a customer, and of the payment that it is of."""
+    async for one in _every(stripe_client().v1.charges.list_async, {"customer": customer}):
+        yield one.id
+        if payment := _id(one.payment_intent):
+            yield payment
+
+
 async def _every(ask, wanted: dict[str, Any]) -> AsyncIterator[Any]:
     """Every object of a list, page by page."""
     with asking():

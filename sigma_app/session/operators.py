@@ -9,7 +9,14 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
-from sigma_app.core.database import Actor, Step, get_database
+from sigma_app.core.database import SERVICE, Actor, Step, get_database
+from sigma_app.core.errors import SigmaError
+
+
+class OperatorsAccount(SigmaError):
+    """This is an operator's account. Take that away first, on the command line: python -m sigma_app admin revoke EMAIL."""
+
+    status = 409
 
 
 def reader(operator: UUID) -> Actor:
@@ -34,5 +41,29 @@ async def is_operator(account: UUID) -> bool:
     return (await get_database().run(Step(reader(account), "select sigma.is_admin()"))) == [(True,)]
 
 
+async def has_role(account: UUID) -> bool:
+    """Whether an account has the role of an operator, also one that is disabled and may do nothing with it.
+
+    Raises:
+        DatabaseUnavailable: it could not be asked.
+    """
+    return (await get_database().run(Step(SERVICE, _HAS_ROLE, [account]))) == [(True,)]
+
+
+async def refuse_operators(account: UUID) -> None:
+    """Refuse what gives an operator's account its powers, or takes them or itself: that is the command line's alone, which
+    takes the role first. So nobody locks themselves, or the last operator, out by a click.
+
+    Raises:
+        OperatorsAccount: it is an operator's.
+        DatabaseUnavailable: it could not be asked.
+    """
+    if await has_role(account):
+        raise OperatorsAccount
+
+
 def _claims(operator: UUID, role: str) -> str:
     return json.dumps({"sub": str(operator), "role": role}, separators=(",", ":"))
+
+
+_HAS_ROLE = "select sigma.account_record(%s) #>> '{raw_app_meta_data,role}' = 'admin'"

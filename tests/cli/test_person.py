@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
+import subprocess
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -39,13 +41,13 @@ async def test_what_is_kept_is_written_for_its_person_alone(full: Sigma, tmp_pat
         assert len(archive.namelist()) == 3
     assert_one_line(full.run("person", "export", "alice@example.com", "--out", str(file)), "is there already")
     nobody = full.run("person", "export", "charlie@example.com", "--out", str(tmp_path / "charlie.zip"))
-    assert (nobody.returncode, nobody.stderr) == (1, "charlie@example.com: nothing is kept.\n")
+    assert_nobody(nobody, "charlie@example.com")
     assert_one_line(full.run("person", "export", "a@example.com", "--out", str(tmp_path / "no" / "a.zip")), "no/.a.zip")
     assert [name for name in os.listdir(tmp_path) if ".zip" in name] == ["alice.zip"]
 
 
 async def test_erasing_prints_a_receipt_and_can_be_repeated(full: Sigma, owner: psycopg.Connection):
-    done = full.run("erase", "alice@example.com", "--by", "Alice, by mail")
+    done = full.run("erase", "alice@example.com", "--by", "Alice, by mail", "--yes")
     assert done.returncode == 0, done.stderr
     first, *lines = done.stdout.splitlines()
     assert first.startswith("alice@example.com, erased 20")
@@ -55,13 +57,44 @@ async def test_erasing_prints_a_receipt_and_can_be_repeated(full: Sigma, owner: 
     assert any(line.startswith("  kept     Backups") for line in lines)
     emails = "select email from auth.users union all select email from leads where email ilike 'alice%'"
     assert owner.execute(emails).fetchall() == [("bob@example.com",)]
-    again = full.run("erase", "alice@example.com", "--json")
-    assert again.returncode == 0
+    owner.execute(
+        "insert into sigma.suppressions (digest, reason) values (sha256('alice@example.com'::bytea), 'bounced')"
+    )
+    again = full.run("erase", "alice@example.com", "--json", "--yes")
+    assert again.returncode == 0, again.stderr
     receipt = json.loads(again.stdout)
     assert not any(receipt["erased"].values())
     on_record = owner.execute("select action, subject is null from sigma.audit_log order by id").fetchall()
     assert on_record == [("person.erase", False), ("person.erase", True)]
     assert receipt["asked_by"].endswith("at the command line")
+
+
+def assert_nobody(done: subprocess.CompletedProcess[str], address: str) -> None:
+    """The command says that there is nobody, with a code of its own, and nothing else."""
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.splitlines()[-1].startswith(f"{address}: Sigma has nobody of that address, and nothing was done.")
+
+
+async def test_an_address_of_nobodys_is_no_receipt(full: Sigma, owner: psycopg.Connection):
+    assert_nobody(full.run("erase", " alicia@example.com", "--yes", "--json"), "alicia@example.com")
+    assert owner.execute("select count(*) from sigma.audit_log").fetchone() == (0,)
+    for command in (["erase"], ["person", "export"]):
+        assert "3" in re.findall(r"with\s+(\d)", full.run(*command, "--help").stdout, re.IGNORECASE)
+
+
+async def test_nobody_is_erased_without_having_been_asked_about(full: Sigma, owner: psycopg.Connection):
+    assert_one_line(full.run("erase", "alice@example.com"), "--yes", "nothing was erased")
+    assert owner.execute("select count(*) from auth.users").fetchone() == (2,)
+
+
+async def test_an_operator_is_revoked_first(full: Sigma, owner: psycopg.Connection):
+    owner.execute("update auth.users set email_confirmed_at = now()")
+    assert full.run("admin", "grant", "alice@example.com").returncode == 0
+    assert_one_line(full.run("erase", "alice@example.com", "--yes"), "admin revoke", "Nothing was erased")
+    assert owner.execute("select count(*) from auth.users").fetchone() == (2,)
+    assert full.run("admin", "revoke", "alice@example.com").returncode == 0
+    assert full.run("erase", "alice@example.com", "--yes").returncode == 0
+    assert owner.execute("select count(*) from auth.users").fetchone() == (1,)
 
 
 async def test_what_is_left_ends_with_1_and_says_why(full: Sigma, owner: psycopg.Connection):
@@ -72,12 +105,12 @@ async def test_what_is_left_ends_with_1_and_says_why(full: Sigma, owner: psycopg
         "STRIPE_SECRET_KEY": "sk_test_wrong",
         "STRIPE_WEBHOOK_SECRET": "whsec_x",
     }  # no network, no Stripe
-    done = full.run("erase", "alice@example.com")
+    done = full.run("erase", "alice@example.com", "--yes")
     assert done.returncode == 1, done.stderr
     assert "  left     account: " in done.stdout
     assert "The customer cus_1 is still there" in done.stdout
     assert_one_line(full.run("person", "export", "alice@example.com", "--out", str(full.data_dir / "a.zip")), "Stripe")
     assert not (full.data_dir / "a.zip").exists()
     del full.variables["STRIPE_SECRET_KEY"], full.variables["STRIPE_WEBHOOK_SECRET"]
-    assert full.run("erase", "alice@example.com").returncode == 0
+    assert full.run("erase", "alice@example.com", "--yes").returncode == 0
     assert owner.execute("select email from auth.users").fetchall() == [("bob@example.com",)]

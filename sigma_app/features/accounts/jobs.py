@@ -77,14 +77,14 @@ async def send_password_changed(sealed: str, at: str) -> None:
 
 
 @job("accounts:finish_leaving")
-async def finish_leaving(sealed: str, user: str) -> None:
+async def finish_leaving(user: str, sealed: str = "") -> None:
     """Delete what may be left of an account whose owner wanted it gone.
 
     Args:
-        sealed: their address, sealed.
         user: the id of the account.
+        sealed: their address, sealed, which `finish` takes out of the queue for the farewell; "" once it has.
     """
-    await finish(UUID(user), sealed)
+    await finish(UUID(user))
 
 
 @job("accounts:send_farewell")

@@ -4,6 +4,9 @@ The place in line goes first, and what is kept of mails, in the transaction that
 rest is tried at once. Whatever stands in the way of that, the job does it in the end, and it goes by the account's id
 alone: whoever comes back with the same address meanwhile loses nothing. What somebody subscribed to ends at once, with
 their customer at Stripe; the invoices stay there, as the law has it.
+
+One farewell is written, whatever ends half-way and however often it is begun: the sealed address stands with the job that
+waits, and whoever takes it from there queues the farewell in the same transaction.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import text
+from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import queue_job
 from sigma_app.features.accounts.kept import remove_owned
@@ -48,27 +53,25 @@ async def delete_account(user_id: UUID, email: str) -> None:
     """
     await billing.refuse_while_under_way(user_id)
     async with get_database().transaction(SERVICE) as transaction:
-        sealed = await begin(transaction, user_id, email)
-    await finish_now(user_id, sealed)
+        await begin(transaction, user_id, email)
+    await finish_now(user_id)
 
 
-async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> str:
+async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> None:
     """Take the first step of an account that goes, in a transaction of SERVICE: the job does what is left by itself.
-
-    Returns:
-        The address, sealed, as `finish` takes it.
 
     Raises:
         DatabaseUnavailable: nothing was deleted.
     """
-    sealed = seal(email)
     await waitlist.erase_address(transaction, email)
     await queue_job(transaction, "mail:forget", digest=mail.address_digest(email).hex())
-    await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, sealed=sealed, user=str(user_id))
-    return sealed
+    await _hold(transaction, user_id)
+    there = (await transaction.exec(select(func.sigma.account_record(user_id)))).one() is not None
+    farewell = {"sealed": seal(email)} if there else {}  # of one that has just gone, somebody else has it
+    await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, user=str(user_id), **farewell)
 
 
-async def finish_now(user_id: UUID, sealed: str) -> None:
+async def finish_now(user_id: UUID) -> None:
     """`finish`, for somebody who waits for it, and no longer than `PATIENCE`.
 
     Raises:
@@ -76,17 +79,13 @@ async def finish_now(user_id: UUID, sealed: str) -> None:
     """
     try:
         async with asyncio.timeout(PATIENCE):
-            await finish(user_id, sealed)
+            await finish(user_id)
     except (SigmaError, TimeoutError) as error:
         raise NotGoneYet from error
 
 
-async def finish(user_id: UUID, sealed: str) -> None:
+async def finish(user_id: UUID) -> None:
     """Delete what is left of an account whose owner wanted it gone; nothing happens where nothing is.
-
-    Args:
-        user_id: whose.
-        sealed: their address, sealed (gateways/keys.py), for the mail that says so.
 
     Raises:
         IdentityRefused, IdentityBusy, IdentityUnavailable, DatabaseUnavailable, PaymentsRefused, PaymentsUnavailable:
@@ -97,9 +96,29 @@ async def finish(user_id: UUID, sealed: str) -> None:
     await remove_owned(user_id)  # which Supabase deletes no account before, either
     await accounts.delete_user(user_id)
     async with get_database().transaction(SERVICE) as transaction:
-        await queue_job(transaction, "accounts:send_farewell", sealed=sealed, user=str(user_id))
-    # Where the account was in a project elsewhere, what is here hangs on its name; its own database has let go of it.
-    await get_database().run(
-        Step(SERVICE, "select sigma.forget_user(%s)", [user_id]),
-        Step(SERVICE, "delete from sigma.sessions where user_id = %s", [user_id]),
-    )
+        await _hold(transaction, user_id)
+        connection = await transaction.connection()
+        taken = (await connection.execute(_TAKE_ADDRESS, {"user": str(user_id)})).scalars().all()
+        if taken:
+            await queue_job(transaction, "accounts:send_farewell", sealed=taken[0], user=str(user_id))
+        # Where the account was in a project elsewhere, what is here hangs on its name; its own database has let go of it.
+        await transaction.exec(select(func.sigma.forget_user(user_id)))
+        await connection.execute(_END_SESSIONS, {"user": user_id})
+
+
+async def _hold(transaction: AsyncSession, user_id: UUID) -> None:
+    """Let nobody else begin or finish with this account until the transaction ends."""
+    await transaction.exec(select(func.sigma.hold_account(user_id)))
+
+
+_TAKE_ADDRESS = text("""
+with theirs as (
+  select id, args ->> 'sealed' as sealed from procrastinate.procrastinate_jobs
+  where task_name = 'accounts:finish_leaving' and args ->> 'user' = :user and args ? 'sealed'
+  order by id for update
+), emptied as (
+  update procrastinate.procrastinate_jobs as job set args = job.args - 'sealed' from theirs where job.id = theirs.id
+)
+select sealed from theirs
+""")
+_END_SESSIONS = text("delete from sigma.sessions where user_id = :user")

@@ -62,6 +62,18 @@ async def look_again(user: str, cause: str) -> None:
     await reconcile.look_again(UUID(user), cause)
 
 
+@job("billing:forget_events")
+async def forget_events(ids: list[str]) -> None:
+    """Remove the events of somebody who was erased that were told since: above all those of their customer's end.
+
+    Args:
+        ids: Stripe's, of the customer and what was theirs.
+    """
+    found = await service.ids_of(ids)
+    async with get_database().transaction(SERVICE) as session:
+        await service.forget_events(session, found)
+
+
 # Of many customers it takes hours, and `lock` keeps it to one.
 @queue.periodic(cron="40 3 * * *")
 @job("billing:reconcile", longest=timedelta(hours=12), queueing_lock=_NIGHTLY, lock=_NIGHTLY)

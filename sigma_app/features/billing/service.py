@@ -3,17 +3,19 @@ that an event is worked again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.core.database import SERVICE, Actor, Step, get_database
+from sigma_app.core.database import SERVICE, Actor, get_database
 from sigma_app.features.billing.errors import DebitUnderWay as DebitUnderWay
+from sigma_app.features.billing.kept import events_of as events_of
+from sigma_app.features.billing.kept import forget_events as forget_events
+from sigma_app.features.billing.kept import ids_at_stripe as ids_at_stripe
+from sigma_app.features.billing.kept import ids_of as ids_of
 from sigma_app.features.billing.records import living_customer, purchases_of, subscriptions_of
 from sigma_app.features.billing.standing import standing
 from sigma_app.features.billing.why import access_changes, paid_for
@@ -91,18 +93,6 @@ async def customer_at_stripe(user: UUID) -> dict[str, Any] | None:
     return None
 
 
-async def events_of(customers: Sequence[str]) -> list[dict[str, Any]]:
-    """The events of these customers that are kept: what Stripe told us, which is ids and no names."""
-    rows = await get_database().run(Step(SERVICE, _EVENTS, [list(customers)]))
-    return [{"id": event, "type": kind, "received_at": at} for event, kind, at in rows]
-
-
-async def forget_events(session: AsyncSession, customers: Sequence[str]) -> int:
-    """Remove the events of these customers that were worked, how many; in a transaction of SERVICE."""
-    connection = await session.connection()
-    return (await connection.execute(_FORGET_EVENTS, {"customers": list(customers)})).rowcount
-
-
 async def plan_of(session: Session) -> tuple[str, bool]:
     """What somebody pays, in words, and whether they have access.
 
@@ -138,12 +128,3 @@ def _told(change: AccessChange) -> dict[str, Any]:
     """A change without who of us made it by hand."""
     unsaid = {"user_id", "cause"} if change.rule in ("by hand", "profile deleted") else {"user_id"}
     return change.model_dump(exclude=unsaid)
-
-
-_EVENTS = (
-    "select id, type, received_at from sigma.webhook_events where source = 'stripe' and customer = any(%s)"
-    " order by received_at"
-)
-_FORGET_EVENTS = text(
-    "delete from sigma.webhook_events where source = 'stripe' and customer = any(:customers) and handled_at is not null"
-)

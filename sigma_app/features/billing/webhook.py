@@ -24,8 +24,9 @@ from sigma_app.features.billing.events import customer_of
 from sigma_app.gateways.payments import ForgedSignature, verify_event
 
 PATH = "/webhooks/stripe"
-KEPT = ("id", "object", "customer", "payment_intent", "charge", "parent")
-"""What is kept of an event's object: what it takes to read it at Stripe, and no names, addresses or cards."""
+KEPT = ("id", "object", "customer", "payment_intent", "charge", "invoice", "parent")
+"""What is kept of an event's object: what it takes to read it at Stripe and to say whose it is (kept.py), and no names,
+addresses or cards."""
 
 logger = logging.getLogger(__name__)
 

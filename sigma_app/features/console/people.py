@@ -1,8 +1,8 @@
 """What an operator does to an account: closes it to its owner and opens it again, signs browsers out, deletes it.
 
 Each goes on record first (`service.acting`); what Supabase and Stripe have to do comes after that, and again by a job
-where it did not come to an end. Operators' accounts can be neither closed nor deleted: their role is the command line's
-to take away, and nobody locks themselves out by a click.
+where it did not come to an end. Operators' accounts can be neither closed, opened again nor deleted
+(`session.operators.refuse_operators`); to sign their browsers out harms nobody, and may be what helps.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sigma_app.features.billing import service as billing
 from sigma_app.features.console.service import NothingToDo, acting, reading
 from sigma_app.gateways import accounts as identity
 from sigma_app.session import store
+from sigma_app.session.operators import refuse_operators
 from sigma_app.session.store import Session
 
 _FOR_EVER = timedelta(days=36_500)
@@ -29,15 +30,8 @@ class NobodyThere(SigmaError):
     status = 404
 
 
-class OperatorsAccount(SigmaError):
-    """This is an operator's account. Take that away first, on the command line: python -m sigma_app admin revoke."""
-
-    status = 409
-
-
 class _Account(NamedTuple):
     email: str
-    role: str | None
     disabled: bool
 
 
@@ -61,7 +55,7 @@ async def disable(session: Session, user: UUID) -> None:
 
 async def enable(session: Session, user: UUID) -> None:
     """Let somebody sign in again; raises as `disable`."""
-    if not (await _find(session, user)).disabled:
+    if not (await _ordinary(session, user)).disabled:
         raise NothingToDo
     async with acting(session, "user.enable", user):
         pass
@@ -93,9 +87,9 @@ async def delete(session: Session, user: UUID) -> None:
     account = await _ordinary(session, user)
     await billing.refuse_while_under_way(user)
     async with acting(session, "user.delete", user) as transaction:
-        sealed = await accounts.begin_leaving(transaction, user, account.email)
+        await accounts.begin_leaving(transaction, user, account.email)
     try:
-        await accounts.finish_leaving(user, sealed)
+        await accounts.finish_leaving(user)
     except accounts.NotGoneYet as error:
         raise accounts.NotGoneYet(
             "Not everything is gone yet. The job accounts:finish_leaving does the rest by itself, within hours."
@@ -104,8 +98,7 @@ async def delete(session: Session, user: UUID) -> None:
 
 async def _ordinary(session: Session, user: UUID) -> _Account:
     account = await _find(session, user)
-    if account.role == "admin":
-        raise OperatorsAccount
+    await refuse_operators(user)
     return account
 
 
@@ -119,6 +112,6 @@ async def _find(session: Session, user: UUID) -> _Account:
 
 
 _ACCOUNT = """
-select coalesce(email, '') as email, role, coalesce(banned_until > now(), false) as disabled
+select coalesce(email, '') as email, coalesce(banned_until > now(), false) as disabled
 from sigma.accounts where id = %s
 """

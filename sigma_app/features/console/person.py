@@ -13,16 +13,13 @@ from typing import IO, Any, LiteralString
 import reflex as rx
 from psycopg import AsyncCursor
 
-from sigma_app.core.errors import NotLikeThat
-from sigma_app.features.accounts import service as accounts
+from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console.deeds import Deeds, button, outcome
 from sigma_app.features.console.parts import QUIET, Fact, console_page, facts, field, page, part
-from sigma_app.features.console.people import OperatorsAccount
-from sigma_app.features.console.service import acting
+from sigma_app.features.console.service import acting, reading
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.operations import service as operations
-from sigma_app.session.operators import is_operator
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
 from sigma_app.ui.form import plain_form
@@ -56,8 +53,14 @@ class PersonState(ConsolePage, Deeds, SessionState):
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
         self.address, self.receipt, self._receipt = str(fields.get("email", "")).strip(), [], ""
         self.outcome = self.refusal = ""
-        if "@" not in self.address:
-            self.address, self.refusal = "", "Please type a whole address."
+        try:
+            if "@" not in self.address:
+                raise NotLikeThat("Please type a whole address.")
+            if session := await self._signed_in():
+                async with reading(session):
+                    await operations.find_person(self.address)
+        except SigmaError as error:
+            self.address, self.refusal = "", str(error)
 
     @rx.event
     async def erase(self, form_data: dict[str, Any]):
@@ -86,12 +89,11 @@ async def forget(session: Session, address: str) -> operations.Receipt:
     """Forget whoever has an address, in the name of an operator; on record with the id of their account.
 
     Raises:
-        NotAnOperator, OperatorsAccount: nothing was done.
+        NotAnOperator, Nobody, OperatorsAccount: nothing was done.
         DatabaseUnavailable: it went away half way; erase again.
     """
-    account = await accounts.find_account(address)
-    if account and await is_operator(account):
-        raise OperatorsAccount
+    async with reading(session):
+        account = await operations.find_person_to_erase(address)
     async with acting(session, "person.erase", account):
         pass
     return await operations.erase_person(address, session.email)
@@ -103,7 +105,9 @@ async def told(session: Session, address: str) -> AsyncIterator[bytes]:
     Raises:
         NotAnOperator, and what `operations.export_person` raises: before the first piece.
     """
-    async with acting(session, "person.export", await accounts.find_account(address)):
+    async with reading(session):
+        account = await operations.find_person(address)
+    async with acting(session, "person.export", account):
         pass
     with SpooledTemporaryFile(_IN_MEMORY) as file:
         whole: IO[bytes] = file  # pyright: ignore[reportAssignmentType] - it has all that one has
@@ -120,7 +124,7 @@ def _told(receipt: operations.Receipt) -> list[Fact]:
         Fact("When", f"{receipt.at:%Y-%m-%d %H:%M:%S} UTC"),
         Fact("By", receipt.asked_by),
         Fact("Account", str(receipt.account or "none")),
-        Fact("Erased", erased or "nothing: nothing was kept"),
+        Fact("Erased", erased or "nothing"),
         Fact("Stripe", receipt.stripe),
         *(Fact("Left", line) for line in receipt.left),
         *(Fact("Kept", line) for line in receipt.kept),

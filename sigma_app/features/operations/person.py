@@ -19,14 +19,22 @@ from cryptography.fernet import InvalidToken
 from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
-from sigma_app.core.jobs import queue_job
+from sigma_app.core.jobs import LONGEST, queue_job
 from sigma_app.features.accounts import service as accounts
 from sigma_app.features.billing import service as billing
 from sigma_app.features.mail import service as mail
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.gateways import mail as mailbox
 from sigma_app.gateways.keys import unseal
+from sigma_app.gateways.payments import PaymentsRefused, PaymentsUnavailable
+from sigma_app.session.operators import refuse_operators
 from sigma_app.settings import get_settings
+
+class Nobody(SigmaError):
+    """Sigma has nobody of that address, and nothing was done. Look for a slip of the keyboard."""
+
+    status = 404
+
 
 Advance = Callable[[int], None]
 
@@ -72,6 +80,35 @@ class Receipt:
         return json.dumps(asdict(self), ensure_ascii=False, indent=2, default=_plain)
 
 
+async def find(email: str) -> UUID | None:
+    """The account of whoever has an address, in any case; None for somebody of whom something else is kept.
+
+    Raises:
+        Nobody: nothing is kept.
+        DatabaseUnavailable: it could not be asked.
+    """
+    address = email.strip()
+    account = await accounts.find_account(address)
+    if account is None and not any((await _counts(address, None, [], 0)).values()):
+        async with get_database().transaction(SERVICE) as transaction:
+            if not await mail.is_suppressed(transaction, address):
+                raise Nobody
+    return account
+
+
+async def find_to_erase(email: str) -> UUID | None:
+    """As `find`, for forgetting them.
+
+    Raises:
+        OperatorsAccount: it is an operator's.
+        Nobody, DatabaseUnavailable: as `find`.
+    """
+    account = await find(email)
+    if account:
+        await refuse_operators(account)
+    return account
+
+
 async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) -> dict[str, int]:
     """Write everything that is kept about whoever has an address, as a ZIP: `data.json`, and their files in `files/`.
 
@@ -83,15 +120,18 @@ async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) 
         advance: told of each file.
 
     Returns:
-        How many of each kind there are, as in `Receipt.erased`; all 0 where nothing is kept.
+        How many of each kind there are, as in `Receipt.erased`; all 0 where it is known of an address only that it gets
+        no mail.
 
     Raises:
+        Nobody: nothing is kept, and nothing was written.
         DatabaseUnavailable, IdentityRefused, IdentityUnavailable, PaymentsUnavailable, PaymentsRefused: something could
             not be read, and what was written is not whole.
     """
     address = email.strip()
-    account = await accounts.find_account(address)
+    account = await find(address)
     files = await accounts.files_of(account) if account else []
+    theirs = await billing.ids_of(await _customers(account))
     async with get_database().transaction(SERVICE) as transaction:
         told: dict[str, Any] = {
             "made_at": clock.now(),
@@ -103,7 +143,8 @@ async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) 
         told |= await accounts.what_is_kept(account)
         told["billing"] = await billing.what_is_kept(account, SERVICE)
         told["stripe"] = await billing.customer_at_stripe(account)
-        told["stripe_events"] = await billing.events_of(await _customers(account))
+        theirs = await billing.ids_of([*theirs, *await billing.ids_at_stripe(await _customers(account))])
+        told["stripe_events"] = await billing.events_of(theirs)
     told["imports"] = [lead for (lead,) in await get_database().run(Step(SERVICE, _IMPORTED, {"address": address}))]
     told["files"] = [{"bucket": bucket, "name": name} for bucket, name in files]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -111,7 +152,7 @@ async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) 
         async for (bucket, name), content in accounts.contents_of(files):
             packed.writestr(f"files/{bucket}/{_inside(name)}", content)
             advance(1)
-    return await _counts(address, account, await _customers(account), len(files))
+    return await _counts(address, account, theirs, len(files))
 
 
 async def erase(email: str, asked_by: str) -> Receipt:
@@ -125,20 +166,22 @@ async def erase(email: str, asked_by: str) -> Receipt:
         asked_by: who does it, for the receipt.
 
     Raises:
+        Nobody, OperatorsAccount: nothing was done.
         DatabaseUnavailable: it went away half way; erase again.
     """
     address = email.strip()
-    account = await accounts.find_account(address)
+    account = await find_to_erase(address)
     left: list[str] = []
     customers = await _customers(account)
     living = await billing.customer_of(account) if account else None
+    theirs = await _ids_of(customers)
     files = 0
     if account:
         try:
             files = len(await accounts.files_of(account))
         except SigmaError as error:
             left.append(f"files: {error}")
-    before = await _counts(address, account, customers, files)
+    before = await _counts(address, account, theirs, files)
     try:
         if account:  # first, since its job goes on by itself
             await accounts.delete_account(account, address)
@@ -150,12 +193,14 @@ async def erase(email: str, asked_by: str) -> Receipt:
     async with get_database().transaction(SERVICE) as transaction:
         await waitlist.erase_address(transaction, address)
         await mail.forget(transaction, digest)
-        await billing.forget_events(transaction, customers)
+        await billing.forget_events(transaction, theirs)
+        if theirs:
+            await queue_job(transaction, "billing:forget_events", after=2 * LONGEST, ids=theirs)
         await queue_job(transaction, "mail:forget", digest=digest.hex())  # and what is under way
     await mailbox.forget(digest)
     await _forget_jobs(address, account)
     still = await accounts.find_account(address)
-    after = await _counts(address, still, customers, await _files_left(still))
+    after = await _counts(address, still, theirs, await _files_left(still))
     left += [f"{kind}: {_CAME_BACK}" for kind in ("lead", "imports") if after[kind]]
     return Receipt(
         address=address,
@@ -178,12 +223,21 @@ async def _what_became_of(customer: str | None, still: UUID | None) -> str:
     return f"The customer {customer} was deleted, and what they subscribed to has ended."
 
 
-async def _counts(address: str, account: UUID | None, customers: list[str], files: int) -> dict[str, int]:
-    """How many of each kind there are now."""
+async def _ids_of(customers: list[str]) -> list[str]:
+    """Stripe's ids of all that is theirs; where Stripe does not answer, of what is known here."""
+    theirs = await billing.ids_of(customers)
+    try:
+        return await billing.ids_of([*theirs, *await billing.ids_at_stripe(customers)])
+    except (PaymentsUnavailable, PaymentsRefused):  # nor does it delete the customer then, and erasing is done again
+        return theirs
+
+
+async def _counts(address: str, account: UUID | None, ids: list[str], files: int) -> dict[str, int]:
+    """How many of each kind there are now; `ids` are Stripe's of what is theirs."""
     digest = mail.address_digest(address)
-    values = {"address": address, "digest": digest, "account": account, "customers": customers}
+    values = {"address": address, "digest": digest, "account": account}
     (row,) = await get_database().run(Step(SERVICE, _COUNTS, values))
-    lead, imports, profile, devices, mails, on_record, resend, stripe = row
+    lead, imports, profile, devices, mails, on_record, resend = row
     return {
         "lead": lead,
         "imports": imports,
@@ -193,7 +247,7 @@ async def _counts(address: str, account: UUID | None, customers: list[str], file
         "files": files,
         "mails": mails,
         "mails on record": on_record,
-        "events": resend + stripe,
+        "events": resend + len(await billing.events_of(ids)),
         "jobs": len(await _failed_jobs(address, account)),
     }
 
@@ -274,8 +328,7 @@ select
   (select count(*) from sigma.messages where digest = %(digest)s),
   (select count(*) from sigma.webhook_events where source = 'resend' and exists (
     select from jsonb_path_query(body, '$.data.to[*]') as one
-    where sha256(convert_to(lower(one #>> '{}'), 'UTF8')) = %(digest)s)),
-  (select count(*) from sigma.webhook_events where source = 'stripe' and customer = any(%(customers)s))
+    where sha256(convert_to(lower(one #>> '{}'), 'UTF8')) = %(digest)s))
 """
 _IMPORTED = """
 select lead from sigma.import_rows

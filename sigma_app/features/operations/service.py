@@ -4,6 +4,8 @@ from sigma_app.features.operations.health import checks
 from sigma_app.features.operations.person import Receipt
 from sigma_app.features.operations.person import erase as erase_person
 from sigma_app.features.operations.person import export as export_person
+from sigma_app.features.operations.person import find as find_person
+from sigma_app.features.operations.person import find_to_erase as find_person_to_erase
 from sigma_app.features.operations.queue import JOBS, drop, queue_now, shown_arguments, try_again
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "drop",
     "erase_person",
     "export_person",
+    "find_person",
+    "find_person_to_erase",
     "queue_now",
     "shown_arguments",
     "try_again",

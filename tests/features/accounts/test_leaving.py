@@ -19,6 +19,7 @@ from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.jobs import work
 from sigma_app.features.accounts import jobs, leaving, pictures
 from sigma_app.features.accounts.leaving import NotGoneYet, delete_account
+from sigma_app.features.mail.service import address_digest
 from sigma_app.gateways import accounts
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
@@ -261,6 +262,50 @@ async def test_what_failed_half_way_goes_by_itself(
     assert await folder_of(people.alice) == []
     farewells = owner.execute("select recipients from sigma.mailbox where subject like '%gone'").fetchall()
     assert farewells == [(["alice@example.com"],)]
+
+
+def farewells_sent(log: pytest.LogCaptureFixture) -> int:
+    """How many were handed over; the mailbox itself forgets them."""
+    return log.text.count("(farewell)")
+
+
+async def test_one_farewell_is_mailed_though_the_mailbox_forgets_it_before_the_second_look(
+    people: People, rest: Rest, owner: psycopg.Connection, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+    await delete_account(people.alice.user_id, people.alice.email)
+    await work(rest.login_url, until_idle=True)
+    assert farewells_sent(caplog) == 1
+    await gateway.forget(address_digest("alice@example.com"))
+    assert "sealed" not in rest.arguments()
+    await rest.run()
+    assert owner.execute(FINISHING).fetchall() == []
+    assert farewells_sent(caplog) == 1
+
+
+async def test_one_farewell_is_mailed_though_it_ended_after_the_account_and_was_begun_again(
+    people: People, rest: Rest, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    caplog.set_level("INFO")
+
+    async def delete_and_end(user_id: UUID) -> None:
+        await accounts.delete_user(user_id)
+        raise IdentityUnavailable
+
+    async def fail(_: UUID) -> None:
+        raise IdentityUnavailable
+
+    for ending in (fail, fail, delete_and_end):
+        with monkeypatch.context() as patched:
+            patched.setattr(leaving, "accounts", SimpleNamespace(delete_user=ending))
+            with pytest.raises(NotGoneYet):
+                await delete_account(people.alice.user_id, people.alice.email)
+    await delete_account(people.alice.user_id, people.alice.email)
+    await work(rest.login_url, until_idle=True)
+    await gateway.forget(address_digest("alice@example.com"))
+    await delete_account(people.alice.user_id, people.alice.email)
+    await rest.run()
+    assert farewells_sent(caplog) == 1
 
 
 async def elsewhere(_: object) -> None:

@@ -17,6 +17,7 @@ from sigma_app.features.console.user import UserState
 from sigma_app.features.console.users import UsersState
 from sigma_app.gateways import payments
 from sigma_app.session import store
+from sigma_app.session.operators import OperatorsAccount
 from sigma_app.session.store import Session
 from tests.features.accounts.people import join_waitlist, signed_in
 from tests.features.console.operators import cells, deeds, fact, make_operator, shown
@@ -163,10 +164,30 @@ async def test_a_second_click_is_neither_done_nor_put_on_record(session: Session
 async def test_operators_are_neither_disabled_nor_deleted_here_nor_does_one_do_that_to_themselves(
     bob: Session, owner: psycopg.Connection, deed: Callable
 ):
-    with pytest.raises(people.OperatorsAccount):
+    with pytest.raises(OperatorsAccount):
         await deed(bob, bob.user_id)
     assert deeds(owner) == []
     assert owner.execute("select banned_until from auth.users where id = %s", [bob.user_id]).fetchone() == (None,)
+
+
+@pytest.mark.parametrize("deed", [people.disable, people.enable, people.delete])
+async def test_an_operators_account_that_is_disabled_is_left_to_the_command_line(
+    session: Session, bob: Session, owner: psycopg.Connection, deed: Callable
+):
+    make_operator(owner, session)
+    owner.execute("update auth.users set banned_until = now() + interval '1 day' where id = %s", [session.user_id])
+    with pytest.raises(OperatorsAccount):
+        await deed(bob, session.user_id)
+    assert deeds(owner) == []
+    disabled = "select banned_until > now() from auth.users where id = %s"
+    assert owner.execute(disabled, [session.user_id]).fetchone() == (True,)
+
+
+async def test_an_operators_browsers_can_be_signed_out_which_is_on_record(session: Session, bob: Session, owner):
+    make_operator(owner, session)
+    assert await people.sign_out(bob, session.user_id) == 1
+    assert await store.are_open([session.id]) == set()
+    assert deeds(owner) == [("user.sign_out", str(session.user_id), {})]
 
 
 @pytest.mark.parametrize("deed", [people.disable, people.enable, people.sign_out, people.delete])

@@ -9,9 +9,10 @@ import zipfile
 import pytest
 
 from sigma_app.features.console import person
-from sigma_app.features.console.people import OperatorsAccount
 from sigma_app.features.console.service import NotAnOperator
+from sigma_app.features.operations.person import Nobody
 from sigma_app.gateways.payments import reaching_stripe
+from sigma_app.session.operators import OperatorsAccount
 
 pytestmark = pytest.mark.anyio
 
@@ -38,8 +39,16 @@ async def test_somebody_is_forgotten_with_a_receipt(operator, stranger, lead, ow
     assert owner.execute("select count(*) from leads").fetchone() == (0,)
     assert [(action, subject) for action, subject, _ in deeds()] == [("person.erase", str(stranger.user_id))]
     async with reaching_stripe():
-        again = await person.forget(operator, stranger.email)
-    assert not any(again.erased.values())
+        with pytest.raises(Nobody):
+            await person.forget(operator, stranger.email)
+    assert len(deeds()) == 1
+
+
+async def test_an_address_of_nobodys_is_neither_a_file_nor_a_receipt_nor_on_record(operator, deeds):
+    for ask in (exported, person.forget):
+        with pytest.raises(Nobody, match="nobody of that address"):
+            await ask(operator, "alicia@example.com")
+    assert deeds() == []
 
 
 async def test_an_operator_is_forgotten_by_the_command_line_alone(operator, owner, deeds):

@@ -21,7 +21,7 @@ from sigma_app.features.accounts import pictures
 from sigma_app.features.billing import service as billing
 from sigma_app.features.mail import service as mail
 from sigma_app.features.operations import person
-from sigma_app.features.operations.person import KEPT_AT_STRIPE, Receipt, erase, export
+from sigma_app.features.operations.person import KEPT_AT_STRIPE, Nobody, Receipt, erase, export
 from sigma_app.gateways import accounts
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
@@ -30,6 +30,7 @@ from sigma_app.gateways.identity import reaching_supabase
 from sigma_app.gateways.keys import seal
 from sigma_app.gateways.mail import Mail
 from sigma_app.gateways.payments import PaymentsUnavailable
+from sigma_app.session.operators import OperatorsAccount
 from sigma_app.session.store import Session
 from sigma_app.settings import Settings
 from tests.features.accounts.people import join_waitlist, places_of, png, signed_in
@@ -155,10 +156,19 @@ class TestTelling:
         assert "account" not in told
         assert (files, counts["lead"], counts["account"]) == ({}, 1, 0)
 
-    async def test_about_a_stranger_nothing_is_kept(self, people: People):
-        _, files, counts = await exported("charlie@example.com")
-        assert files == {}
+    async def test_about_a_stranger_nothing_is_told(self, people: People):
+        packed = io.BytesIO()
+        with pytest.raises(Nobody):
+            await export("charlie@example.com", packed)
+        assert packed.getvalue() == b""
+
+    async def test_somebody_of_whom_it_is_known_only_that_they_get_no_mail_is_told_that(self, shop: Till):
+        async with get_database().transaction(SERVICE) as transaction:
+            await mail.suppress(transaction, "charlie@example.com", "bounced")
+        told, _, counts = await exported("Charlie@example.com")
+        assert told["mail"]["suppressed"]["reason"] == "bounced"
         assert not any(counts.values())
+        assert (await erase("charlie@example.com", OPERATOR)).complete
 
     async def test_a_profile_that_says_anothers_address_tells_nothing_of_theirs(
         self, people: People, owner: psycopg.Connection
@@ -215,16 +225,29 @@ class TestForgetting:
         await erase("alice@example.com", OPERATOR)
         farewells = "select count(*) from procrastinate.procrastinate_jobs where task_name = 'accounts:send_farewell'"
         assert owner.execute(farewells).fetchone() == (1,)
-        again = await erase("alice@example.com", OPERATOR)
+        again = await erase("alice@example.com", OPERATOR)  # it is still known that they get no mail
         assert again.complete
         assert not any(again.erased.values())
         assert (again.account, again.stripe) == (None, "There was no customer.")
         assert owner.execute(farewells).fetchone() == (1,)
 
-    async def test_about_a_stranger_the_receipt_says_so(self, people: People):
-        receipt = await erase("charlie@example.com", OPERATOR)
-        assert receipt.complete
-        assert not any(receipt.erased.values())
+    async def test_a_stranger_gets_no_receipt(self, people: People, owner: psycopg.Connection):
+        jobs = "select count(*) from procrastinate.procrastinate_jobs"
+        before = owner.execute(jobs).fetchone()
+        with pytest.raises(Nobody):
+            await erase("charlie@example.com", OPERATOR)
+        assert owner.execute(jobs).fetchone() == before
+
+    @pytest.mark.parametrize("disabled", [False, True])
+    async def test_an_operator_is_not_erased(self, people: People, owner: psycopg.Connection, disabled: bool):
+        owner.execute(
+            "update auth.users set raw_app_meta_data = raw_app_meta_data || '{\"role\": \"admin\"}',"
+            " banned_until = case when %s then now() + interval '1 day' end where id = %s",
+            [disabled, people.alice.user_id],
+        )
+        with pytest.raises(OperatorsAccount):
+            await erase("alice@example.com", OPERATOR)
+        assert owner.execute("select count(*) from leads").fetchone() == (2,)
 
     async def test_a_lead_alone_goes(self, shop: Till, owner: psycopg.Connection):
         await join_waitlist("charlie@example.com")

@@ -1,0 +1,88 @@
+"""Which of Stripe's events that we keep are about somebody: by every id of theirs, since not each names their customer.
+
+A refund or a dispute names a payment and its charge, an `invoice_payment` its invoice. What of that is whose stands in
+the events beside it, in our own tables, and at Stripe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, LiteralString
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.gateways import stripe_objects as stripe
+
+
+async def ids_of(known: Sequence[str]) -> list[str]:
+    """All ids of Stripe's that belong together with these, as far as this database knows, and these.
+
+    Args:
+        known: customers, or anything of theirs.
+
+    Raises:
+        DatabaseUnavailable: it could not be read.
+    """
+    return [found for (found,) in await get_database().run(Step(SERVICE, _IDS, {"known": list(known)}))]
+
+
+async def ids_at_stripe(customers: Sequence[str]) -> list[str]:
+    """The ids of what these customers paid, by Stripe: a dispute of long ago names nothing else.
+
+    Raises:
+        PaymentsUnavailable, PaymentsRefused: they could not be read.
+    """
+    return [found for customer in customers async for found in stripe.all_charges(customer)]
+
+
+async def events_of(ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The events that are kept and name one of these: what Stripe told us, which is ids and no names.
+
+    Raises:
+        DatabaseUnavailable: they could not be read.
+    """
+    rows = await get_database().run(Step(SERVICE, _EVENTS, {"ids": list(ids)}))
+    return [{"id": event, "type": kind, "received_at": at} for event, kind, at in rows]
+
+
+async def forget_events(session: AsyncSession, ids: Sequence[str]) -> None:
+    """Remove the events that name one of these and were worked, in a transaction of SERVICE."""
+    await (await session.connection()).execute(_FORGET, {"ids": list(ids)})
+
+
+_NAMED: LiteralString = """
+array[event.customer, event.body #>> '{data,object,id}', event.body #>> '{data,object,payment_intent}',
+  event.body #>> '{data,object,charge}', event.body #>> '{data,object,invoice}',
+  event.body #>> '{data,object,parent,subscription_details,subscription}']
+"""
+_IDS = f"""
+with recursive named as materialized (
+  select event.id as event, one.id
+  from sigma.webhook_events as event, unnest({_NAMED}) as one (id)
+  where event.source = 'stripe' and one.id is not null
+), known as (
+  select unnest(%(known)s::text[]) as id
+), theirs as (
+  select id from known
+  union select id from billing.checkouts where customer_id in (select id from known)
+  union select id from billing.subscriptions where customer_id in (select id from known)
+  union select id from billing.purchases where customer_id in (select id from known)
+  union select payment_intent from billing.purchases
+    where customer_id in (select id from known) and payment_intent is not null
+), together as (
+  select id from theirs
+  union
+  select beside.id from together join named on named.id = together.id join named as beside on beside.event = named.event
+)
+select id from together order by id
+"""
+_EVENTS = f"""
+select id, type, received_at from sigma.webhook_events as event
+where source = 'stripe' and {_NAMED} && %(ids)s::text[] order by received_at, id
+"""
+_FORGET = text(f"""
+delete from sigma.webhook_events as event
+where source = 'stripe' and {_NAMED} && cast(:ids as text[]) and handled_at is not null
+""")  # noqa: S608 - a piece of our own
