@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString
 from uuid import UUID
 
 import click
 
 from sigma_app.cli.database import migrated_database
+from sigma_app.core.errors import SigmaError, StartError
 from sigma_app.settings import get_settings
 
 
@@ -28,7 +31,10 @@ def grant(email: str) -> None:
 @command.command()
 @click.argument("email")
 def revoke(email: str) -> None:
-    """Make the account with this address an ordinary one again, at once."""
+    """Make the account with this address an ordinary one again, at once: its open pages of the console are emptied.
+
+    Ends with 1 where it is none of an operator's.
+    """
     sys.exit(_change(email.strip(), operator=False))
 
 
@@ -46,42 +52,78 @@ def list_operators() -> None:
 def _change(email: str, *, operator: bool) -> int:
     settings = get_settings()
     with migrated_database(settings, lambda _: None):
-        found = asyncio.run(_set(email, operator))
-    if found is None:
-        print(
-            f"{email}: no account with this address, confirmed. Sign up first, at {settings.base_url}/sign-up.",
-            file=sys.stderr,
-        )
+        refused = asyncio.run(_grant(email) if operator else _revoke(email))
+    if refused:
+        print(f"{email}: {refused}", file=sys.stderr)
         return 1
     print(f"{email}: an operator, at {settings.base_url}/admin." if operator else f"{email}: no operator any more.")
     return 0
 
 
-async def _set(email: str, operator: bool) -> UUID | None:
-    """Change the account at Supabase, and what this database knows of it; which one, or None where there is none."""
+async def _grant(email: str) -> str:
+    """Give the role, at Supabase and in what this database knows of it; why not, or ""."""
     from sigma_app.core.database import SERVICE, get_database
     from sigma_app.features.console.service import record
     from sigma_app.gateways import accounts
     from sigma_app.gateways.database import serving_requests
 
     async with serving_requests():
-        async with get_database().cursor(SERVICE) as cursor:
-            await cursor.execute("select sigma.confirmed_account(%s) as id", [email])
-            account = (await cursor.fetchone() or {}).get("id")
+        account = await _ask("select sigma.confirmed_account(%s) as id", email)
         if account is None:
-            return None
+            return f"no account with this address, confirmed. Sign up first, at {get_settings().base_url}/sign-up."
         async with get_database().transaction(SERVICE) as transaction:  # on record first, whatever becomes of it
-            await record(transaction, "operator.grant" if operator else "operator.revoke", account)
-            if not operator:
-                await _note(transaction, account, operator)
-        await accounts.set_role(account, "admin" if operator else None)
-        if operator:
-            async with get_database().transaction(SERVICE) as transaction:
-                await _note(transaction, account, operator)
-    return account
+            await record(transaction, "operator.grant", account)
+        with _mendable():
+            await accounts.set_role(account, "admin")
+        async with get_database().transaction(SERVICE) as transaction:
+            await _note(transaction, account, operator=True)
+    return ""
 
 
-async def _note(transaction: Any, account: UUID, operator: bool) -> None:
+async def _revoke(email: str) -> str:
+    """Take the role, first from what this database knows of it, and then at Supabase; why not, or ""."""
+    from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.console.service import record, tell_of_operators
+    from sigma_app.gateways import accounts
+    from sigma_app.gateways.database import serving_requests
+    from sigma_app.session.operators import has_role
+
+    async with serving_requests():
+        account = await _ask("select sigma.find_account(%s) as id", email)
+        if account is None:
+            return "no account with this address, so no operator. Nothing was changed."
+        with _mendable():  # where taking it ended half-way, Supabase alone still says so
+            if not await has_role(account) and await accounts.role_of(account) != "admin":
+                return "no operator. Nothing was changed."
+        async with get_database().transaction(SERVICE) as transaction:
+            await record(transaction, "operator.revoke", account)
+            await _note(transaction, account, operator=False)
+        with _mendable():
+            await accounts.set_role(account, None)
+        async with get_database().transaction(SERVICE) as transaction:
+            await tell_of_operators(transaction)  # only now: whoever asks earlier is told that they still are
+    return ""
+
+
+async def _ask(question: LiteralString, email: str) -> UUID | None:
+    """Whose an address is."""
+    from sigma_app.core.database import SERVICE, get_database
+
+    async with get_database().cursor(SERVICE) as cursor:
+        await cursor.execute(question, [email])
+        return (await cursor.fetchone() or {}).get("id")
+
+
+@contextmanager
+def _mendable() -> Iterator[None]:
+    """Say in a line that Supabase does not answer, or refuses."""
+    try:
+        yield
+    except SigmaError as error:
+        raise StartError(f"{error} The role may be as it was: call it again.") from None
+
+
+async def _note(transaction: Any, account: UUID, *, operator: bool) -> None:
     """Where accounts are in a project elsewhere, this database knows them by name only: it learns the role here."""
     from sqlalchemy import func
     from sqlmodel import select

@@ -273,6 +273,22 @@ async def set_role(user_id: UUID, role: str | None) -> None:
         await client.auth.admin.update_user_by_id(str(user_id), {"app_metadata": {"role": role}})
 
 
+async def role_of(user_id: UUID) -> str | None:
+    """The role that an account has in its app_metadata; None for none, and for an account that is not there.
+
+    Raises:
+        IdentityRefused, IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking(as_service=True) as client:
+        try:
+            found = await client.auth.admin.get_user_by_id(str(user_id))
+        except Exception as error:
+            if getattr(error, "code", None) != "user_not_found":
+                raise
+            return None
+    return found.user.app_metadata.get("role")
+
+
 async def set_disabled(user_id: UUID, disabled: bool) -> None:
     """Keep an account from signing in, and its tokens from being renewed, until it is enabled again.
 

@@ -71,8 +71,9 @@ class Tabs:
                     logger.error("A tab was not told that its session ended: %s", without_message(error))
 
     async def _ended(self) -> set[UUID]:
+        known = set(self._tabs)  # those that come while the database is asked are not asked about
         try:
-            return self._tabs.keys() - await are_open(list(self._tabs)) if self._tabs else set()
+            return known - await are_open(list(known)) if known else set()
         except DatabaseUnavailable:  # then it is asked again, when the connection that listens is
             return set()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from uuid import UUID
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -99,6 +99,24 @@ async def test_what_ended_while_nobody_listened_is_found_out(
     assert owner.execute(LISTENING).fetchone() is None, "It listened again before the session ended."
     await until(lambda: emptied)
     assert emptied == ["mine"]
+
+
+async def test_one_that_comes_while_it_is_asked_who_ended_stays_open(
+    tabs: Tabs, emptied: Emptied, cookie: str, monkeypatch: pytest.MonkeyPatch
+):
+    session = await store.find(cookie)
+    assert session
+    tabs.add(uuid4(), "of long ago")
+
+    async def are_open(ids: Sequence[UUID]) -> set[UUID]:
+        found = await store.are_open(ids)
+        tabs.add(session.id, "new")
+        return found
+
+    monkeypatch.setattr("sigma_app.session.tabs.are_open", are_open)
+    await tabs._end("", emptied.empty)
+    assert emptied == ["of long ago"]
+    assert tabs.of(session.id) == {"new"}
 
 
 async def test_one_that_cannot_be_emptied_keeps_no_other_open_and_says_nothing_of_what_it_shows(

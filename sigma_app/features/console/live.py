@@ -1,5 +1,8 @@
 """Keeps the console's open pages true: what changed is told by the database, in whichever process it was done.
 
+Whatever a page shows, when accounts changed it asks again whether it is an operator's, and is empty if it is not. That of
+a session that ended is emptied as every page is (session/tabs.py).
+
 A busy list changes a hundred times a second, and nobody reads as fast: what comes in within `PACE` is one reading.
 """
 
@@ -16,10 +19,12 @@ import reflex as rx
 
 from sigma_app.core.database import get_database
 from sigma_app.core.errors import without_message
+from sigma_app.features.console.service import CHANNEL, OPERATORS
 from sigma_app.session.tabs import TABS
 
-CHANNEL = "sigma_console"  # the payload is a topic (sigma.tell_console); none: anything may have been missed
 PACE = 1.0  # seconds
+WHO_MAY_LOOK = frozenset({OPERATORS, "users"})
+"""The topics by which somebody may have lost the role: by our own command, or in the table of accounts."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +56,13 @@ class Watching:
         """Forget a tab that is gone."""
         self._tabs.pop(tab, None)
 
-    def of(self, changed: set[str]) -> list[tuple[str, Watcher]]:
-        """The parts that show something of what changed, each with its tab."""
+    def of(self, changed: set[str]) -> list[tuple[str, Watcher, bool]]:
+        """The parts that something of what changed is for, each with its tab, and whether it is what they show."""
         return [
-            (tab, one)
+            (tab, one, "" in changed or bool(one.topics & changed))
             for tab, parts in self._tabs.items()
             for one in parts.values()
-            if "" in changed or one.topics & changed
+            if "" in changed or (one.topics | WHO_MAY_LOOK) & changed
         ]
 
 
@@ -80,8 +85,8 @@ async def kept_true(app: rx.App) -> AsyncIterator[None]:
             news.clear()
             now = set(changed)
             changed.clear()
-            for tab, watcher in WATCHING.of(now):
-                await _refresh(app, tab, watcher)
+            for tab, watcher, shown in WATCHING.of(now):
+                await _refresh(app, tab, watcher, shown)
             await asyncio.sleep(PACE)
 
     get_database().listen(CHANNEL, heard)
@@ -92,13 +97,13 @@ async def kept_true(app: rx.App) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _refresh(app: rx.App, tab: str, watcher: Watcher) -> None:
+async def _refresh(app: rx.App, tab: str, watcher: Watcher, shown: bool) -> None:
     connected = app.event_namespace and tab in app.event_namespace.token_to_sid
     if not connected or tab not in TABS.of(watcher.session_id):
         WATCHING.drop(tab)  # one that comes back loads its page anew
         return
     try:
         async with app.modify_state(rx.BaseStateToken(ident=tab, cls=watcher.state)) as root:
-            await (await root.get_state(watcher.state)).refresh()
+            await (await root.get_state(watcher.state)).refresh(shown=shown)
     except Exception as error:  # one that cannot be told must not keep the others from it
         logger.error("A tab of the console was not told what changed: %s", without_message(error))

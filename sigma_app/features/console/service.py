@@ -20,6 +20,11 @@ from sigma_app.session.operators import deputy, reader
 from sigma_app.session.store import Session
 
 
+CHANNEL = "sigma_console"  # the payload is a topic (sigma.tell_console); none: anything may have been missed
+OPERATORS = "operators"
+"""The topic of who operates, which every page of the console hears (live.py)."""
+
+
 class NotAnOperator(SigmaError):
     """This is for those who operate Sigma, and your account is none of theirs (any more)."""
 
@@ -84,3 +89,8 @@ async def record(transaction: AsyncSession, action: str, subject: object = None,
     """Put a deed on record, in the transaction that does it; of the command line where that is SERVICE's."""
     known = None if subject is None else str(subject)
     await transaction.exec(select(func.sigma.audit(action, known, cast(detail, JSONB))))
+
+
+async def tell_of_operators(transaction: AsyncSession) -> None:
+    """Have every open page of the console ask again who it is, once the transaction has committed."""
+    await transaction.exec(select(func.pg_notify(CHANNEL, OPERATORS)))

@@ -31,18 +31,20 @@ class ConsolePage(rx.State, mixin=True):
         """Show what is so."""
         await self._show()
 
-    async def refresh(self) -> None:
-        """Something changed that the page shows; called by live.py."""
-        await self._show(again=True)
+    async def refresh(self, *, shown: bool) -> None:
+        """Something changed that the page shows, or only, without `shown`, who may see it; called by live.py."""
+        await self._show(again=True, only_ask=not shown)
 
-    async def _show(self, *, again: bool = False) -> None:
-        """Read everything, or what changed; nothing stays for whoever may not see it any more."""
+    async def _show(self, *, again: bool = False, only_ask: bool = False) -> None:
+        """Read everything, or what changed, or ask only who looks; nothing stays for whoever may not see it any more."""
         try:
             if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
                 watcher = Watcher(self.router.url.path, session.id, type(self), self._topics)
                 WATCHING.add(self.router.session.client_token, watcher)
                 read = self._read_again if again and self.ready else self._read
                 async with reading(session) as cursor:
+                    if only_ask and self.ready and not self.trouble:
+                        return
                     await read(cursor, self.router.url.query_parameters, session)
                 self.ready, self.trouble = True, ""
         except NotAnOperator as error:

@@ -1,0 +1,57 @@
+"""`admin grant` and `admin revoke`, as an operator types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from sigma_app.features.console.service import CHANNEL, OPERATORS
+from tests.moving import fill
+from tests.sigma import Sigma
+
+pytestmark = pytest.mark.anyio
+
+DEEDS = "select action from sigma.audit_log order by id"
+
+
+@pytest.fixture
+async def full(owner_url: str, owner: psycopg.Connection, tmp_path: Path) -> Sigma:
+    """A Sigma with Alice and Bob in it, whose addresses are confirmed."""
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url})
+    await fill(owner_url, sigma.data_dir)
+    owner.execute("update auth.users set email_confirmed_at = now()")
+    return sigma
+
+
+async def test_the_role_is_given_and_taken_once_and_open_pages_hear_of_it(full: Sigma, owner: psycopg.Connection):
+    owner.execute(f"listen {CHANNEL}".encode())
+    granted = full.run("admin", "grant", "alice@example.com")
+    assert (granted.returncode, full.run("admin", "list").stdout) == (0, "alice@example.com\n"), granted.stderr
+    list(owner.notifies(timeout=0))
+    revoked = full.run("admin", "revoke", "Alice@example.com")
+    assert (revoked.returncode, revoked.stdout) == (0, "Alice@example.com: no operator any more.\n"), revoked.stderr
+    assert [heard.payload for heard in owner.notifies(timeout=0)][-1] == OPERATORS  # after all that it is about
+    again = full.run("admin", "revoke", "alice@example.com")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "alice@example.com: no operator. Nothing was changed.\n"
+    assert owner.execute(DEEDS).fetchall() == [("operator.grant",), ("operator.revoke",)]
+
+
+async def test_of_somebody_who_is_no_operator_nothing_is_taken(full: Sigma, owner: psycopg.Connection):
+    for address, said in (("bob@example.com", "no operator."), ("bub@example.com", "no account with this address")):
+        done = full.run("admin", "revoke", address)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"{address}: {said}")
+    assert owner.execute(DEEDS).fetchall() == []
+
+
+async def test_one_whose_address_is_not_confirmed_any_more_is_revoked_all_the_same(
+    full: Sigma, owner: psycopg.Connection
+):
+    assert full.run("admin", "grant", "alice@example.com").returncode == 0
+    owner.execute("update auth.users set email_confirmed_at = null")
+    assert full.run("admin", "revoke", "alice@example.com").returncode == 0
+    assert full.run("admin", "grant", "alice@example.com").returncode == 1
+    assert owner.execute(DEEDS).fetchall() == [("operator.grant",), ("operator.revoke",)]
