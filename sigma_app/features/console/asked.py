@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from uuid import UUID
+
+from sigma_app.core.errors import NotLikeThat
 
 _LONGEST = 320  # characters: the longest address of an inbox
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
@@ -33,6 +36,20 @@ def number(asked: Mapping[str, str], name: str = "id") -> int | None:
     """The number of a row; None for what is none."""
     text = asked.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
+
+
+def day(asked: Mapping[str, str], name: str) -> datetime | None:
+    """The beginning of a day in UTC, written as YYYY-MM-DD; None where none is asked for.
+
+    Raises:
+        NotLikeThat: it is no day.
+    """
+    if not (text := words(asked, name)):
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        raise NotLikeThat(f"“{text}” is no day; write it as 2026-11-28.", name) from None
 
 
 def between(beginning: str) -> Mapping[str, str]:
