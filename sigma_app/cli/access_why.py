@@ -27,7 +27,7 @@ _WHO = """
 @click.argument("who")
 def command(who: str) -> None:
     """Show what somebody pays for, as it was last read at Stripe, and every change of their access: before, after, the
-    rule, what it is about, and what caused it. Amounts are in the smallest unit of their currency.
+    rule, what it is about, and what caused it.
 
     WHO is an address, the id of an account, or Stripe's of a customer.
     """
@@ -59,7 +59,8 @@ async def _lines(url: str, who: str) -> AsyncIterator[str]:
         at_stripe = f"customer {found['customer_id'] or 'none'}, price {found['price_id'] or 'none'}"
         yield f"{found['id']}: {access}, {at_stripe}"
         for one in await paid_for(cursor, found["id"]):
-            yield f"{_when(one.at)}  {one.kind} {one.id} ({one.what}): {', '.join([one.status, *one.told])}"
+            what = ", ".join(filter(None, (one.what, one.price)))
+            yield f"{_when(one.at)}  {one.kind} {one.id} ({what}): {', '.join([one.status, *one.told])}"
         for one in await access_changes(cursor, found["id"]):
             change = f"{_WORDS[one.before]} → {_WORDS[one.after]}"
             why = filter(None, (f"{one.rule},", one.price, one.subject, f"by {one.cause}", one.event))

@@ -145,6 +145,15 @@ async def kept_for(digest: bytes) -> list[store.Kept]:
     return [] if get_settings().is_hosted("mail") else await store.kept_for(digest)
 
 
+async def is_kept(identity: str) -> bool:
+    """Whether the mail that the provider calls `identity` is in the mailbox, also of a Sigma that sends by Resend now.
+
+    Raises:
+        DatabaseUnavailable: it could not be read.
+    """
+    return await store.has(identity)
+
+
 async def forget(digest: bytes) -> int:
     """Take the kept mails to an address out of the mailbox; how many they were.
 

@@ -79,6 +79,11 @@ async def kept_for(digest: bytes) -> list[Kept]:
     return [Kept(*row) for row in await get_database().run(Step(SERVICE, _TO, [digest]))]
 
 
+async def has(identity: str) -> bool:
+    """Whether the mailbox has the mail with this id."""
+    return await get_database().run(Step(SERVICE, _HAS, [identity])) != []
+
+
 async def remove(digest: bytes) -> int:
     """Take away every mail that went to the address with this digest; how many they were."""
     return len(await get_database().run(Step(SERVICE, _REMOVE, [digest])))
@@ -102,4 +107,5 @@ _IS_TO: LiteralString = (
     "EXISTS (SELECT FROM unnest(recipients) AS recipient WHERE sha256(convert_to(lower(recipient), 'UTF8')) = %s)"
 )
 _TO = f"{_MAILS} WHERE {_IS_TO} ORDER BY created_at DESC"
+_HAS = "SELECT FROM sigma.mailbox WHERE id::text = %s"
 _REMOVE = f"DELETE FROM sigma.mailbox WHERE {_IS_TO} RETURNING id"  # noqa: S608 - a piece of our own

@@ -18,13 +18,14 @@ from sigma_app.features.billing.kept import ids_at_stripe as ids_at_stripe
 from sigma_app.features.billing.kept import ids_of as ids_of
 from sigma_app.features.billing.records import living_customer, purchases_of, subscriptions_of
 from sigma_app.features.billing.standing import standing
-from sigma_app.features.billing.why import access_changes, paid_for
+from sigma_app.features.billing.why import Change, access_changes, paid_for
 from sigma_app.features.billing.work import replay, replay_waiting
 from sigma_app.gateways.payments import NotAtStripe, asking, stripe_client
 from sigma_app.models import AccessChange, Customer
 from sigma_app.session.store import Session
 
 __all__ = [
+    "Change",
     "access_changes",
     "close_customer",
     "delete_customer",

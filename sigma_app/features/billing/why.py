@@ -5,13 +5,14 @@ For the operator, at the console and on the command line; a cursor reads what it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncCursor
 
+from sigma_app.features.billing import money
 from sigma_app.features.billing.access import RULES
 
 
@@ -25,9 +26,11 @@ class PaidFor(NamedTuple):
     id: str
     what: str
     """The price, by its name or its id."""
+    price: str
+    """What it costs, such as "$29.00 a month"; "" where the price is not known here."""
     status: str
     told: Sequence[str]
-    """What else there is to say of it; amounts are in the smallest unit of their currency."""
+    """What else there is to say of it, such as "renews on 2026-12-28"."""
 
 
 class Change(NamedTuple):
@@ -56,7 +59,33 @@ async def paid_for(cursor: AsyncCursor[dict[str, Any]], user: UUID) -> list[Paid
         psycopg.Error: it could not be read.
     """
     await cursor.execute(_PAID_FOR, [user])
-    return [PaidFor(**row) for row in await cursor.fetchall()]
+    return [_paid_for(row) for row in await cursor.fetchall()]
+
+
+def _paid_for(row: Mapping[str, Any]) -> PaidFor:
+    known = row["amount"] is not None
+    price = money.recurring(row["amount"], row["currency"], row["every"], row["every_count"]) if known else ""
+    told = _of_subscription(row) if row["kind"] == "subscription" else _of_purchase(row)
+    return PaidFor(row["at"], row["kind"], row["id"], row["what"], price, row["status"], told)
+
+
+def _of_subscription(row: Mapping[str, Any]) -> list[str]:
+    goes_on = row["status"] in ("active", "trialing") and row["cancel_at"] is None
+    times = {
+        "renews on" if goes_on else "period ends": row["current_period_end"],
+        "canceled for": row["cancel_at"],
+        "past due since": row["past_due_since"],
+        "ended on": row["ended_at"],
+    }
+    told = [f"{words} {at.astimezone(UTC):%Y-%m-%d}" for words, at in times.items() if at]
+    return [*told, *([f"for {row['end_reason']}"] if row["end_reason"] else [])]
+
+
+def _of_purchase(row: Mapping[str, Any]) -> list[str]:
+    told = [f"{money.words(row['paid'], row['paid_in'])} in all"]
+    if row["refunded"]:
+        told.append(f"{money.words(row['refunded'], row['paid_in'])} given back")
+    return [*told, *([f"dispute {row['dispute']}"] if row["dispute"] else [])]
 
 
 async def access_changes(cursor: AsyncCursor[dict[str, Any]], user: UUID) -> list[Change]:
@@ -70,26 +99,21 @@ async def access_changes(cursor: AsyncCursor[dict[str, Any]], user: UUID) -> lis
 
 
 _PAID_FOR = """
-    select one.created_at as at, kind, one.id, coalesce(price.lookup_key, one.price_id) as what, status, told
+    select one.*, coalesce(price.lookup_key, one.price_id) as what, price.amount, price.currency, price.every,
+      price.every_count
     from billing.customers as customer
     cross join lateral (
-      select created_at, 'subscription' as kind, id, price_id, status, array_remove(array[
-        to_char(current_period_end at time zone 'utc', '"period ends" YYYY-MM-DD'),
-        to_char(cancel_at at time zone 'utc', '"canceled for" YYYY-MM-DD'),
-        to_char(past_due_since at time zone 'utc', '"past due since" YYYY-MM-DD'),
-        'for ' || end_reason
-      ], null) as told
+      select created_at as at, 'subscription' as kind, id, price_id, status, current_period_end, cancel_at,
+        past_due_since, ended_at, end_reason, null::bigint as paid, null::text as paid_in, null::bigint as refunded,
+        null::text as dispute
       from billing.subscriptions where customer_id = customer.id
       union all
-      select created_at, 'purchase', id, price_id, status, array_remove(array[
-        format('%%s %%s', amount, currency),
-        case when refunded > 0 then format('refunded %%s', refunded) end,
-        'dispute ' || dispute
-      ], null)
+      select created_at, 'purchase', id, price_id, status, null, null, null, null, null, amount, currency, refunded,
+        dispute
       from billing.purchases where customer_id = customer.id
     ) as one
     left join billing.prices as price on price.id = one.price_id
-    where customer.user_id = %s order by one.created_at
+    where customer.user_id = %s order by one.at
 """
 _CHANGES = """
     select at, before, after, rule, coalesce(price_id, '') as price, coalesce(subject, '') as subject, cause,

@@ -30,7 +30,7 @@ _LATEST_FIRST = Key({"id": "bigint"})
 _KINDS = {kind.lower().replace(" ", "-"): tuple(deeds) for kind, deeds in DEEDS.items()}
 _CHOICES = (("", "Anything"), *zip(_KINDS, DEEDS, strict=True))
 _RECENT = 1000  # entries among which operators of before are looked for
-_ALL = SQL("select id, at, operator, operator_name, action, subject, detail, request from sigma.audit_log")
+ALL = SQL("select id, at, operator, operator_name, action, subject, detail, request from sigma.audit_log")
 # What has no index, or none that row level security lets a search reach, is looked for from the latest on: what nothing
 # is found of takes 0.1 to 0.3 s in a million entries.
 _ABOUT = SQL("(subject = %(subject)s or (detail ? 'leads' and detail -> 'leads' ? %(subject)s))")
@@ -88,11 +88,9 @@ class AuditState(ConsolePage, SessionState):
         except NotLikeThat as error:
             self.mistake, self.rows, self.newer, self.older = str(error), [], "", ""
         else:
-            source = _ALL + SQL(" where ") + SQL(" and ").join(conditions) if conditions else _ALL
+            source = ALL + SQL(" where ") + SQL(" and ").join(conditions) if conditions else ALL
             found = await paging.read(cursor, source, _LATEST_FIRST, asked, values)
-            self.rows = [
-                _entry(*one) for one in zip(found.rows, await deed_words.things(cursor, found.rows), strict=True)
-            ]
+            self.rows = await entries(cursor, found.rows)
             self.newer, self.older = paging.ways(ROUTE, asked, found)
         await cursor.execute(_OPERATORS, [_RECENT])
         self.operators = [Operator(one["id"], one["name"]) for one in await cursor.fetchall()]
@@ -134,6 +132,19 @@ order by name
 """
 
 
+async def entries(cursor: AsyncCursor[dict[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
+    """Rows of `ALL` as they are shown.
+
+    Args:
+        cursor: an operator's.
+        rows: those to show.
+
+    Raises:
+        psycopg.Error: what they are about could not be looked up.
+    """
+    return [_entry(*one) for one in zip(rows, await deed_words.things(cursor, rows), strict=True)]
+
+
 def _entry(row: Mapping[str, Any], thing: Thing) -> Entry:
     at = row["at"].astimezone(UTC)
     return Entry(
@@ -152,6 +163,11 @@ def _entry(row: Mapping[str, Any], thing: Thing) -> Entry:
 
 def audit() -> rx.Component:
     """The log, latest first."""
+    nothing = rx.cond(
+        (AuditState.who + AuditState.kind + AuditState.since + AuditState.until + AuditState.subject) == "",
+        "Nothing was done yet. What operators do from now on stands here.",
+        "Nothing like that was done.",
+    )
     return console_page(
         AuditState,
         "Audit log",
@@ -166,7 +182,7 @@ def audit() -> rx.Component:
                 action=ROUTE,
             ),
             rx.el.p(AuditState.mistake, role="alert", class_name="console-warning"),
-            _table(),
+            table("What was done, latest first", AuditState.rows, empty=nothing),
             pager(AuditState.newer, AuditState.older),
         ),
         here=ROUTE,
@@ -188,7 +204,9 @@ def _whose() -> rx.Component:
     )
 
 
-def _table() -> rx.Component:
+def table(caption: str, rows: Any, *, empty: Any) -> rx.Component:
+    """A Var of `list[Entry]` as a table; `caption` and `empty` as `parts.table` takes them."""
+
     def row(one: Any) -> rx.Component:
         cells = (
             rx.el.time(one.at, date_time=one.moment),
@@ -206,20 +224,14 @@ def _table() -> rx.Component:
             key=one.id,
         )
 
-    caption = "What was done, latest first"
     heads = (rx.el.th(heading, scope="col", class_name=_LOOKS.get(heading, "")) for heading in HEADINGS)
-    nothing = rx.cond(
-        (AuditState.who + AuditState.kind + AuditState.since + AuditState.until + AuditState.subject) == "",
-        "Nothing was done yet. What operators do from now on stands here.",
-        "Nothing like that was done.",
-    )
     return rx.cond(
-        AuditState.rows.length() > 0,  # pyright: ignore[reportAttributeAccessIssue] - a Var
+        rows.length() > 0,
         rx.el.div(
             rx.el.table(
                 rx.el.caption(caption, class_name="sr-only"),
                 rx.el.thead(rx.el.tr(*heads)),
-                rx.el.tbody(rx.foreach(AuditState.rows, row)),
+                rx.el.tbody(rx.foreach(rows, row)),
                 class_name="console-table",
             ),
             class_name="console-scroll",
@@ -227,7 +239,7 @@ def _table() -> rx.Component:
             aria_label=caption,
             custom_attrs={"tabIndex": 0},
         ),
-        rx.el.p(nothing, class_name="console-empty"),
+        rx.el.p(empty, class_name="console-empty"),
     )
 
 

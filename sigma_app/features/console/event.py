@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,12 +13,15 @@ from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.billing import service as billing
+from sigma_app.features.billing.service import Change
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console.deeds import Deeds, asking, outcome
-from sigma_app.features.console.events import ONE, SOURCES, state_of
+from sigma_app.features.console.events import ONE, SOURCES, STATES, state_of
 from sigma_app.features.console.events import ROUTE as LIST
-from sigma_app.features.console.parts import Fact, console_page, facts, nothing_here, page, part, when
-from sigma_app.features.console.service import acting
+from sigma_app.features.console.mail import STATES as MAIL_STATES
+from sigma_app.features.console.paid import paid, paid_table
+from sigma_app.features.console.parts import QUIET, Fact, Row, console_page, facts, nothing_here, page, part, when
+from sigma_app.features.console.service import acting, reading
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.mail import service as mail
 from sigma_app.session.state import SessionState
@@ -48,32 +52,93 @@ class EventState(ConsolePage, Deeds, SessionState):
 
     found: bool = False
     name: str = ""
+    became: str = ""
     about: list[Fact] = []  # noqa: RUF012 - a Var, copied for each state
+    paid: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+    payer: bool = False
     payload: str = ""
+    size: str = ""
 
     _topics = frozenset({"events"})
     _event: tuple[str, str] = ("", "")
+    _before: tuple[int, int] | None = None  # tries and changes of access, when it was put back into the queue
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         self._event = asks.words(asked, "source"), asks.words(asked, "id")
         await cursor.execute(_ONE, self._event)
         event = await cursor.fetchone()
         self.found = event is not None
-        self.name, self.about, self.payload = "", [], ""
-        if event:
-            self.name, self.about = event["type"] or "An event without a type", _about(event)
-            self.payload = json.dumps(event["body"], indent=2, ensure_ascii=False)
+        self.name, self.became, self.about, self.paid, self.payload = "", "", [], [], ""
+        if event is None:
+            return
+        self.name, self.about = event["type"] or "An event without a type", _about(event)
+        self.payload = json.dumps(event["body"], indent=2, ensure_ascii=False)
+        self.size = f"{len(self.payload):,} characters"
+        changes: Sequence[Change] = []
+        self.payer = bool(event["user_id"]) and event["source"] == "stripe"
+        if self.payer:
+            self.paid = await paid(cursor, event["user_id"])
+            known = await billing.access_changes(cursor, event["user_id"])
+            changes = [one for one in known if one.event == event["id"]]
+        self.became = _became(event, changes)
+        self._tell_of_replay(event, changes)
+
+    def _tell_of_replay(self, event: Mapping[str, Any], changes: Sequence[Change]) -> None:
+        """Say what working it once more has come to, when it has."""
+        if self._before is None:
+            return
+        tries, known = self._before
+        if event["handled_at"]:
+            fresh = changes[known:]
+            self.outcome = f"It was worked again at {event['handled_at'].astimezone(UTC):%H:%M:%S} UTC. "
+            self.outcome += _changed(fresh) if fresh or event["source"] == "stripe" else _of_mail(event)
+            self._before = None
+        elif event["tries"] > tries:
+            self.outcome, self.refusal = "", f"It failed again, and is tried again by itself: {event['error']}"
+            self._before = None
 
     @rx.event
     async def replay(self):
         """Have it worked once more."""
 
         async def do(session: Session) -> str:
+            async with reading(session) as cursor:
+                await cursor.execute(_SO_FAR, self._event)
+                so_far = await cursor.fetchone()
             await replay(session, *self._event)
-            return "It is in the queue again; what becomes of it shows here."
+            self._before = (so_far["tries"], so_far["changes"]) if so_far else None
+            return "It is in the queue once more. What comes of it shows here by itself."
 
         async for _ in self._do("replay", do):
             yield
+
+
+def _became(event: Mapping[str, Any], changes: Sequence[Change]) -> str:
+    """What became of it, in a sentence or two."""
+    tries = event["tries"]
+    failed = f"{tries:,} {'try' if tries == 1 else 'tries'} failed"
+    if event["handled_at"] is None:
+        if event["error"] is None:
+            return "It waits for its turn."
+        return f"It could not be worked so far: {failed}. Its job tries again by itself, ten times in all."
+    worked = f"It was worked, after {failed}. " if tries else "It was worked at the first try. "
+    return worked + (_changed(changes) if event["source"] == "stripe" else _of_mail(event))
+
+
+def _changed(changes: Sequence[Change]) -> str:
+    """What an event of Stripe's did to somebody's access."""
+    if not changes:
+        return "It changed nobody's access."
+    last = changes[-1]
+    opened = {(False, True): "opened", (True, False): "closed"}.get((last.before, last.after))
+    return f"It {opened} their access: {last.words}" if opened else f"Their access stays as it was: {last.words}"
+
+
+def _of_mail(event: Mapping[str, Any]) -> str:
+    """What an event of Resend's said of a mail."""
+    return (
+        f"The mail is {MAIL_STATES[event['mail_state']]}." if event["mail_state"] else "No mail of ours is known by it."
+    )
 
 
 def _about(event: Mapping[str, Any]) -> list[Fact]:
@@ -81,7 +146,7 @@ def _about(event: Mapping[str, Any]) -> list[Fact]:
     known = [
         Fact("Id", event["id"]),
         Fact("Source", SOURCES.get(event["source"], str(event["source"]))),
-        Fact("State", state_of(event)),
+        Fact("State", STATES[state_of(event)]),
         Fact("Received", f"{when(event['received_at'])} UTC"),
         Fact("Happened", f"{when(event['created_at'])} UTC" if event["created_at"] else "not said"),
         Fact("Handled", f"{handled} UTC" if handled else "not yet"),
@@ -101,7 +166,8 @@ def _about(event: Mapping[str, Any]) -> list[Fact]:
 
 _ONE = """
 select event.source, event.id, event.type, event.body, event.received_at, event.created_at, event.handled_at,
-  event.customer, event.tries, event.error, known.user_id, account.email, message.id as message, message.recipient
+  event.customer, event.tries, event.error, known.user_id, account.email, message.id as message, message.recipient,
+  message.state as mail_state
 from sigma.webhook_events as event
   left join billing.customers as known on known.id = event.customer
   left join sigma.accounts as account on account.id = known.user_id
@@ -112,6 +178,13 @@ limit 1
 """
 
 
+_SO_FAR = """
+select event.tries, (
+  select count(*) from billing.access_changes as change join billing.customers as known using (user_id)
+  where known.id = event.customer and change.event_id = event.id
+) as changes
+from sigma.webhook_events as event where event.source = %s and event.id = %s
+"""
 _REPLAYING = (
     "It goes into the queue and is worked once more, also if it was before. Of Stripe's that is safe: Stripe is asked "
     "how things stand now. One of Resend's may put an address back on the list of those that get no mail."
@@ -127,15 +200,20 @@ def event() -> rx.Component:
         rx.cond(
             EventState.found,
             rx.el.div(
-                part(EventState.name, facts(EventState.about)),
+                part(EventState.name, rx.el.p(EventState.became, class_name="console-became"), facts(EventState.about)),
+                rx.cond(EventState.payer, part("What they pay for", paid_table(EventState.paid))),
                 part(
                     "What it says",
-                    rx.el.pre(
-                        EventState.payload,
-                        class_name="console-payload",
-                        role="region",
-                        aria_label="What it says",
-                        custom_attrs={"tabIndex": 0},
+                    rx.el.details(
+                        rx.el.summary("The payload, ", EventState.size, class_name=QUIET),
+                        rx.el.pre(
+                            EventState.payload,
+                            class_name="console-payload",
+                            role="region",
+                            aria_label="What it says",
+                            custom_attrs={"tabIndex": 0},
+                        ),
+                        class_name="console-fold",
                     ),
                     intro="As it is kept: of Stripe's, what it takes to ask Stripe how things stand.",
                 ),

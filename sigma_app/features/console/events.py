@@ -23,12 +23,12 @@ ONE = "/admin/event"
 HEADINGS = ("Event", "Source", "Type", "State", "Tries", "Received (UTC)", "Error")
 SOURCES = {"stripe": "Stripe", "resend": "Resend"}
 _LATEST_FIRST = Key({"received_at": "timestamptz", "source": "text", "id": "text"})
-_STATES: Mapping[str, LiteralString] = {
+_CONDITIONS: Mapping[str, LiteralString] = {
     "waiting": "handled_at is null and error is null",
     "failed": "handled_at is null and error is not null",
     "handled": "handled_at is not null",
 }
-_CHOICES = (("", "Any"), ("waiting", "Waiting"), ("failed", "Failed"), ("handled", "Handled"))
+STATES = {"waiting": "waiting for its turn", "failed": "failed so far", "handled": "handled"}
 _ALL = SQL("select source, id, type, received_at, handled_at, customer, tries, error from sigma.webhook_events")
 
 
@@ -46,11 +46,11 @@ class EventsState(ConsolePage, SessionState):
     _topics = frozenset({"events"})
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
-        self.source, self.which = asks.one_of(asked, "source", SOURCES), asks.one_of(asked, "state", _STATES)
+        self.source, self.which = asks.one_of(asked, "source", SOURCES), asks.one_of(asked, "state", STATES)
         self.kind, self.customer = asks.words(asked, "type"), asks.words(asked, "customer")
         conditions = [
             *([SQL("source = %(source)s")] if self.source else []),
-            *([SQL(_STATES[self.which])] if self.which else []),
+            *([SQL(_CONDITIONS[self.which])] if self.which else []),
             *([SQL("starts_with(type, %(kind)s)")] if self.kind else []),
             *([SQL("customer = %(customer)s")] if self.customer else []),
         ]
@@ -62,7 +62,7 @@ class EventsState(ConsolePage, SessionState):
 
 
 def state_of(event: Mapping[str, Any]) -> str:
-    """How an event stands: one of `_STATES`."""
+    """How an event stands: one of `STATES`."""
     if event["handled_at"]:
         return "handled"
     return "failed" if event["error"] else "waiting"
@@ -76,7 +76,7 @@ def _row(event: Mapping[str, Any]) -> Row:
             event["id"],
             SOURCES.get(event["source"], str(event["source"])),
             event["type"],
-            state,
+            STATES[state],
             str(event["tries"] or ""),
             when(event["received_at"]),
             "" if state == "handled" else event["error"] or "",
@@ -95,7 +95,7 @@ def events() -> rx.Component:
             "What was told",
             filters(
                 choice("Source", "source", EventsState.source, (("", "All"), *SOURCES.items())),
-                choice("State", "state", EventsState.which, _CHOICES),
+                choice("State", "state", EventsState.which, (("", "Any"), *STATES.items())),
                 field("Type begins with", "type", EventsState.kind, type="search", auto_complete="off"),
                 field("Customer at Stripe", "customer", EventsState.customer, type="search", auto_complete="off"),
                 action=ROUTE,

@@ -72,9 +72,10 @@ class JobState(ConsolePage, Deeds, SessionState):
 
 
 def _about(job: Mapping[str, Any]) -> list[Fact]:
+    state = queue.state_of(job)
     known = [
         Fact("Number", str(job["id"])),
-        Fact("State", STATES.get(job["status"], str(job["status"]))),
+        Fact("State", STATES.get(state, state)),
         Fact("Queue", job["queue"]),
         *(Fact(name, value) for name, value in operations.shown_arguments(job["args"]).items()),
         Fact("Tries", str(job["attempts"])),

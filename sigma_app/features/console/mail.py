@@ -32,13 +32,15 @@ STATES = {
     "queued": "queued: it is being handed over",
     "delayed": "delayed: it is tried again",
     "withheld": "withheld: the address gets no mail",
-    "refused": "refused by Resend, for good",
-    "sent": "sent: Resend has it",
+    "refused": "refused, for good",
+    "sent": "sent: it was handed over, and nothing was told of it since",
     "delivered": "delivered",
     "bounced": "bounced: it came back",
     "complained": "complained: called spam",
 }
+UNDELIVERED = "undelivered"
 _BAD = ("refused", "bounced", "complained")
+_CHOICES = {UNDELIVERED: "not delivered: refused, bounced or called spam", **STATES}
 LATEST_FIRST = Key({"queued_at": "timestamptz", "id": "uuid"})
 _COLUMNS = SQL("select id, recipient, kind, state, tries, queued_at, note from ")
 _BEGINS = SQL("address ~>=~ %(beginning)s and address ~<~ %(beyond)s")
@@ -66,8 +68,9 @@ async def suppress(session: Session, address: str) -> None:
 def listing(email: str, state: str) -> tuple[Composed, dict[str, Any]]:
     """The SELECT of the mails in a state and to addresses that begin with `email`, each "" for any, and its values."""
     table = SQL("sigma.messages_by_address") if email else SQL("sigma.messages")
-    conditions = [*([_BEGINS] if email else []), *([SQL("state = %(state)s")] if state else []), SQL("true")]
-    return _COLUMNS + table + SQL(" where ") + SQL(" and ").join(conditions), {"state": state, **asks.between(email)}
+    conditions = [*([_BEGINS] if email else []), *([SQL("state = any(%(states)s)")] if state else []), SQL("true")]
+    values = {"states": list(_BAD) if state == UNDELIVERED else [state], **asks.between(email)}
+    return _COLUMNS + table + SQL(" where ") + SQL(" and ").join(conditions), values
 
 
 class MailState(ConsolePage, Deeds, SessionState):
@@ -89,7 +92,7 @@ class MailState(ConsolePage, Deeds, SessionState):
     _topics = frozenset({"mail"})
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
-        self.email, self.which = asks.words(asked, "email"), asks.one_of(asked, "state", STATES)
+        self.email, self.which = asks.words(asked, "email"), asks.one_of(asked, "state", _CHOICES)
         source, values = listing(self.email, self.which)
         found = await paging.read(cursor, source, LATEST_FIRST, asked, values)
         self.rows = [_row(one) for one in found.rows]
@@ -159,7 +162,6 @@ def _row(message: Mapping[str, Any]) -> Row:
 
 def mail() -> rx.Component:
     """The list, and who gets none."""
-    states = (("", "Any"), *((state, state) for state in STATES))
     return console_page(
         MailState,
         "Mail",
@@ -179,7 +181,7 @@ def mail() -> rx.Component:
             "What was sent",
             filters(
                 field("Address begins with", "email", MailState.email, type="search", auto_complete="off"),
-                choice("State", "state", MailState.which, states),
+                choice("State", "state", MailState.which, (("", "Any"), *_CHOICES.items())),
                 action=ROUTE,
             ),
             table("Mails, newest first", HEADINGS, MailState.rows, empty="No mail like that.", numbers=("Tries",)),

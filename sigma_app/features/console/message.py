@@ -15,8 +15,10 @@ from sigma_app.features.console.mail import ONE, STATES
 from sigma_app.features.console.mail import ROUTE as LIST
 from sigma_app.features.console.parts import Fact, Row, console_page, facts, nothing_here, page, part, table, when
 from sigma_app.features.console.state import ConsolePage
+from sigma_app.gateways import mail as gateway
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
+from sigma_app.settings import get_settings
 
 EVENTS = ("Event", "Type", "Received (UTC)")
 _TIMES = {
@@ -38,6 +40,7 @@ class MessageState(ConsolePage, SessionState):
     name: str = ""
     about: list[Fact] = []  # noqa: RUF012 - a Var, copied for each state
     events: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+    mailbox: bool = False
 
     _topics = frozenset({"mail", "events"})
 
@@ -48,7 +51,8 @@ class MessageState(ConsolePage, SessionState):
         self.name, self.about, self.events = "", [], []
         if message is None:
             return
-        self.name, self.about = message["recipient"], _about(message)
+        self.name, self.about = message["recipient"], [*_about(message), await _went_to(message)]
+        self.mailbox = not get_settings().is_hosted("mail")
         await cursor.execute(_EVENTS, [message["provider_id"]])
         self.events = [
             Row(
@@ -79,6 +83,19 @@ def _about(message: Mapping[str, Any]) -> list[Fact]:
     return known
 
 
+async def _went_to(message: Mapping[str, Any]) -> Fact:
+    """Where it was handed over: Sigma may send by Resend today, and have kept its mails itself yesterday."""
+    if message["sent_at"] is None:
+        return Fact("Went to", "nowhere yet")
+    settings = get_settings()
+    if await gateway.is_kept(message["provider_id"] or ""):
+        shown = gateway.has_mailbox(settings)
+        return Fact("Went to", "the mailbox of this Sigma, and no further", gateway.MAILBOX if shown else "")
+    if settings.is_hosted("mail"):
+        return Fact("Went to", "Resend")
+    return Fact("Went to", "the mailbox of this Sigma, which has it no more")
+
+
 _ONE = """
 select message.*, exists (select from sigma.suppressions where digest = message.digest) as suppressed,
   (select id from sigma.accounts where lower(email) = lower(message.recipient) limit 1) as user_id,
@@ -103,7 +120,14 @@ def message() -> rx.Component:
                 part(
                     "What was told of it",
                     table("Events of this mail", EVENTS, MessageState.events, empty="Nothing so far."),
-                    intro="By Resend, where its webhook is set up; events are kept for a month.",
+                    rx.el.p(
+                        rx.cond(
+                            MessageState.mailbox,
+                            "Mails stay on this machine, in the mailbox, which tells nothing of them.",
+                            "By Resend, where its webhook is set up; events are kept for a month.",
+                        ),
+                        class_name="fine-print",
+                    ),
                 ),
             ),
             nothing_here("There is no such mail, or it was forgotten: they are kept for 90 days.", LIST, "All mail"),

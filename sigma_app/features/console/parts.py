@@ -79,6 +79,13 @@ def console_page(
                 rx.el.header(
                     rx.el.h1(title, class_name="title"),
                     rx.el.p(lede, class_name="lede") if lede else rx.fragment(),
+                    rx.el.p(
+                        "Signed in as ",
+                        rx.el.strong(state.email),
+                        ". ",
+                        link("Your own account", href="/account"),
+                        class_name="fine-print console-who",
+                    ),
                     # What was read before stays, and says that it may not be so any more.
                     rx.cond(state.trouble != "", rx.el.p(state.trouble, role="alert", class_name="said")),
                     class_name="frame console-top",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import reflex as rx
 from psycopg import AsyncCursor
@@ -39,9 +39,15 @@ from sigma_app.session.store import Session
 ROUTE = "/admin/jobs"
 ONE = "/admin/job"
 HEADINGS = ("Job", "Task", "State", "For", "Tries", "Due (UTC)", "Last error")
-STATES = {"todo": "waits", "doing": "runs", "failed": "failed"}
+STATES = {"failed": "failed for good", "due": "due now", "doing": "running", "later": "scheduled for later"}
+_CONDITIONS: Mapping[str, LiteralString] = {
+    "": "job.status in ('todo', 'doing', 'failed')",
+    "failed": "job.status = 'failed'",
+    "due": "job.status = 'todo' and (job.scheduled_at is null or job.scheduled_at <= now())",
+    "doing": "job.status = 'doing'",
+    "later": "job.status = 'todo' and job.scheduled_at > now()",
+}
 _LATEST_FIRST = Key({"id": "bigint"})
-_LIVING = SQL("job.status in ('todo', 'doing', 'failed')")
 _FAILED_KINDS = """
 select task_name as task, count(*) from procrastinate.procrastinate_jobs where status = 'failed'
 group by task_name order by count(*) desc, task_name limit 50
@@ -97,7 +103,7 @@ class JobsState(ConsolePage, Deeds, SessionState):
     idle: bool = False
     failed: list[FailedKind] = []  # noqa: RUF012 - a Var, copied for each state
     rows: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
-    status: str = ""
+    which: str = ""
     task: str = ""
     newer: str = ""
     older: str = ""
@@ -105,13 +111,13 @@ class JobsState(ConsolePage, Deeds, SessionState):
     _topics = frozenset({"jobs"})
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
-        self.status, self.task = asks.one_of(asked, "state", STATES), asks.words(asked, "task")
+        self.which, self.task = asks.one_of(asked, "state", STATES), asks.words(asked, "task")
         conditions = [
-            SQL("job.status = %(status)s::procrastinate.procrastinate_job_status") if self.status else _LIVING,
+            SQL(_CONDITIONS[self.which]),
             *([SQL("starts_with(job.task_name, %(task)s)")] if self.task else []),
         ]
         source = operations.JOBS + SQL(" where ") + SQL(" and ").join(conditions)
-        found = await paging.read(cursor, source, _LATEST_FIRST, asked, {"status": self.status, "task": self.task})
+        found = await paging.read(cursor, source, _LATEST_FIRST, asked, {"task": self.task})
         self.rows = [_row(one) for one in found.rows]
         self.newer, self.older = paging.ways(ROUTE, asked, found)
         await cursor.execute(_FAILED_KINDS)
@@ -121,7 +127,7 @@ class JobsState(ConsolePage, Deeds, SessionState):
     async def _look_at_the_queue(self) -> None:
         queue = await operations.queue_now()
         self.now = [
-            *(Fact(words, f"{queue.jobs.get(one, 0):,}", f"{ROUTE}?state={one}") for one, words in STATES.items()),
+            *standing(queue),
             Fact("oldest due one waits", lasting(queue.oldest)),
             Fact("workers", f"{queue.workers:,}"),
         ]
@@ -141,6 +147,24 @@ class JobsState(ConsolePage, Deeds, SessionState):
             yield
 
 
+def standing(queue: operations.QueueNow) -> list[Fact]:
+    """How many jobs there are in each of `STATES`, and where they are listed."""
+    now = {
+        "failed": queue.jobs.get("failed", 0),
+        "due": queue.jobs.get("todo", 0) - queue.later,
+        "doing": queue.jobs.get("doing", 0),
+        "later": queue.later,
+    }
+    return [Fact(words, f"{now[state]:,}", f"{ROUTE}?state={state}") for state, words in STATES.items()]
+
+
+def state_of(job: Mapping[str, Any]) -> str:
+    """How a job stands: one of `STATES`, or the queue's own word for one that is done."""
+    if job["status"] == "todo":
+        return "later" if job["due"] and job["due"] > datetime.now(UTC) else "due"
+    return job["status"]
+
+
 def lasting(seconds: float) -> str:
     """A time in words that fit a small place, such as "3 min"."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -151,26 +175,24 @@ def lasting(seconds: float) -> str:
 
 def due(job: Mapping[str, Any]) -> str:
     """When a job that waits is to run."""
-    if job["status"] != "todo":
-        return ""
-    return when(job["due"]) if job["due"] and job["due"] > datetime.now(UTC) else "now"
+    return {"due": "now", "later": when(job["due"])}.get(state_of(job), "")
 
 
 def _row(job: Mapping[str, Any]) -> Row:
-    arguments = operations.shown_arguments(job["args"])
+    arguments, state = operations.shown_arguments(job["args"]), state_of(job)
     return Row(
         str(job["id"]),
         [
             str(job["id"]),
             job["task"],
-            STATES.get(job["status"], str(job["status"])),
+            STATES.get(state, state),
             ", ".join(f"{name} {value}" for name, value in arguments.items()),
             str(job["attempts"]),
             due(job),
             (job["error"] or "").partition("\n")[0],
         ],
         href=f"{ONE}?id={job['id']}",
-        tone="bad" if job["status"] == "failed" else "",
+        tone="bad" if state == "failed" else "",
     )
 
 
@@ -189,13 +211,15 @@ def jobs() -> rx.Component:
         part(
             "In the queue",
             filters(
-                choice("State", "state", JobsState.status, (("", "Any"), *STATES.items())),
+                choice("State", "state", JobsState.which, (("", "Any"), *STATES.items())),
                 field("Task begins with", "task", JobsState.task, type="search", auto_complete="off"),
                 action=ROUTE,
             ),
             table("Jobs, newest first", HEADINGS, JobsState.rows, empty="No job like that.", numbers=("Tries",)),
             pager(JobsState.newer, JobsState.older),
-            intro="One that succeeds is gone. One that fails is tried ten times, in about eleven hours, then it stays.",
+            intro="One that succeeds is gone. One that fails is tried ten times, in about eleven hours, then it stays. "
+            "What is scheduled for later waits for its time, as a second look at what was deleted does, or for its "
+            "next try.",
         ),
         here=ROUTE,
     )

@@ -17,16 +17,29 @@ from sigma_app.features.billing import service as billing
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import people
 from sigma_app.features.console.deeds import Deeds, asking, button, outcome
-from sigma_app.features.console.parts import Fact, Row, console_page, facts, nothing_here, page, part, table, when
+from sigma_app.features.console.paid import paid, paid_table
+from sigma_app.features.console.parts import (
+    QUIET,
+    Fact,
+    Row,
+    console_page,
+    facts,
+    field,
+    nothing_here,
+    page,
+    part,
+    table,
+    when,
+)
 from sigma_app.features.console.service import NothingToDo
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.console.users import ONE, standing
 from sigma_app.features.console.users import ROUTE as LIST
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
+from sigma_app.ui.link import link
 from sigma_app.ui.parts import ALARM
 
-PAID = ("Since (UTC)", "What", "Plan", "How it stands", "More")
 CHANGES = ("When (UTC)", "Access", "Why", "Rule", "About", "By")
 
 
@@ -54,6 +67,7 @@ class UserState(ConsolePage, Deeds, SessionState):
     disabled: bool = False
     operator: bool = False
     mine: bool = False
+    forgetting: str = ""
 
     _topics = frozenset({"users", "leads"})
     _id: str = ""
@@ -69,11 +83,9 @@ class UserState(ConsolePage, Deeds, SessionState):
         self.who = account["email"] or "An account without an address"
         self.disabled, self.operator = bool(account["disabled"]), account["role"] == "admin"
         self.mine = user == session.user_id
+        self.forgetting = f"/admin/person?user={user}"
         self.about = _about(account)
-        self.paid = [
-            Row(one.id, [when(one.at), f"{one.kind} {one.id}", one.what, one.status, ", ".join(one.told)])
-            for one in await billing.paid_for(cursor, user)
-        ]
+        self.paid = await paid(cursor, user)
         self.changes = [
             Row(
                 str(index),
@@ -139,12 +151,16 @@ class UserState(ConsolePage, Deeds, SessionState):
             yield
 
     @rx.event
-    async def delete(self):
-        """Delete the account with everything that belongs to it."""
+    async def delete(self, form_data: dict[str, Any]):
+        """Delete the account with everything that belongs to it, once the word was typed."""
+        fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
+        if str(fields.get("word", "")).strip().lower() != "delete":
+            self.refusal = "Type the word delete to go on. Nothing was deleted."
+            return
 
         async def do(session: Session) -> str:
             await people.delete(session, UUID(self._id))
-            return "Deleted, with everything that belonged to it. A mail tells them so."
+            return "Deleted, with everything that belongs to the account. A mail tells them so."
 
         async for _ in self._do("delete", do):
             yield
@@ -175,7 +191,9 @@ def _about(account: Mapping[str, Any]) -> list[Fact]:
     if account["email"]:
         known.append(Fact("Mail", "what was sent to them", f"/admin/mail?{urlencode({'email': account['email']})}"))
     known.append(Fact("Everything about them", "to take along, or to forget", f"/admin/person?user={account['id']}"))
-    known.append(Fact("On record", "what operators did", f"/admin/audit?subject={account['id']}"))
+    known.append(Fact("Done to them", "what operators did", f"/admin/audit?subject={account['id']}"))
+    if account["role"] == "admin":
+        known.append(Fact("Done by them", "what they did as an operator", f"/admin/audit?who={account['id']}"))
     return known
 
 
@@ -218,13 +236,8 @@ def user() -> rx.Component:
                 part(UserState.who, facts(UserState.about)),
                 part(
                     "What they pay for",
-                    table(
-                        "Purchases and subscriptions",
-                        PAID,
-                        UserState.paid,
-                        empty="Nothing bought, nothing subscribed to.",
-                    ),
-                    intro="As it was last read at Stripe. Amounts are in the smallest unit of their currency.",
+                    paid_table(UserState.paid),
+                    intro="As it was last read at Stripe.",
                 ),
                 part(
                     "Why they have access, or not",
@@ -274,8 +287,14 @@ _CLOSING = (
     "within an hour."
 )
 _DELETING = (
-    "Their account, profile, files, place in line and devices go at once and for good. A subscription ends, nothing is "
-    "given back, and Stripe keeps the invoices. A mail tells them. There is no way back but a backup."
+    "Their account, profile, files, place in line, devices and what is on record of their mails go at once and for "
+    "good. A subscription ends, nothing is given back, and Stripe keeps the invoices. A mail tells them. There is no "
+    "way back but a backup."
+)
+_LEFT = (
+    "It is what the button on their own account page does. Stripe's events about them stay for a month, mails that "
+    "were kept in the mailbox and jobs that failed stay until somebody removes them, and there is no receipt. Somebody "
+    "who asks to be forgotten is not to be deleted but forgotten: "
 )
 _OPERATORS = (
     "Operators are made and unmade on the command line only: python -m sigma_app admin revoke EMAIL. After that they "
@@ -296,14 +315,10 @@ def _deeds() -> rx.Component:
             yes="Disable them",
         ),
     )
-    deleting = asking(
-        UserState,
-        "delete",
-        "Delete",
-        _DELETING,
-        UserState.delete,
-        yes="Delete them for good",
-        look=ALARM,
+    deleting = rx.cond(
+        UserState.asking == "delete",
+        _delete(),
+        button(UserState, "delete", "Delete", UserState.ask("delete")),
     )
     mine = rx.cond(
         UserState.mine, "This is you: you can neither disable nor delete yourself here. ", "This is an operator. "
@@ -316,6 +331,22 @@ def _deeds() -> rx.Component:
             class_name="fine-print",
         ),
         rx.el.div(closing, deleting, class_name="console-deeds"),
+    )
+
+
+def _delete() -> rx.Component:
+    return rx.el.form(
+        rx.el.p(_DELETING),
+        rx.el.p(_LEFT, link("forget this person", href=UserState.forgetting), "."),
+        field("Type “delete” to go on", "word", "", auto_complete="off", auto_focus=True),
+        rx.el.div(
+            rx.el.button("Delete them for good", type="submit", class_name=ALARM),
+            rx.el.button("Leave it", type="button", on_click=UserState.leave_it, class_name=QUIET),
+            class_name="console-actions",
+        ),
+        on_submit=UserState.delete,
+        aria_label="Delete",
+        class_name="console-ask",
     )
 
 

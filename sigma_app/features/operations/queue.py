@@ -24,6 +24,8 @@ class QueueNow(NamedTuple):
 
     jobs: dict[str, int]
     """How many there are by status: "todo", "doing", "failed"."""
+    later: int
+    """How many of those to do are not due yet."""
     oldest: float
     """How many seconds the oldest due one waits."""
     workers: int
@@ -44,8 +46,10 @@ async def queue_now() -> QueueNow:
     Raises:
         DatabaseUnavailable, psycopg.Error: it could not be read.
     """
-    ((jobs, oldest, workers, heard_at),) = await get_database().run(Step(SERVICE, _NOW, [SILENCE.total_seconds()]))
-    return QueueNow(jobs, oldest, workers, heard_at)
+    ((jobs, later, oldest, workers, heard_at),) = await get_database().run(
+        Step(SERVICE, _NOW, [SILENCE.total_seconds()])
+    )
+    return QueueNow(jobs, later, oldest, workers, heard_at)
 
 
 async def try_again(transaction: AsyncSession, job: int | None = None, task: str | None = None) -> int:
@@ -102,11 +106,12 @@ from procrastinate.procrastinate_jobs as job
 """Every job with its latest error, for a cursor of whoever may read them."""
 
 _NOW = """
-select coalesce(jsonb_object_agg(status, jobs), '{}'), coalesce(max(oldest), 0)::float,
+select coalesce(jsonb_object_agg(status, jobs), '{}'), coalesce(max(later), 0), coalesce(max(oldest), 0)::float,
   (select count(*) from procrastinate.procrastinate_workers where last_heartbeat > now() - make_interval(secs => %s)),
   (select max(last_heartbeat) from procrastinate.procrastinate_workers)
 from (
   select job.status::text, count(*) as jobs,
+    count(*) filter (where job.status = 'todo' and job.scheduled_at > now()) as later,
     extract(epoch from now() - min(coalesce(job.scheduled_at, event.at))
       filter (where job.status = 'todo' and (job.scheduled_at is null or job.scheduled_at <= now()))) as oldest
   from procrastinate.procrastinate_jobs as job

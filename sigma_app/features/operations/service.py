@@ -6,10 +6,11 @@ from sigma_app.features.operations.person import erase as erase_person
 from sigma_app.features.operations.person import export as export_person
 from sigma_app.features.operations.person import find as find_person
 from sigma_app.features.operations.person import find_to_erase as find_person_to_erase
-from sigma_app.features.operations.queue import JOBS, drop, queue_now, shown_arguments, try_again
+from sigma_app.features.operations.queue import JOBS, QueueNow, drop, queue_now, shown_arguments, try_again
 
 __all__ = [
     "JOBS",
+    "QueueNow",
     "Receipt",
     "checks",
     "drop",

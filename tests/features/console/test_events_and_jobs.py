@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from urllib.parse import parse_qsl, urlsplit
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from sigma_app.features.console import event, queue
 from sigma_app.features.console.event import EventState
 from sigma_app.features.console.events import EventsState
 from sigma_app.features.console.job import JobState
-from sigma_app.features.console.queue import JobsState
+from sigma_app.features.console.queue import STATES, JobsState
 from sigma_app.features.console.service import NotAnOperator
 from sigma_app.session.store import Session
 from tests.features.accounts.people import signed_in
@@ -145,14 +146,31 @@ async def test_the_queue_is_told_by_status_and_what_failed_by_kind(bob: Session,
         queued(task)
     queued("core:x", "todo")
     page = await shown(JobsState, bob)
-    assert [fact(page.now, name) for name in ("waits", "runs", "failed")] == ["1", "0", "3"]
+    assert [fact(page.now, name) for name in STATES.values()] == ["3", "1", "0", "0"]
     assert [(one.task, one.count) for one in page.failed] == [
         ("mail:forget", "2 failed"),
         ("billing:look_again", "1 failed"),
     ]
     assert cells(page.rows, 1) == ["core:x", "billing:look_again", "mail:forget", "mail:forget"]
     assert cells((await shown(JobsState, bob, state="failed", task="mail:")).rows, 1) == ["mail:forget", "mail:forget"]
-    assert cells((await shown(JobsState, bob, state="todo")).rows, 5) == ["now"]
+    assert cells((await shown(JobsState, bob, state="due")).rows, 5) == ["now"]
+
+
+async def test_what_is_scheduled_for_later_is_no_backlog(bob: Session, queued: Queued, owner: psycopg.Connection):
+    later, due, never = queued("mail:forget", "todo"), queued("core:due", "todo"), queued("core:now", "todo")
+    for job, at in ((later, "2100-01-02 03:04+00"), (due, "2020-01-02 03:04+00"), (never, None)):
+        owner.execute("update procrastinate.procrastinate_jobs set scheduled_at = %s where id = %s", [at, job])
+    page = await shown(JobsState, bob)
+    assert [(one.name, one.value) for one in page.now[:4]] == [
+        *(("failed for good", "0"), ("due now", "2"), ("running", "0"), ("scheduled for later", "1")),
+    ]
+    for one in page.now[:4]:
+        listed = await shown(JobsState, bob, **dict(parse_qsl(urlsplit(one.href).query)))
+        assert f"{len(listed.rows):,}" == one.value
+    assert cells(page.rows, 2) == ["due now", "due now", "scheduled for later"]
+    assert cells(page.rows, 5) == ["now", "now", "2100-01-02 03:04"]
+    assert [row.tone for row in page.rows] == ["", "", ""]
+    assert fact((await shown(JobState, bob, id=str(later))).about, "State") == "scheduled for later"
 
 
 async def test_it_is_told_when_nobody_works(bob: Session, owner: psycopg.Connection):
