@@ -63,8 +63,8 @@ def test_what_somebody_pays_for_is_shown(laid: Sigma, owner: psycopg.Connection)
         shown = laid.run("access-why", who).stdout.splitlines()
         assert shown[1:3] == [
             "2026-01-02 03:04:05 UTC  purchase cs_1 (price_gone): paid, $690.00 in all, $1.00 given back, dispute open",
-            "2026-02-01 00:00:00 UTC  subscription sub_1 (sigma_monthly, $29.00 a month): active, period ends 2026-03-01,"
-            " canceled for 2026-03-01",
+            "2026-02-01 00:00:00 UTC  subscription sub_1 (sigma_monthly, $29.00 a month): active,"
+            " period ends 2026-03-01, canceled for 2026-03-01",
         ]
 
 

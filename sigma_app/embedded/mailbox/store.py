@@ -107,5 +107,5 @@ _IS_TO: LiteralString = (
     "EXISTS (SELECT FROM unnest(recipients) AS recipient WHERE sha256(convert_to(lower(recipient), 'UTF8')) = %s)"
 )
 _TO = f"{_MAILS} WHERE {_IS_TO} ORDER BY created_at DESC"
-_HAS = "SELECT FROM sigma.mailbox WHERE id::text = %s"
+_HAS = "SELECT id FROM sigma.mailbox WHERE id::text = %s"
 _REMOVE = f"DELETE FROM sigma.mailbox WHERE {_IS_TO} RETURNING id"  # noqa: S608 - a piece of our own

@@ -116,11 +116,11 @@ class EventState(ConsolePage, Deeds, SessionState):
 def _became(event: Mapping[str, Any], changes: Sequence[Change]) -> str:
     """What became of it, in a sentence or two."""
     tries = event["tries"]
-    failed = f"{tries:,} {'try' if tries == 1 else 'tries'} failed"
+    failed = f"{tries:,} failed {'try' if tries == 1 else 'tries'}"
     if event["handled_at"] is None:
         if event["error"] is None:
             return "It waits for its turn."
-        return f"It could not be worked so far: {failed}. Its job tries again by itself, ten times in all."
+        return f"It could not be worked, after {failed}. Its job tries again by itself, ten times in all."
     worked = f"It was worked, after {failed}. " if tries else "It was worked at the first try. "
     return worked + (_changed(changes) if event["source"] == "stripe" else _of_mail(event))
 

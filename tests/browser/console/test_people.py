@@ -101,7 +101,12 @@ def test_a_browser_that_signs_in_shows_by_itself_and_is_signed_out(
 def test_an_account_is_deleted_only_when_that_is_meant(sigma: Portal, alice: Somebody, operator: Page):
     operator.goto(of(alice))
     operator.get_by_role("button", name="Delete", exact=True).click()
-    operator.get_by_role("button", name="Delete them for good").click()
+    expect(operator.get_by_label("Type “delete”")).to_be_focused()
+    expect(operator.get_by_role("link", name="forget this person")).to_be_visible()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("alert").filter(has_text="Nothing was deleted")).to_be_visible()
+    operator.get_by_label("Type “delete”").fill("Delete")
+    operator.get_by_role("button", name="Delete them for good").dblclick()
     expect(operator.get_by_role("status").filter(has_text="Deleted")).to_be_visible()
     expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
     with sigma.database() as owner:
@@ -158,10 +163,13 @@ def test_an_event_is_read_and_worked_again(sigma: Portal, operator: Page, email:
         )
     operator.goto("/admin/events?type=product.&state=handled")
     operator.get_by_role("link", name=identity).click()
+    expect(operator.get_by_text('"id": "of the object"')).to_be_hidden()
+    operator.get_by_text("The payload").click()
     expect(operator.get_by_text('"id": "of the object"')).to_be_visible()
     operator.get_by_role("button", name="Work it again").click()
     operator.get_by_role("button", name="Work it again").click()
-    expect(operator.get_by_role("status").filter(has_text="It is in the queue again")).to_be_visible()
+    expect(operator.get_by_role("status").filter(has_text="It was worked again at")).to_be_visible()
+    expect(operator.get_by_role("status").filter(has_text="It changed nobody's access.")).to_be_visible()
     expect(operator.get_by_text("2026-01-01")).to_have_count(0)
     expect(operator.locator("dd").filter(has_text=re.compile("^handled$"))).to_be_visible()
     assert on_record(sigma, identity) == ["event.replay"]
@@ -179,7 +187,7 @@ def test_a_mail_is_followed_and_an_address_kept_from_mail_and_given_it_again(
     operator.get_by_role("link", name=charlie).click()  # it shows by itself
     expect(operator.get_by_role("heading", name=charlie)).to_be_visible()
     expect(operator.get_by_text("accounts:signup", exact=True)).to_be_visible()
-    expect(operator.get_by_text("sent: Resend has it")).to_be_visible()
+    expect(operator.get_by_role("link", name="the mailbox of this Sigma")).to_have_attribute("href", "/dev/mailbox")
 
     operator.get_by_role("link", name="yes", exact=True).click()
     expect(operator.get_by_text(f"{charlie} gets mail.")).to_be_visible()

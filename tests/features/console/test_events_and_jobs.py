@@ -9,12 +9,13 @@ from urllib.parse import parse_qsl, urlsplit
 import psycopg
 import pytest
 
+from sigma_app.features.billing.access import RULES
 from sigma_app.features.console import event, queue
 from sigma_app.features.console.event import EventState
 from sigma_app.features.console.events import EventsState
 from sigma_app.features.console.job import JobState
 from sigma_app.features.console.queue import STATES, JobsState
-from sigma_app.features.console.service import NotAnOperator
+from sigma_app.features.console.service import NotAnOperator, reading
 from sigma_app.session.store import Session
 from tests.features.accounts.people import signed_in
 from tests.features.console.operators import cells, deeds, fact, make_operator, shown
@@ -109,10 +110,77 @@ async def test_an_event_shows_what_it_says_what_became_of_it_and_whose_it_is(
     assert page.found
     assert json.loads(page.payload) == {"id": "evt_1", "object": "für Ünal"}
     assert "für Ünal" in page.payload
-    assert fact(page.about, "State") == "failed"
+    assert fact(page.about, "State") == "failed so far"
+    assert (
+        page.became == "It could not be worked, after 3 failed tries. Its job tries again by itself, ten times in all."
+    )
     assert fact(page.about, "Last error") == "PaymentsRefused: no"
     assert fact(page.about, "Whose") == session.email
     assert next(one.href for one in page.about if one.name == "Whose") == f"/admin/user?id={session.user_id}"
+
+
+async def test_an_event_says_what_it_did_to_somebodys_access_and_what_they_pay(
+    bob: Session, session: Session, told: Told, owner: psycopg.Connection
+):
+    owner.execute("insert into billing.customers (id, user_id) values ('cus_1', %s)", [session.user_id])
+    owner.execute("insert into billing.products (id, name, active) values ('prod_1', 'Sigma', true)")
+    owner.execute(
+        "insert into billing.prices (id, product_id, active, currency, amount, every)"
+        " values ('price_1', 'prod_1', true, 'usd', 2900, 'month')"
+    )
+    owner.execute(
+        "insert into billing.subscriptions (id, customer_id, price_id, status, current_period_end, created_at)"
+        " values ('sub_1', 'cus_1', 'price_1', 'active', '2026-12-28+00', '2026-11-28+00')"
+    )
+    told("evt_1", customer="cus_1", handled_at="2026-11-28")
+    told("evt_2", customer="cus_1", handled_at="2026-11-28", tries=1)
+    owner.execute(
+        "select sigma.set_access(%s, true, 'cus_1', 'price_1', 'subscribed', 'sub_1', 'event', 'evt_1')",
+        [session.user_id],
+    )
+    page = await shown(EventState, bob, source="stripe", id="evt_1")
+    assert page.became == f"It was worked at the first try. It opened their access: {RULES['subscribed']}"
+    assert [row.cells[2:] for row in page.paid] == [["$29.00 a month", "active", "renews on 2026-12-28"]]
+    other = await shown(EventState, bob, source="stripe", id="evt_2")
+    assert other.became == "It was worked, after 1 failed try. It changed nobody's access."
+
+
+async def test_an_event_of_a_mail_says_how_the_mail_stands(bob: Session, told: Told, owner: psycopg.Connection):
+    told("msg_1", "resend", handled_at="2026-11-28", body={"data": {"email_id": "re_1"}})
+    owner.execute(
+        "insert into sigma.messages (key, kind, recipient, digest, provider_id, bounced_at)"
+        " values ('k', 'x', 'ann@example.com', sha256('x'), 're_1', now())"
+    )
+    page = await shown(EventState, bob, source="resend", id="msg_1")
+    assert page.became == "It was worked at the first try. The mail is bounced: it came back."
+    assert not page.payer
+    told("msg_2", "resend", handled_at="2026-11-28")
+    assert "No mail of ours" in (await shown(EventState, bob, source="resend", id="msg_2")).became
+    told("msg_3", "resend")
+    assert (await shown(EventState, bob, source="resend", id="msg_3")).became == "It waits for its turn."
+
+
+@pytest.mark.parametrize(
+    ("then", "expected"),
+    [
+        (
+            "handled_at = '2026-11-28 10:00:01+00'",
+            ("It was worked again at 10:00:01 UTC. It changed nobody's access.", ""),
+        ),
+        ("tries = 4, error = 'No'", ("", "It failed again, and is tried again by itself: No")),
+        ("tries = 3", ("It is in the queue.", "")),
+    ],
+)
+async def test_what_working_an_event_again_came_to_is_told_when_it_has(
+    bob: Session, told: Told, owner: psycopg.Connection, then: str, expected: tuple[str, str]
+):
+    told("evt_1", tries=3, error="No")
+    page = EventState()  # pyright: ignore[reportCallIssue] - of rx.State, outside of an app
+    page.outcome, page._before = "It is in the queue.", (3, 0)
+    owner.execute(f"update sigma.webhook_events set {then}".encode())
+    async with reading(bob) as cursor:
+        await page._read(cursor, {"source": "stripe", "id": "evt_1"}, bob)
+    assert (page.outcome, page.refusal) == expected
 
 
 @pytest.mark.parametrize(

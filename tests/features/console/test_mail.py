@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.console import mail
@@ -16,7 +17,9 @@ from sigma_app.features.console.message import MessageState
 from sigma_app.features.console.service import NotAnOperator, NothingToDo
 from sigma_app.features.mail import service as mails
 from sigma_app.session.store import Session
+from sigma_app.settings import Settings
 from tests.features.console.operators import cells, fact, planned, shown
+from tests.settled import settled
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +65,7 @@ async def gets_none(address: str) -> bool:
         ({"email": "\0\ud800bob"}, ["bob@example.com"]),
         ({"state": "bounced"}, ["bob@example.com"]),
         ({"state": "queued"}, ["carl@example.com"]),
+        ({"state": "undelivered"}, ["bob@example.com"]),
         ({"state": "nonsense"}, ["carl@example.com", "bob@example.com", ANN]),
         ({"state": "bounced", "email": "ann"}, []),
     ],
@@ -103,8 +107,27 @@ async def test_a_mail_shows_what_became_of_it_when_and_whose_it_is(operator: Ses
     assert fact(page.about, "Note") == "Permanent"
     assert fact(page.about, "Gets mail") == "yes"
     assert next(one.href for one in page.about if one.name == "On the list") == f"/admin/lead?id={ann}"
+    assert fact(page.about, "Went to") == "the mailbox of this Sigma, which has it no more"
     assert "Delivered" not in [one.name for one in page.about]
     assert [row.href for row in page.events] == ["/admin/event?source=resend&id=msg_1"]
+
+
+async def test_a_mail_says_where_it_went(operator: Session, sent: Sent, owner: psycopg.Connection, settings: Settings):
+    (kept,) = owner.execute(
+        "insert into sigma.mailbox (fingerprint, sender, recipients, subject) values ('x', 's', '{r}', 's')"
+        " returning id"
+    ).fetchone() or (None,)
+    here, there, waits = sent(sent_at="now", provider_id=str(kept)), sent(sent_at="now", provider_id="re_1"), sent()
+
+    async def went(identity: UUID) -> tuple[str, str]:
+        about = (await shown(MessageState, operator, id=str(identity))).about
+        return next((one.value, one.href) for one in about if one.name == "Went to")
+
+    assert await went(here) == ("the mailbox of this Sigma, and no further", "/dev/mailbox")
+    assert await went(waits) == ("nowhere yet", "")
+    with settled(settings.model_copy(update={"resend_api_key": SecretStr("re_key")})):
+        assert await went(there) == ("Resend", "")
+        assert await went(here) == ("the mailbox of this Sigma, and no further", "")
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "\0", "00000000-0000-4000-8000-000000000000"])

@@ -118,6 +118,45 @@ async def test_the_page_of_an_account_says_who_it_is_and_where_they_are_signed_i
     assert (mine.operator, mine.mine) == (True, True)
 
 
+async def test_what_somebody_pays_is_told_with_amount_interval_and_renewal(
+    session: Session, bob: Session, owner: psycopg.Connection
+):
+    owner.execute("insert into billing.customers (id, user_id) values ('cus_1', %s)", [session.user_id])
+    owner.execute("insert into billing.products (id, name, active) values ('prod_1', 'Sigma', true)")
+    for price, amount, every, count in (("price_y", 123456789, "year", 1), ("price_q", 5000, "month", 3)):
+        owner.execute(
+            "insert into billing.prices (id, product_id, lookup_key, active, currency, amount, every, every_count)"
+            " values (%s, 'prod_1', %s, true, 'eur', %s, %s, %s)",
+            [price, f"of_{price}", amount, every, count],
+        )
+    subscribed = (
+        ("sub_1", "price_y", "active", None, None),
+        ("sub_2", "price_q", "active", "2026-12-28+00", None),
+        ("sub_3", "price_gone", "canceled", None, "2026-12-01+00"),
+    )
+    for number, (identity, price, status, cancel, ended) in enumerate(subscribed):
+        owner.execute(
+            "insert into billing.subscriptions"
+            " (id, customer_id, price_id, status, current_period_end, cancel_at, ended_at, created_at)"
+            " values (%s, 'cus_1', %s, %s, '2026-12-28+00', %s, %s, '2026-11-28'::timestamptz + %s * interval '1 h')",
+            [identity, price, status, cancel, ended, number],
+        )
+    owner.execute(
+        "insert into billing.purchases (id, customer_id, price_id, status, amount, refunded, currency, created_at)"
+        " values ('cs_1', 'cus_1', 'price_y', 'paid', 69000, 100, 'jpy', '2026-12-01+00')"
+    )
+    page = await shown(UserState, bob, id=str(session.user_id))
+    assert [row.cells[1:] for row in page.paid] == [
+        ["of_price_y (subscription sub_1)", "€1,234,567.89 a year", "active", "renews on 2026-12-28"],
+        [
+            *("of_price_q (subscription sub_2)", "€50.00 every 3 months", "active"),
+            "period ends 2026-12-28, canceled for 2026-12-28",
+        ],
+        ["price_gone (subscription sub_3)", "not known", "canceled", "period ends 2026-12-28, ended on 2026-12-01"],
+        ["of_price_y (purchase cs_1)", "€1,234,567.89 a year", "paid", "69,000 JPY in all, 100 JPY given back"],
+    ]
+
+
 async def test_each_change_of_access_is_explained_in_the_words_of_its_owner(
     session: Session, bob: Session, owner: psycopg.Connection
 ):
