@@ -81,7 +81,9 @@ async def test_mails_are_listed_newest_first_and_filtered(operator: Session, sen
     )
 
 
-@pytest.mark.parametrize(("email", "state"), [("", ""), ("p777", ""), ("", "bounced"), ("p777", "sent"), ("", "undelivered")])
+@pytest.mark.parametrize(
+    ("email", "state"), [("", ""), ("p777", ""), ("", "bounced"), ("p777", "sent"), ("", "undelivered")]
+)
 async def test_the_list_is_read_by_an_index(operator: Session, owner, email: str, state: str):
     """Whatever is asked for: at a million mails a scan would be felt."""
     owner.execute(
