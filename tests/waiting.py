@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Return once the condition holds.
 
     Raises:
@@ -17,7 +17,7 @@ async def until(condition: Callable[[], object], seconds: float = 10) -> None:
             await asyncio.sleep(0.005)
 
 
-async def until_said(ask: Callable[[], Awaitable[object]], seconds: float = 20) -> None:
+async def until_said(ask: Callable[[], Awaitable[object]], seconds: float = 30) -> None:
     """Return once what is asked for is so.
 
     Raises:
