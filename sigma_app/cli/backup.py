@@ -49,7 +49,7 @@ def list_command(directory: Path | None) -> None:
     """Show the backups in DIRECTORY, or in SIGMA_BACKUP_DIR."""
     from sigma_app.features.operations.backup.keeping import backups_in
 
-    place = _directory(get_settings(), directory)
+    place = _directory(get_settings(), directory, "list DIRECTORY")
     found = backups_in(place)
     for kept in found:
         what = "sealed" if kept.sealed else "open"
@@ -70,7 +70,7 @@ def verify_command(file: Path | None) -> None:
     from sigma_app.features.operations.backup.verifying import verify
 
     settings = get_settings()
-    path = file or _newest(_directory(settings, None)).path
+    path = file or _newest(_directory(settings, None, "verify FILE")).path
     with opened(settings, path) as (archive, found), Steps() as steps, steps.step("Verify") as step:
         verify(settings, archive, found, step.update)
     print(f"{path.name} is whole, and can be restored: {described(found)}.")
@@ -113,7 +113,7 @@ def described(found: Manifest) -> str:
 def _back_up(settings: Settings, directory: Path | None, seal: bool) -> None:
     from sigma_app.features.operations.backup import keeping, making
 
-    place = _directory(settings, directory)
+    place = _directory(settings, directory, "--to DIRECTORY")
     passphrase = settings.backup_secret.get_secret_value() if settings.backup_secret else None
     if seal and not passphrase:
         passphrase = _new_passphrase()
@@ -150,10 +150,11 @@ def _new_passphrase() -> str:
     return given
 
 
-def _directory(settings: Settings, given: Path | None) -> Path:
+def _directory(settings: Settings, given: Path | None, naming: str) -> Path:
+    """Where backups are; `naming` is what names it on the command line."""
     place = given or settings.backup_dir
     if place is None:
-        raise StartError("Name a directory for backups, or set SIGMA_BACKUP_DIR.")
+        raise StartError(f"Which one? Type: python -m sigma_app backup {naming}. SIGMA_BACKUP_DIR names it for good.")
     return place
 
 

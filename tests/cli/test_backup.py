@@ -442,7 +442,9 @@ async def test_in_its_directory_older_ones_go_by_the_rule_and_elsewhere_none(sou
 
 
 async def test_what_cannot_be_is_one_line(source, target, tmp_path):
-    assert_one_line(source.sigma.run("backup"), "SIGMA_BACKUP_DIR")
+    for command, naming in (("", "--to DIRECTORY"), ("list", "list DIRECTORY"), ("verify", "verify FILE")):
+        done = source.sigma.run("backup", *command.split())
+        assert_one_line(done, f"Type: python -m sigma_app backup {naming}.", "SIGMA_BACKUP_DIR")
     (tmp_path / "file").touch()
     assert_one_line(source.sigma.run("backup", "--to", str(tmp_path / "file")), str(tmp_path / "file"))
     assert_one_line(target.run("backup", "--to", str(tmp_path / "b")), "nothing to back up")

@@ -57,6 +57,32 @@ def test_an_open_page_says_so_when_the_role_is_gone(sigma: Portal, bob: Somebody
     expect(page.locator(".console-numbers")).to_have_count(0)
 
 
+def test_an_open_list_of_leads_is_emptied_when_the_role_is_gone(
+    sigma: Portal, bob: Somebody, signed_in: Callable[..., Page], email: str
+):
+    page = signed_in(bob)
+    grant(sigma, bob)
+    with sigma.database() as owner:
+        owner.execute("insert into leads (email) values (%s)", [email])
+    shown(page, "/admin/leads", "Leads")
+    expect(page.get_by_text(email)).to_be_visible()
+    assert sigma.run("admin", "revoke", bob.email).returncode == 0
+    expect(page.get_by_role("alert").filter(has_text="none of theirs")).to_be_visible()
+    expect(page.get_by_text(email)).to_have_count(0)
+    assert email not in page.content()
+
+
+def test_an_open_list_of_leads_is_left_when_the_session_ends(
+    sigma: Portal, bob: Somebody, signed_in: Callable[..., Page]
+):
+    page = signed_in(bob)
+    grant(sigma, bob)
+    shown(page, "/admin/leads", "Leads")
+    with sigma.database() as owner:
+        owner.execute("delete from sigma.sessions where user_id = %s", [bob.id])
+    page.wait_for_url("**/sign-in*")
+
+
 def test_numbers_move_while_one_watches(sigma: Portal, operator: Page, email: str):
     shown(operator, "/admin", "Overview")
     today = operator.locator(".console-numbers div", has_text="joined today").locator("dd")

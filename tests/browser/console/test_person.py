@@ -39,12 +39,18 @@ def test_from_their_account_to_the_receipt(operator: Page, bob: Somebody, sigma:
         assert owner.execute("select count(*) from auth.users where id = %s", [bob.id]).fetchone() == (0,)
 
 
-def test_an_address_that_is_typed_stands_in_no_address_of_a_page(operator: Page, email: str):
+def test_an_address_that_is_typed_stands_in_no_address_of_a_page(operator: Page, email: str, sigma: Portal):
     shown(operator, "/admin/person", "Person")
     operator.get_by_label("Address").fill("nobody")
     operator.get_by_label("Address").evaluate("field => field.type = 'text'")  # what a browser would refuse itself
     operator.get_by_role("button", name="Look").click()
     expect(operator.get_by_role("alert").filter(has_text="Please type a whole address")).to_be_visible()
+    operator.get_by_label("Address").fill(email)
+    operator.get_by_role("button", name="Look").click()
+    expect(operator.get_by_role("alert").filter(has_text="nobody of that address")).to_be_visible()
+    expect(operator.get_by_role("heading", name="What is kept")).to_have_count(0)
+    with sigma.database() as owner:
+        owner.execute("insert into leads (email) values (%s)", [email])
     operator.get_by_label("Address").fill(email)
     operator.get_by_role("button", name="Look").click()
     expect(operator.get_by_role("heading", name="What is kept")).to_be_visible()
