@@ -28,8 +28,8 @@ def command(email: str, asked_by: str | None, yes: bool, as_json: bool) -> None:
     """Forget the person with this address: lead, account, profile, devices, files, mails, events, customer at Stripe.
 
     Cannot be undone, and can be repeated: where something does not answer, the receipt says so, and the command ends
-    with 1. With 3 it ends where Sigma has nobody of that address, and with 2 where nothing was begun: for an operator,
-    say, whom `admin revoke` has to make an ordinary account first. What is on its way at this moment, such as a mail, is
+    with 1. It ends with 3 where Sigma has nobody of that address, and with 2 where nothing was begun: for an operator,
+    say, whom `admin revoke` has to make an ordinary account first. What is on its way at this moment, a mail say, is
     removed by a job while the server or a worker runs.
     """
     if not yes:

@@ -53,7 +53,7 @@ def export_command(email: str, file: Path) -> None:
 
 @contextmanager
 def nobody_is_told(email: str) -> Iterator[None]:
-    """End the command with 3 where Sigma has nobody of that address: 1 is for what is left, and 2 for what can be mended."""
+    """End the command with 3 where Sigma has nobody of that address; 1 is for what is left, 2 for what to mend."""
     from sigma_app.features.operations.person import Nobody
 
     try:

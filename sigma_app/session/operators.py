@@ -14,7 +14,7 @@ from sigma_app.core.errors import SigmaError
 
 
 class OperatorsAccount(SigmaError):
-    """This is an operator's account. Take that away first, on the command line: python -m sigma_app admin revoke EMAIL."""
+    """This is an operator's account. First take the role, by command: python -m sigma_app admin revoke EMAIL."""
 
     status = 409
 
@@ -51,8 +51,8 @@ async def has_role(account: UUID) -> bool:
 
 
 async def refuse_operators(account: UUID) -> None:
-    """Refuse what gives an operator's account its powers, or takes them or itself: that is the command line's alone, which
-    takes the role first. So nobody locks themselves, or the last operator, out by a click.
+    """Refuse what opens, closes or ends an operator's account: the role has to be taken first, on the command line. So
+    nobody locks themselves, or the last operator, out by a click.
 
     Raises:
         OperatorsAccount: it is an operator's.

@@ -72,7 +72,9 @@ async def test_erasing_prints_a_receipt_and_can_be_repeated(full: Sigma, owner: 
 def assert_nobody(done: subprocess.CompletedProcess[str], address: str) -> None:
     """The command says that there is nobody, with a code of its own, and nothing else."""
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.splitlines()[-1].startswith(f"{address}: Sigma has nobody of that address, and nothing was done.")
+    assert done.stderr.splitlines()[-1].startswith(
+        f"{address}: Sigma has nobody of that address, and nothing was done."
+    )
 
 
 async def test_an_address_of_nobodys_is_no_receipt(full: Sigma, owner: psycopg.Connection):

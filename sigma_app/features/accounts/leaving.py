@@ -5,8 +5,8 @@ rest is tried at once. Whatever stands in the way of that, the job does it in th
 alone: whoever comes back with the same address meanwhile loses nothing. What somebody subscribed to ends at once, with
 their customer at Stripe; the invoices stay there, as the law has it.
 
-One farewell is written, whatever ends half-way and however often it is begun: the sealed address stands with the job that
-waits, and whoever takes it from there queues the farewell in the same transaction.
+One farewell is written, whatever ends half-way and however often it is begun: the sealed address stands with the job
+that waits, and whoever takes it from there queues the farewell in the same transaction.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ async def finish(user_id: UUID) -> None:
         taken = (await connection.execute(_TAKE_ADDRESS, {"user": str(user_id)})).scalars().all()
         if taken:
             await queue_job(transaction, "accounts:send_farewell", sealed=taken[0], user=str(user_id))
-        # Where the account was in a project elsewhere, what is here hangs on its name; its own database has let go of it.
+        # Where the account was in a project elsewhere, what is here hangs on its name; its own database let go of it.
         await transaction.exec(select(func.sigma.forget_user(user_id)))
         await connection.execute(_END_SESSIONS, {"user": user_id})
 

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.database import SERVICE, Actor, get_database
 from sigma_app.features.billing.errors import DebitUnderWay as DebitUnderWay

@@ -1,7 +1,7 @@
 """Keeps the console's open pages true: what changed is told by the database, in whichever process it was done.
 
-Whatever a page shows, when accounts changed it asks again whether it is an operator's, and is empty if it is not. That of
-a session that ended is emptied as every page is (session/tabs.py).
+Whatever a page shows, when accounts changed it asks again whether it is an operator's, and is empty if it is not. That
+of a session that ended is emptied as every page is (session/tabs.py).
 
 A busy list changes a hundred times a second, and nobody reads as fast: what comes in within `PACE` is one reading.
 """

@@ -19,7 +19,6 @@ from sigma_app.core.errors import SigmaError
 from sigma_app.session.operators import deputy, reader
 from sigma_app.session.store import Session
 
-
 CHANNEL = "sigma_console"  # the payload is a topic (sigma.tell_console); none: anything may have been missed
 OPERATORS = "operators"
 """The topic of who operates, which every page of the console hears (live.py)."""

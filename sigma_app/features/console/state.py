@@ -36,7 +36,7 @@ class ConsolePage(rx.State, mixin=True):
         await self._show(again=True, only_ask=not shown)
 
     async def _show(self, *, again: bool = False, only_ask: bool = False) -> None:
-        """Read everything, or what changed, or ask only who looks; nothing stays for whoever may not see it any more."""
+        """Read everything, or what changed, or ask only who looks; nothing stays for whoever may see it no more."""
         try:
             if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
                 watcher = Watcher(self.router.url.path, session.id, type(self), self._topics)

@@ -30,6 +30,7 @@ from sigma_app.gateways.payments import PaymentsRefused, PaymentsUnavailable
 from sigma_app.session.operators import refuse_operators
 from sigma_app.settings import get_settings
 
+
 class Nobody(SigmaError):
     """Sigma has nobody of that address, and nothing was done. Look for a slip of the keyboard."""
 

@@ -1,4 +1,4 @@
-"""Whoever is no operator any more sees nothing any more, on whichever page, though it is open and shows something else."""
+"""Whoever is no operator any more sees nothing any more, on whichever page is open, whatever it shows."""
 
 from __future__ import annotations
 

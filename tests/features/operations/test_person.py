@@ -241,7 +241,7 @@ class TestForgetting:
     @pytest.mark.parametrize("disabled", [False, True])
     async def test_an_operator_is_not_erased(self, people: People, owner: psycopg.Connection, disabled: bool):
         owner.execute(
-            "update auth.users set raw_app_meta_data = raw_app_meta_data || '{\"role\": \"admin\"}',"
+            'update auth.users set raw_app_meta_data = raw_app_meta_data || \'{"role": "admin"}\','
             " banned_until = case when %s then now() + interval '1 day' end where id = %s",
             [disabled, people.alice.user_id],
         )
