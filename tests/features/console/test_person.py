@@ -51,7 +51,7 @@ async def test_an_address_of_nobodys_is_neither_a_file_nor_a_receipt_nor_on_reco
     assert deeds() == []
 
 
-async def test_an_operator_is_forgotten_by_the_command_line_alone(operator, owner, deeds):
+async def test_an_operator_is_revoked_before_they_are_forgotten(operator, owner, deeds):
     with pytest.raises(OperatorsAccount):
         await person.forget(operator, operator.email)
     assert deeds() == []

@@ -170,6 +170,28 @@ class TestTelling:
         assert not any(counts.values())
         assert (await erase("charlie@example.com", OPERATOR)).complete
 
+    @pytest.mark.parametrize(
+        "kept",
+        [
+            "insert into sigma.messages (key, kind, recipient, digest)"
+            " values ('confirm/1', 'waitlist:confirm', 'charlie@example.com', sha256('charlie@example.com'))",
+            "insert into sigma.mailbox (fingerprint, sender, recipients, subject)"
+            " values ('x', 'us', '{charlie@example.com}', 'Hello')",
+            "insert into sigma.webhook_events (source, id, type, body) values"
+            """ ('resend', '1', 'email.bounced', '{"data": {"to": ["charlie@example.com"]}}')""",
+        ],
+    )
+    async def test_somebody_of_whom_there_is_but_a_mail_or_an_event_is_somebody(
+        self, shop: Till, owner: psycopg.Connection, kept: str
+    ):
+        owner.execute(kept.encode())
+        _, _, counts = await exported("charlie@example.com")
+        assert sum(counts.values()) == 1
+        receipt = await erase("charlie@example.com", OPERATOR)
+        assert receipt.erased == counts
+        with pytest.raises(Nobody):
+            await erase("charlie@example.com", OPERATOR)
+
     async def test_a_profile_that_says_anothers_address_tells_nothing_of_theirs(
         self, people: People, owner: psycopg.Connection
     ):
