@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import reflex as rx
 from sigma_app.core.errors import SigmaError
 from sigma_app.session.store import Session
 from sigma_app.ui.parts import QUIET
+
+_MOMENT = 1.0  # seconds; the second half of a double click comes within half of one, by the setting of most systems
 
 
 class Deeds(rx.State, mixin=True):
@@ -23,6 +26,8 @@ class Deeds(rx.State, mixin=True):
     busy: str = ""
     outcome: str = ""
     refusal: str = ""
+
+    _last: tuple[str, float] = ("", 0.0)  # the deed that was done last, and when
 
     @rx.event
     async def ask(self, deed: str):
@@ -44,18 +49,24 @@ class Deeds(rx.State, mixin=True):
             do: does it; what became of it in words.
             asked: whether it is only done where it was asked whether it is meant.
         """
-        if asked and self.asking != deed:
+        if (asked and self.asking != deed) or self._is_second_click(deed):
             return
         self.asking, self.outcome, self.refusal, self.busy = "", "", "", deed
         yield
         try:
             if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
                 self.outcome = await do(session)
+                self._last = (deed, time.time())
         except SigmaError as error:
             self.refusal = str(error)
         finally:
             self.busy = ""
         await self._show()  # pyright: ignore[reportAttributeAccessIssue] - of ConsolePage
+
+    def _is_second_click(self, deed: str) -> bool:
+        """Whether it was done a moment ago: the page had not said so yet when it was clicked once more."""
+        last, at = self._last
+        return deed == last and 0 <= time.time() - at < _MOMENT
 
 
 def button(state: Any, deed: str, label: Any, do: Any, look: str = QUIET, **attrs: Any) -> rx.Component:
@@ -66,6 +77,7 @@ def button(state: Any, deed: str, label: Any, do: Any, look: str = QUIET, **attr
         on_click=do,
         disabled=state.busy != "",
         class_name=look,
+        custom_attrs={"data-deed": deed},
         **attrs,
     )
 
@@ -92,7 +104,14 @@ def asking(
             rx.el.div(
                 rx.el.button(yes, type="button", on_click=do, class_name=look),
                 # Whoever presses return once more has meant nothing yet.
-                rx.el.button("Leave it", type="button", on_click=state.leave_it, auto_focus=True, class_name=QUIET),
+                rx.el.button(
+                    "Leave it",
+                    type="button",
+                    on_click=state.leave_it,
+                    auto_focus=True,
+                    class_name=QUIET,
+                    custom_attrs={"data-leave": deed},
+                ),
                 class_name="console-actions",
             ),
             role="group",
@@ -109,4 +128,5 @@ def outcome(state: Any) -> rx.Component:
         rx.el.p(state.outcome, role="status", class_name="console-outcome"),
         rx.el.p(state.refusal, role="alert", class_name="console-refusal"),
         class_name="frame console-outcomes",
+        custom_attrs={"tabIndex": -1},
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import reflex as rx
 
+from sigma_app.session.state import SessionState
 from sigma_app.ui import head
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.link import link
@@ -71,6 +72,7 @@ def console_page(
         script: a file that is run as the document is read; among `children` it would not be.
     """
     return portal(
+        inline_script(Path(__file__).parent / "deeds.js"),
         inline_script(script) if script else rx.fragment(),
         phase(state),
         rx.cond(
@@ -81,7 +83,7 @@ def console_page(
                     rx.el.p(lede, class_name="lede") if lede else rx.fragment(),
                     rx.el.p(
                         "Signed in as ",
-                        rx.el.strong(state.email),
+                        rx.el.strong(SessionState.email),
                         ". ",
                         link("Your own account", href="/account"),
                         class_name="fine-print console-who",

@@ -341,7 +341,13 @@ def _delete() -> rx.Component:
         field("Type “delete” to go on", "word", "", auto_complete="off", auto_focus=True),
         rx.el.div(
             rx.el.button("Delete them for good", type="submit", class_name=ALARM),
-            rx.el.button("Leave it", type="button", on_click=UserState.leave_it, class_name=QUIET),
+            rx.el.button(
+                "Leave it",
+                type="button",
+                on_click=UserState.leave_it,
+                class_name=QUIET,
+                custom_attrs={"data-leave": "delete"},
+            ),
             class_name="console-actions",
         ),
         on_submit=UserState.delete,

@@ -81,7 +81,9 @@ def test_somebody_is_found_disabled_told_so_and_let_in_again(
     expect(hers.get_by_text(CLOSED)).to_be_visible()
 
     operator.get_by_role("button", name="Enable").dblclick()
+    expect(operator.get_by_role("status").filter(has_text="Enabled. They can sign in again.")).to_be_visible()
     expect(operator.get_by_role("button", name="Disable", exact=True)).to_be_visible()
+    expect(operator.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(0)
     hers.press("input[name=password]", "Enter")
     hers.wait_for_url("**/profile")
     assert on_record(sigma, alice.id) == ["user.disable", "user.enable"]
@@ -96,6 +98,50 @@ def test_a_browser_that_signs_in_shows_by_itself_and_is_signed_out(
     operator.get_by_role("button", name=re.compile("^Sign out .*Chrome")).click()
     hers.wait_for_url("**/sign-in**")
     expect(operator.get_by_text("Nowhere.")).to_be_visible()
+
+
+def test_a_second_click_does_not_turn_good_news_into_bad(
+    sigma: Portal, alice: Somebody, operator: Page, signed_in: SignedIn
+):
+    signed_in(alice)
+    operator.goto(of(alice))
+    operator.get_by_role("button", name="Sign out everywhere").dblclick()
+    expect(operator.get_by_role("status").filter(has_text="Signed out of 1 browser.")).to_be_visible()
+    job = fails(sigma)
+    operator.goto(f"/admin/job?id={job}")
+    operator.get_by_role("button", name="Try again").dblclick()
+    expect(operator.get_by_role("status").filter(has_text="It is in the queue again.")).to_be_visible()
+    expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()  # the job has succeeded
+    expect(operator.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(0)
+    assert on_record(sigma, alice.id) == ["user.sign_out"]
+    assert on_record(sigma, job) == ["job.retry"]
+
+
+def test_by_keyboard_the_focus_goes_to_what_came_of_it_or_back_to_the_button(alice: Somebody, operator: Page):
+    operator.goto(of(alice))
+    operator.get_by_role("button", name="Disable", exact=True).focus()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("button", name="Leave it")).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("button", name="Disable", exact=True)).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("button", name="Leave it")).to_be_focused()
+    operator.keyboard.press("Shift+Tab")
+    expect(operator.get_by_role("button", name="Disable them")).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect(operator.locator(".console-outcomes")).to_be_focused()
+    expect(operator.locator(".console-outcomes")).to_contain_text("Disabled.")
+    operator.get_by_role("button", name="Enable").focus()
+    operator.keyboard.press("Enter")
+    expect(operator.locator(".console-outcomes")).to_be_focused()
+    expect(operator.locator(".console-outcomes")).to_contain_text("Enabled.")
+    operator.get_by_role("button", name="Delete", exact=True).focus()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_label("Type “delete”")).to_be_focused()
+    operator.keyboard.press("Tab")
+    operator.keyboard.press("Tab")
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("button", name="Delete", exact=True)).to_be_focused()
 
 
 def test_an_account_is_deleted_only_when_that_is_meant(sigma: Portal, alice: Somebody, operator: Page):
