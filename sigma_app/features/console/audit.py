@@ -243,5 +243,5 @@ def table(caption: str, rows: Any, *, empty: Any) -> rx.Component:
     )
 
 
-_LOOKS = {"When (UTC)": "whole"}
+_LOOKS = {"When (UTC)": "whole", "Did what": "sentence"}
 PAGES = [page(audit, ROUTE, "Audit log", AuditState)]
