@@ -17,7 +17,7 @@ from sigma_app.features.console.growth_words import STEPS, VALUES, change, perce
 from sigma_app.features.console.parts import QUIET, Row, console_page, field, page, part, table
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.growth import service
-from sigma_app.features.growth.service import DIMENSIONS, BadDates, Compared, Span
+from sigma_app.features.growth.service import DIMENSIONS, BadDates, Compared, Counts, Span
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
 from sigma_app.ui.form import plain_form
@@ -28,7 +28,17 @@ FILE = "/admin/growth.csv"
 BY_DAY = "day"
 DAYS = ("7", "30", "90", "365")
 NAMES = {BY_DAY: "Day", **{dimension: dimension.capitalize() for dimension in DIMENSIONS}}
-_NUMBERS = ("Visits", "Joined", "Of visits", "Confirmed", "Invited", "Signed up", "Paid", "Joined before", "Change")
+_NUMBERS = (
+    "Visits",
+    "Joined",
+    "Per 100 visits",
+    "Confirmed",
+    "Invited",
+    "Signed up",
+    "Paid",
+    "Joined before",
+    "Change",
+)
 _MOST = 100  # values in the page; the file has them all
 
 
@@ -89,6 +99,7 @@ class GrowthState(ConsolePage, SessionState):
     is_empty: bool = True
 
     steps: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+    became: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
     funnel: list[Bar] = []  # noqa: RUF012 - a Var, copied for each state
     funnel_words: str = ""
     charts: list[Chart] = []  # noqa: RUF012 - a Var, copied for each state
@@ -112,6 +123,7 @@ class GrowthState(ConsolePage, SessionState):
 
         self.is_empty = not any((*found.total.now, *found.total.before))
         self.steps = _steps(found.total)
+        self.became = _became(await service.read_cohort(cursor, wanted.span))
         self.funnel, self.funnel_words = funnel(found.total)
         if wanted.dimension:
             named = {VALUES[wanted.by].get(value, value): one for value, one in found.values.items()}
@@ -138,18 +150,29 @@ def _in_words(span: Span) -> str:
 
 
 def _steps(total: Compared) -> list[Row]:
-    rows, earlier = [], 0
+    rows = []
     for step, name in STEPS.items():
         now, before = getattr(total.now, step), getattr(total.before, step)
-        of_earlier = percent(now, earlier) if rows else ""
-        rows.append(Row(step, [name, f"{now:,}", of_earlier, f"{before:,}", *change(now, before)]))
-        earlier = now
+        rows.append(Row(step, [name, f"{now:,}", f"{before:,}", *change(now, before)]))
     return rows
+
+
+def _became(cohort: Counts) -> list[Row]:
+    return [
+        Row(step, [name, f"{getattr(cohort, step):,}", percent(getattr(cohort, step), cohort.joined)])
+        for step, name in STEPS.items()
+        if step != "visits"
+    ]
+
+
+def _per_hundred(joined: int, visits: int) -> str:
+    """Such as "12.5": no percentage, since who joins need not be among the visits."""
+    return percent(joined, visits).removesuffix("%")
 
 
 def _row(name: str, one: Compared) -> Row:
     now, before = one
-    cells = [name, f"{now.visits:,}", f"{now.joined:,}", percent(now.joined, now.visits)]
+    cells = [name, f"{now.visits:,}", f"{now.joined:,}", _per_hundred(now.joined, now.visits)]
     cells += [f"{count:,}" for count in (now.confirmed, now.invited, now.signed_up, now.paid, before.joined)]
     difference, in_percent = change(now.joined, before.joined)
     return Row(name, [*cells, f"{difference} ({in_percent})" if in_percent != "–" else difference])
@@ -183,14 +206,26 @@ def growth() -> rx.Component:
             ),
             table(
                 "What happened in these days, and in those before",
-                ("Step", "These days", "Of the step before", "The days before", "Change", "In percent"),
+                ("Step", "These days", "The days before", "Change", "In percent"),
                 GrowthState.steps,
                 empty="",
-                numbers=("These days", "Of the step before", "The days before", "Change", "In percent"),
+                numbers=("These days", "The days before", "Change", "In percent"),
             ),
             intro="Each step counts what happened in these days, whoever it happened to: who joins today may have been "
             "here before, and who is invited joined some time ago. What is filled is these days; a mark or a dashed "
             "line is the days before.",
+        ),
+        part(
+            "What became of those who joined in these days",
+            table(
+                "How many of those who joined in these days have come how far since",
+                ("Step", "So far", "Of who joined"),
+                GrowthState.became,
+                empty="",
+                numbers=("So far", "Of who joined"),
+            ),
+            intro="The same people at every step, whenever it happened to them, up to now: who joined lately has had "
+            "less time. Who was erased since is not among them.",
         ),
         part(
             "By day, and by where from",
@@ -198,6 +233,11 @@ def growth() -> rx.Component:
             rx.cond(GrowthState.is_empty, rx.fragment(), charts(GrowthState.charts)),
             rx.el.details(
                 rx.el.summary("As a table", class_name=QUIET),
+                rx.el.p(
+                    "Per 100 visits: how many joined for each hundred visits of the same days. It can be more than "
+                    "100: not everybody who joins is counted as a visit.",
+                    class_name="fine-print",
+                ),
                 rx.cond(GrowthState.by == BY_DAY, _numbers("Day"), _numbers("Where from")),
                 rx.cond(GrowthState.more != "", rx.el.p(GrowthState.more, class_name="fine-print")),
                 open=GrowthState.by != BY_DAY,

@@ -70,15 +70,25 @@ def of(page: Page, value: str, column: int) -> Locator:
 def test_the_steps_are_told_beside_those_of_the_days_before(operator: Page, numbers):
     operator.goto("/admin/growth?days=7")
     expect(operator.get_by_role("heading", level=1, name="Growth")).to_be_visible()
-    for step, cells in {"Joined": ["6", None, "7", "−1", "−14.3%"], "Paid": ["0", "–", "0", "±0", "–"]}.items():
+    for step, cells in {"Joined": ["6", "7", "−1", "−14.3%"], "Paid": ["0", "0", "±0", "–"]}.items():
         for column, text in enumerate(cells, start=1):
-            if text is not None:
-                expect(told(operator, step, column)).to_have_text(text)
+            expect(told(operator, step, column)).to_have_text(text)
     funnel = operator.get_by_role("img", name=re.compile("From visits to paid"))
     expect(funnel).to_have_attribute("aria-label", re.compile(r"Joined 6 \(before 7\)"))
     expect(
         operator.get_by_role("img", name=re.compile("Joined day by day: 6 in all, 7 in the days before"))
     ).to_be_visible()
+
+
+def test_no_share_is_more_than_all_of_them(operator: Page, numbers, database: psycopg.Connection):
+    """Those who joined long ago and confirm now are steps of these days, and none of those who joined in them."""
+    database.execute("update leads set confirmed_at = now()")
+    operator.goto("/admin/growth?days=7")
+    expect(told(operator, "Confirmed")).to_have_text("40")
+    became = operator.get_by_role("table", name=re.compile("have come how far since")).get_by_role("row")
+    expect(became.nth(1)).to_have_text("Joined6100%")
+    expect(became.nth(2)).to_have_text("Confirmed6100%")
+    expect(became.nth(3)).to_have_text("Invited00%")
 
 
 def test_every_way_to_tell_them_apart_has_charts_and_a_table(operator: Page, numbers):
@@ -91,7 +101,7 @@ def test_every_way_to_tell_them_apart_has_charts_and_a_table(operator: Page, num
         assert f"by={name.lower()}" in operator.url
         expect(operator.locator(".growth-chart")).to_have_count(6)
     operator.goto("/admin/growth?days=30&by=referrer")
-    for column, text in enumerate(["news.example", "87", "29", "33.3%"]):
+    for column, text in enumerate(["news.example", "87", "29", "33.3"]):
         expect(of(operator, "news.example", column)).to_have_text(text)
 
 
