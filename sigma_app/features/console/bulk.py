@@ -1,11 +1,14 @@
 """What is done to many leads at once: asked for by an operator, carried out by a job in small steps, each on record.
 
-Nothing happens for `GRACE`: until then a run can be taken back without a trace. Later it can be stopped, and flags can
+Nothing happens for `GRACE`: until then a run can be taken back, and no lead is changed; that it was asked for and taken
+back stays on record. Whom nothing can be done for is passed over, and each step's record has how many those are so far,
+by reason (reasons.py). Later it can be stopped, and flags can
 be put back; a mail that is on its way, or a lead that was erased, cannot.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +16,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from psycopg import AsyncCursor
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Composed
 from psycopg.types.json import Jsonb
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -21,8 +24,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.core.jobs import queue_job
-from sigma_app.features.console import leads
+from sigma_app.features.console import leads, reasons
 from sigma_app.features.console.leads import Count, LeadFilter
+from sigma_app.features.console.reasons import PASSED
 from sigma_app.features.console.service import acting, record
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.session.operators import deputy, is_operator
@@ -93,7 +97,7 @@ async def begin(session: Session, wish: Wish, count: Count) -> UUID:
 
 
 async def stop(session: Session, run: UUID) -> None:
-    """Let a run end where it is; one that has not begun leaves no trace but its record.
+    """Let a run end where it is; of one that has not begun nothing stays but what is on record.
 
     Raises:
         NotAnOperator, DatabaseUnavailable: it goes on.
@@ -147,17 +151,37 @@ async def _step(transaction: AsyncSession, run: Mapping[Any, Any]) -> bool:
     if not due:
         await connection.execute(_END, {"run": run["id"], "state": "done"})
         return False
+    why_not = await _why_not(transaction, run, [lead for lead, _ in due])
     done: list[str] = []
+    passed: Counter[str] = Counter()
     for lead, _ in due:
-        if await _do(transaction, run, lead):
+        if why := why_not[lead]:
+            passed[why] += 1
+        elif await _do(transaction, run, lead):
             done.append(str(lead))
-    if done:
-        await record(transaction, f"lead.{run['action']}", run["id"], leads=done)
+        else:
+            passed[reasons.MEANWHILE] += 1
+    told = {PASSED: passed + Counter(await _passed_so_far(transaction, run["id"]))} if passed else {}
+    await record(transaction, f"lead.{run['action']}", run["id"], leads=done, **told)
     at, last = (due[-1][1], due[-1][0])
     await connection.execute(
         _ADVANCE, {"run": run["id"], "done": len(done), "passed": len(due) - len(done), "at": at, "last": last}
     )
     return True
+
+
+async def _why_not(transaction: AsyncSession, run: Mapping[str, Any], ids: Sequence[UUID]) -> Mapping[UUID, str | None]:
+    """Of each lead why the run passes it over; None for those that it does not."""
+    statement = SQL("select id, {} from public.leads as lead where id = any(%(ids)s)").format(
+        reasons.reason(run["action"])
+    )
+    rows = await _rows(transaction, statement, {"ids": list(ids), "reason": run["reason"]})
+    return dict.fromkeys(ids, reasons.GONE) | dict(rows)
+
+
+async def _passed_so_far(transaction: AsyncSession, run: UUID) -> Mapping[str, int]:
+    connection = await transaction.connection()
+    return (await connection.execute(_PASSED_SO_FAR, {"run": str(run), "passed": PASSED})).scalar_one_or_none() or {}
 
 
 async def _next_leads(transaction: AsyncSession, run: Mapping[str, Any]) -> Sequence[tuple[UUID, datetime | None]]:
@@ -173,20 +197,16 @@ async def _next_leads(transaction: AsyncSession, run: Mapping[str, Any]) -> Sequ
         " coalesce(%(last)s, %(highest)s::uuid))"
         " order by created_at desc, id desc limit %(step)s"
     ).format(condition)
+    place = {"last_at": run["last_at"], "last": run["last_id"], "highest": _HIGHEST}
+    return await _rows(transaction, statement, {**values, **place, "asked_at": run["created_at"], "step": STEP})
+
+
+async def _rows(transaction: AsyncSession, statement: Composed, values: Mapping[str, Any]) -> Sequence[Any]:
+    """The rows of a statement that psycopg composed."""
     connection = await transaction.connection()
     driver = (await connection.get_raw_connection()).driver_connection
     async with driver.cursor() as cursor:  # pyright: ignore[reportOptionalMemberAccess]
-        await cursor.execute(
-            statement,
-            {
-                **values,
-                "asked_at": run["created_at"],
-                "last_at": run["last_at"],
-                "last": run["last_id"],
-                "highest": _HIGHEST,
-                "step": STEP,
-            },
-        )
+        await cursor.execute(statement, values)
         return await cursor.fetchall()
 
 
@@ -194,7 +214,7 @@ async def _do(transaction: AsyncSession, run: Mapping[str, Any], lead: UUID) -> 
     """Do it to one lead; whether it was done."""
     match run["action"]:
         case "invite":
-            return await waitlist.invite(transaction, lead)
+            return await invite(transaction, lead)
         case "erase":
             return await waitlist.erase(transaction, lead)
         case _:
@@ -202,6 +222,13 @@ async def _do(transaction: AsyncSession, run: Mapping[str, Any], lead: UUID) -> 
             if changed:
                 await (await transaction.connection()).execute(_KEEP, {"run": run["id"], "lead": lead, "flag": before})
             return changed
+
+
+async def invite(transaction: AsyncSession, lead: UUID) -> bool:
+    """Invite a lead, unless one of `reasons.WORDS` stands against it; whether it was. In a transaction of SERVICE."""
+    statement = SQL("select {} from public.leads as lead where id = %(lead)s").format(reasons.reason("invite"))
+    rows = await _rows(transaction, statement, {"lead": lead})
+    return rows == [(None,)] and await waitlist.invite(transaction, lead)
 
 
 async def _put_back(transaction: AsyncSession, run: UUID) -> bool:
@@ -215,9 +242,47 @@ async def _put_back(transaction: AsyncSession, run: UUID) -> bool:
     return False
 
 
-async def how_many(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Count:
-    """How many leads a wish is about."""
-    return Count(len(wish.ids)) if wish.ids else await leads.count(cursor, wish.filter)
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a wish would do, as things stand."""
+
+    about: Count
+    """How many leads it is about."""
+    judged: int
+    """How many of them were looked at one by one: all, or, of more than `leads.EXACT`, the newest."""
+    passed: Mapping[str, int]
+    """How many of those would be passed over, by reason: `reasons.WORDS`."""
+
+    @property
+    def will_do(self) -> int:
+        """To how many of those that were looked at it would be done."""
+        return self.judged - sum(self.passed.values())
+
+
+async def outlook(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Outlook:
+    """Whom a wish is about, and to whom of them it would not be done, and why; as an operator.
+
+    Raises:
+        DatabaseUnavailable, psycopg.Error: it could not be asked.
+    """
+    if wish.ids:
+        about, condition, values = Count(len(wish.ids)), SQL("id = any(%(ids)s)"), {"ids": list(wish.ids)}
+        table, order = SQL("public.leads"), SQL("created_at desc")
+    else:
+        about = await leads.count(cursor, wish.filter)
+        condition, values = wish.filter.condition()
+        table, order = wish.filter.table, SQL("address") if wish.filter.q else SQL("created_at desc, id desc")
+    statement = SQL(
+        "select why, count(*) as many from (select {} as why from"
+        " (select * from {} where {} order by {} limit {}) as lead) as judged group by why"
+    ).format(reasons.reason(wish.action), table, condition, order, leads.EXACT)
+    await cursor.execute(statement, {**values, "reason": wish.reason})
+    counts: dict[str | None, int] = {row["why"]: row["many"] for row in await cursor.fetchall()}
+    judged = sum(counts.values())
+    passed = {why: many for why, many in counts.items() if why}
+    if wish.ids and judged < len(wish.ids):
+        passed[reasons.GONE], judged = len(wish.ids) - judged, len(wish.ids)
+    return Outlook(about, judged, passed)
 
 
 _HIGHEST = UUID(int=2**128 - 1)
@@ -247,6 +312,10 @@ _ADVANCE = text(
 )
 # What was searched for is the beginning of somebody's address, and nobody needs it any more.
 _END = text("update sigma.bulk_runs set state = :state, ended_at = now(), filter = filter - 'q' where id = :run")
+_PASSED_SO_FAR = text(
+    "select detail -> :passed from sigma.audit_log where subject = :run and jsonb_exists(detail, :passed)"
+    " order by id desc limit 1"
+)
 _KEEP = text(
     "insert into sigma.bulk_changes (run_id, lead_id, flag) values (:run, :lead, :flag) on conflict do nothing"
 )

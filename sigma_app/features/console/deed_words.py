@@ -14,6 +14,9 @@ from uuid import UUID
 
 from psycopg import AsyncCursor
 
+from sigma_app.features.console import reasons
+from sigma_app.features.console.reasons import PASSED
+
 DEEDS: Mapping[str, Mapping[str, str]] = {
     "The list": {
         "lead.invite": "invited {leads}",
@@ -28,6 +31,7 @@ DEEDS: Mapping[str, Mapping[str, str]] = {
         "leads.export": "downloaded {leads} as CSV",
         "leads.judge": "had a file of {rows} looked through",
         "leads.import": "imported a file of leads",
+        "leads.imported": "put {leads} on the list, from a file",
         "run.stop": "stopped a run",
         "run.undo": "asked for what a run did to be put back",
     },
@@ -68,6 +72,7 @@ _FILTERS = {
     "since": "from",
     "until": "to",
     "flagged": "flagged",
+    "file": "imported by",
 }
 _SUBJECTS = dict.fromkeys(("user", "operator", "person"), "account") | {
     "lead": "lead",
@@ -116,9 +121,10 @@ def sentence(action: str, detail: Mapping[str, Any]) -> str:
 
 def more(detail: Mapping[str, Any]) -> str:
     """What the log has besides, and the sentence does not say; such as "reason: odd"."""
-    left = {name: value for name, value in detail.items() if name not in _IN_THE_SENTENCE and name != "task"}
+    left = {name: value for name, value in detail.items() if name not in (*_IN_THE_SENTENCE, "task", PASSED)}
+    passed = f"passed over so far: {reasons.told(detail[PASSED])}" if PASSED in detail else ""
     said = [_MORE[name] if value is True and name in _MORE else _said(name, value) for name, value in left.items()]
-    return ", ".join(filter(None, said))
+    return ", ".join(filter(None, (*said, passed)))
 
 
 async def things(cursor: AsyncCursor[dict[str, Any]], entries: Sequence[Mapping[str, Any]]) -> list[Thing]:

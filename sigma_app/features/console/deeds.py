@@ -9,6 +9,7 @@ from typing import Any
 import reflex as rx
 
 from sigma_app.core.errors import SigmaError
+from sigma_app.features.console.parts import field
 from sigma_app.session.store import Session
 from sigma_app.ui.parts import QUIET
 
@@ -68,6 +69,13 @@ class Deeds(rx.State, mixin=True):
         last, at = self._last
         return deed == last and 0 <= time.time() - at < _MOMENT
 
+    def _means(self, form_data: Any, word: str) -> bool:
+        """Whether the word was typed that a question asks for; else it is said, and the question stays."""
+        fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
+        meant = str(fields.get("word", "")).strip().lower() == word
+        self.refusal = "" if meant else f"Type the word {word} to go on."
+        return meant
+
 
 def button(state: Any, deed: str, label: Any, do: Any, look: str = QUIET, **attrs: Any) -> rx.Component:
     """A button that acts at once: for what can be undone, or harms nobody."""
@@ -83,7 +91,16 @@ def button(state: Any, deed: str, label: Any, do: Any, look: str = QUIET, **attr
 
 
 def asking(
-    state: Any, deed: str, label: Any, happens: Any, do: Any, *, yes: str, look: str = QUIET, **attrs: Any
+    state: Any,
+    deed: str,
+    label: Any,
+    happens: Any,
+    do: Any,
+    *,
+    yes: str,
+    look: str = QUIET,
+    word: str = "",
+    **attrs: Any,
 ) -> rx.Component:
     """A button that asks first.
 
@@ -95,31 +112,54 @@ def asking(
         do: the event that does it.
         yes: the label of the button that means it.
         look: of the button that means it.
+        word: that has to be typed first, where nothing can be undone; `do` then gets the form, and asks `_means`.
         attrs: of the button that asks.
     """
     return rx.cond(
         state.asking == deed,
-        rx.el.div(
-            rx.el.p(happens),
-            rx.el.div(
-                rx.el.button(yes, type="button", on_click=do, class_name=look),
-                # Whoever presses return once more has meant nothing yet.
-                rx.el.button(
-                    "Leave it",
-                    type="button",
-                    on_click=state.leave_it,
-                    auto_focus=True,
-                    class_name=QUIET,
-                    custom_attrs={"data-leave": deed},
-                ),
-                class_name="console-actions",
-            ),
-            role="group",
-            aria_label=label,
-            class_name="console-ask",
-        ),
+        question(state, deed, label, happens, do, yes=yes, look=look, word=word),
         button(state, deed, label, state.ask(deed), **attrs),
     )
+
+
+def question(
+    state: Any,
+    deed: str,
+    label: Any,
+    happens: Any,
+    do: Any,
+    *,
+    yes: str,
+    look: str = QUIET,
+    word: str = "",
+    leave: Any = None,
+) -> rx.Component:
+    """The question whether something is meant, as `asking` takes it; `leave` is the event that means no."""
+    no = leave or state.leave_it
+    # Whoever presses return once more has meant nothing yet.
+    leaving = rx.el.button(
+        "Leave it",
+        type="button",
+        on_click=no,
+        auto_focus=not word,
+        class_name=QUIET,
+        custom_attrs={"data-leave": deed},
+    )
+    if not word:
+        meant = rx.el.button(yes, type="button", on_click=do, class_name=look)
+        answers = [rx.el.div(meant, leaving, class_name="console-actions")]
+    else:
+        typed = field(f"Type “{word}” to go on", "word", "", auto_complete="off", auto_focus=True)
+        meant = rx.el.button(yes, type="submit", class_name=look)
+        answers = [
+            rx.el.form(
+                typed,
+                rx.el.div(meant, leaving, class_name="console-actions"),
+                on_submit=do,
+                class_name="console-answer",
+            )
+        ]
+    return rx.el.div(rx.el.p(happens), *answers, role="group", aria_label=label, class_name="console-ask")
 
 
 def outcome(state: Any) -> rx.Component:

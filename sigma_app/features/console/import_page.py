@@ -1,10 +1,11 @@
-"""/admin/leads/import: a file of leads, first judged, then imported."""
+"""/admin/leads/import: a file of leads, first checked, then imported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import reflex as rx
@@ -22,17 +23,26 @@ from sigma_app.ui.link import link
 
 ROUTE = "/admin/leads/import"
 FILE = "/admin/leads/import/file"
-_SHOWN = 100  # rows with a problem
+_SHOWN = 100  # rows that are not imported
+_TEMPLATE = f"data:text/csv;charset=utf-8,{quote(importing.TEMPLATE)}"
+_COLUMNS = (
+    ("email", "The address. The only column that has to be there."),
+    ("created_at", "When they joined, as 2026-11-28T09:00:00+00:00; without it, the moment of the import."),
+    ("consent_version, consent_at", "Which words they agreed to, and when. Whoever has the second needs the first."),
+    ("utm_source, utm_medium, utm_campaign, utm_term, utm_content", "The campaign that they came by."),
+    ("referrer, landing_path, referral_code", "The page that led here, where they came in, and the code of a friend."),
+)
 
 
 class ImportState(ConsolePage, SessionState):
-    """A file that was judged, if the address names one: what would be imported, what not and why, and how far it is."""
+    """A file that was checked, if the address names one: what would be imported, what not and why, how far it is."""
 
     identity: str = ""
     name: str = ""
     phase_of_it: str = ""
     counts: list[Fact] = []  # noqa: RUF012 - a Var, copied for each state
     problems: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+    how_many: str = ""
     fresh: int = 0
     done: int = 0
     ended: str = ""
@@ -54,9 +64,13 @@ class ImportState(ConsolePage, SessionState):
         self.counts = [
             Fact("new", f"{found['fresh']:,}"),
             Fact("on the list already", f"{found['known']:,}"),
-            Fact("refused", f"{found['refused']:,}"),
+            Fact("with a mistake", f"{found['refused']:,}"),
         ]
         self.ended = f"{found['done']:,} imported."
+        if found["state"] == "done" and found["done"] < found["fresh"]:
+            self.ended += (
+                f" {found['fresh'] - found['done']:,} joined or were erased meanwhile, and were left as they are."
+            )
         await cursor.execute(
             "select line, address, problem from sigma.import_rows"
             " where import_id = %s and problem is not null order by lead is not null, line limit %s",
@@ -65,10 +79,12 @@ class ImportState(ConsolePage, SessionState):
         self.problems = [
             Row(str(row["line"]), [str(row["line"]), row["address"], row["problem"]]) for row in await cursor.fetchall()
         ]
+        left = found["known"] + found["refused"]
+        self.how_many = f"The first {_SHOWN} lines of {left:,}. " if left > _SHOWN and self.problems else ""
 
     @rx.event
     async def begin(self, form_data: dict[str, Any]):
-        """Import what was judged."""
+        """Import what was checked."""
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
         try:
             session = await self._signed_in()
@@ -101,19 +117,27 @@ def import_page() -> rx.Component:
 def _choose() -> rx.Component:
     return plain_form(
         rx.el.label(
-            rx.el.span("CSV, UTF-8, up to 20 MB and 200,000 rows"),
+            rx.el.span(f"A CSV file in UTF-8, up to {importing.LARGEST >> 20} MB and {importing.MOST_ROWS:,} rows"),
             rx.el.input(type="file", name="file", accept=".csv,text/csv,text/plain", class_name="file-field"),
         ),
         rx.el.p(
-            "The first line names the columns. “email” is needed; created_at, consent_version, consent_at,"
-            " utm_source, utm_medium, utm_campaign, utm_term, utm_content, referrer, landing_path and referral_code are"
-            " taken along; others are left out. Nothing is imported before you have seen what would be.",
+            "Nothing is on the list before you have seen what would be. An address that is there already stays as it"
+            " is, and its line is left out: a file can be imported again without harm.",
             class_name="fine-print",
+        ),
+        rx.el.details(
+            rx.el.summary("Which columns", class_name=QUIET),
+            rx.el.p("The first line names them, in any order. You are told which others there are; they are left out."),
+            rx.el.dl(
+                *(rx.el.div(rx.el.dt(name), rx.el.dd(words)) for name, words in _COLUMNS), class_name="console-facts"
+            ),
+            link("An empty file with these columns", href=_TEMPLATE, download="leads.csv", class_name=QUIET),
+            class_name="console-fold",
         ),
         rx.el.progress(max="100", value="0", hidden=True, aria_label="Upload"),
         rx.el.p(role="status", class_name="door-message", custom_attrs={"data-message": ""}),
         rx.el.div(
-            rx.el.button("Judge it", type="submit", class_name=QUIET, custom_attrs={"data-send": ""}),
+            rx.el.button("Check this file", type="submit", class_name=QUIET, custom_attrs={"data-send": ""}),
             rx.el.button("Cancel", type="button", hidden=True, class_name=QUIET, custom_attrs={"data-cancel": ""}),
             class_name="console-actions",
         ),
@@ -139,19 +163,37 @@ def _judged() -> rx.Component:
                         class_name="console-run",
                     ),
                 ),
-                ("done", rx.el.p(ImportState.ended, role="status", class_name="said")),
+                (
+                    "done",
+                    rx.el.div(
+                        rx.el.p(ImportState.ended, role="status", class_name="said"),
+                        rx.cond(
+                            ImportState.done > 0,
+                            link(
+                                "Show those imported",
+                                href=f"/admin/leads?file={ImportState.identity}",
+                                class_name=QUIET,
+                            ),
+                        ),
+                        class_name="console-acts",
+                    ),
+                ),
                 rx.el.p("It was stopped: whoever began it is no operator any more.", class_name="said"),
             ),
         ),
         part(
             "Not imported",
+            rx.el.p(
+                ImportState.how_many,
+                "What is written here is forgotten within a day of the import, or of the day the file came.",
+                class_name="fine-print",
+            ),
             table(
-                "Rows that are not imported, and why",
+                "Lines that are not imported, and why",
                 ("Line", "Address", "Why"),
                 ImportState.problems,
-                empty="Every row is new.",
+                empty="Nothing is left out, or it is forgotten by now.",
             ),
-            intro=f"The first {_SHOWN} of them. Rows are forgotten a day after the file came.",
         ),
     )
 
@@ -162,7 +204,7 @@ def _question() -> rx.Component:
         rx.el.form(
             rx.el.label(
                 rx.el.input(type="checkbox", name="ask"),
-                "Mail each of them the question to confirm. Tick this only if they asked for it.",
+                "Mail each of them the question whether to confirm. Tick this only if they asked to be on the list.",
             ),
             rx.el.div(
                 rx.el.button("Import the new ones", type="submit", class_name=PRIMARY), class_name="console-actions"
@@ -170,7 +212,7 @@ def _question() -> rx.Component:
             on_submit=ImportState.begin,
             class_name="console-run",
         ),
-        rx.el.p("Nobody in it is new.", class_name="console-empty"),
+        rx.el.p("Nobody in it is new: there is nothing to import.", class_name="console-empty"),
     )
 
 

@@ -1,7 +1,7 @@
 """Leads from a CSV file: read and judged first, row by row, so that an operator sees what would happen; then imported.
 
 A file is judged without anything being on the list; importing it is a job, five hundred rows at a time, that can be cut
-off at any point and goes on. Nobody on the list is changed by it.
+off at any point and goes on. Nobody on the list is changed by it, and which leads came by which file is on record.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from sigma_app.core.csv_cells import plain
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.core.jobs import queue_job
-from sigma_app.features.console.service import acting
+from sigma_app.features.console.leads import IMPORTED
+from sigma_app.features.console.service import acting, record
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.session.operators import deputy, is_operator
 from sigma_app.session.store import Session
@@ -32,13 +33,19 @@ STEP = 500
 CARRY_ON = "console:import"
 TEXTS = (*waitlist.ARRIVAL, "consent_version")
 TIMES = ("created_at", "consent_at")
+COLUMNS = ("email", *TIMES, *TEXTS)
+"""What a file may say of a lead; other columns are left out."""
+TEMPLATE = ",".join(COLUMNS) + "\r\n"
+_HEADINGS = 1  # their line; what is said of it is about no lead
 _LONGEST_NAME = 200
 _LONGEST_ADDRESS = 320
+_LONGEST_HEADING = 40
+_MOST_HEADINGS = 20  # that are named
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A row of a file: a lead by column, or what is wrong with it."""
+    """A row of a file: a lead by column, or what is wrong with it; of the first, which columns are left out."""
 
     line: int
     address: str
@@ -71,9 +78,19 @@ def judge(data: bytes, *, allow_test_domains: bool) -> list[Judged]:
         headings = [heading.strip().lower() for heading in next(reader, [])]
         if "email" not in headings:
             raise NotLikeThat("The first line has to name the columns, and one of them “email”.")
-        return list(_judged(reader, headings, allow_test_domains))
+        if twice := [column for column in COLUMNS if headings.count(column) > 1]:
+            raise NotLikeThat(f"The first line names “{twice[0]}” twice: which of the two is meant?")
+        return [*_left_out(headings), *_judged(reader, headings, allow_test_domains)]
     except csv.Error as error:
         raise NotLikeThat(f"Line {reader.line_num} cannot be read as CSV: {error}.") from None
+
+
+def _left_out(headings: list[str]) -> Iterator[Judged]:
+    unknown = [f"“{heading[:_LONGEST_HEADING]}”" for heading in headings if heading and heading not in COLUMNS]
+    if unknown:
+        more = f" and {len(unknown) - _MOST_HEADINGS:,} more" if len(unknown) > _MOST_HEADINGS else ""
+        named = ", ".join(unknown[:_MOST_HEADINGS])
+        yield Judged(_HEADINGS, "", None, f"Columns that Sigma does not keep, and leaves out: {named}{more}.")
 
 
 def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[Judged]:
@@ -86,8 +103,11 @@ def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[J
         rows += 1
         if rows > MOST_ROWS:
             raise NotLikeThat(f"The file has more than {MOST_ROWS:,} rows. Please take it in parts.")
+        if len(cells) > len(headings):
+            yield Judged(line, _address(cells, headings), None, _too_many(len(cells), len(headings)))
+            continue
         given = {heading: plain(cell).replace("\0", "").strip() for heading, cell in zip(headings, cells, strict=False)}
-        address = given.get("email", "")[:_LONGEST_ADDRESS]
+        address = _address(cells, headings)
         try:
             lead = _lead(given, allow_test_domains)
         except (waitlist.InvalidAddress, NotLikeThat) as error:
@@ -99,6 +119,17 @@ def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[J
             continue
         seen[key] = line
         yield Judged(line, address, lead, None)
+
+
+def _address(cells: list[str], headings: list[str]) -> str:
+    """What stands where the address should, for whoever looks for the row."""
+    index = headings.index("email")
+    return plain(cells[index]).replace("\0", "").strip()[:_LONGEST_ADDRESS] if index < len(cells) else ""
+
+
+def _too_many(cells: int, columns: int) -> str:
+    named = "one column" if columns == 1 else f"{columns} columns"
+    return f"It has {cells} cells, and the first line names {named}. A cell with a separator in it has to be in quotes."
 
 
 def _lead(given: dict[str, str], allow_test_domains: bool) -> dict[str, str]:
@@ -133,10 +164,11 @@ async def take(session: Session, name: str, data: bytes, *, allow_test_domains: 
         NotAnOperator, DatabaseUnavailable: nothing was kept.
     """
     rows = await to_thread.run_sync(lambda: judge(data, allow_test_domains=allow_test_domains))
-    if not rows:
+    count = sum(row.line > _HEADINGS for row in rows)
+    if not count:
         raise NotLikeThat("There is nothing in it but the headings.")
     identity = uuid4()
-    async with acting(session, "leads.judge", identity, rows=len(rows)) as transaction:
+    async with acting(session, "leads.judge", identity, rows=count) as transaction:
         connection = await transaction.connection()
         named = " ".join(name.split())[:_LONGEST_NAME] or "a file"
         await connection.execute(_KEEP, {"id": identity, "operator": session.user_id, "name": named})
@@ -182,7 +214,9 @@ async def carry_on(identity: UUID) -> bool:
         connection = await transaction.connection()
         if (await connection.execute(_HOLD, {"id": identity})).one_or_none() is None:
             return False
-        taken = (await connection.execute(_STEP, {"id": identity, "step": STEP})).scalar_one()
+        taken, new = (await connection.execute(_STEP, {"id": identity, "step": STEP})).one()
+        if new:
+            await record(transaction, IMPORTED, identity, leads=new)
         if not taken:
             await connection.execute(_END, {"id": identity, "state": "done"})
         return bool(taken)
@@ -203,13 +237,14 @@ _KEEP = text(
     "insert into sigma.imports (id, operator, name, fresh, known, refused) values (:id, :operator, :name, 0, 0, 0)"
 )
 _KNOWN = text(
-    "update sigma.import_rows as row set problem = 'On the list already.' where import_id = :id and lead is not null"
+    "update sigma.import_rows as row set problem = 'On the list already; it stays as it is.'"
+    " where import_id = :id and lead is not null"
     " and exists (select from public.leads where lower(email) = lower(row.lead ->> 'email'))"
 )
 _COUNT = text(
     "update sigma.imports set (fresh, known, refused) = ("
     " select count(*) filter (where problem is null), count(*) filter (where problem is not null and lead is not null),"
-    " count(*) filter (where lead is null) from sigma.import_rows where import_id = :id) where id = :id"
+    " count(*) filter (where lead is null) from sigma.import_rows where import_id = :id and line > 1) where id = :id"
 )
 _BEGIN = text("update sigma.imports set state = 'running', ask = :ask where id = :id and state = 'judged'")
 _HOLD = text("select id from sigma.imports where id = :id and state = 'running' for update")
@@ -237,5 +272,5 @@ with taken as (
   update sigma.imports set done = done + (select count(*) from new) where id = :id
     and (select count(*) from asked) >= 0
 )
-select count(*) from taken
+select (select count(*) from taken), (select json_agg(id) from new)
 """)

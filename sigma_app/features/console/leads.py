@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from psycopg import AsyncCursor
 from psycopg.sql import SQL, Composed
@@ -18,6 +19,10 @@ STATUSES = ("joined", "confirmed", "invited", "signed up", "customer", "unsubscr
 NO_SOURCE = "(none)"
 EXACT = 10_000
 """Up to how many leads are counted; of more, Postgres' estimate is told as one."""
+
+MOST_SOURCES = 100  # that are offered
+IMPORTED = "leads.imported"
+"""What the audit log calls a step of an import; its subject is the file's id, its `leads` are those that came by it."""
 
 _BY_ADDRESS = Key({"address": "text"}, further="~>~")
 _COLUMNS = SQL("id, email, created_at, status, utm_source, referrals, flag")
@@ -38,6 +43,8 @@ class LeadFilter:
     """The last."""
     flagged: str = ""
     """ "1" for those alone that have a flag."""
+    file: str = ""
+    """The id of an import, for those alone that came by it."""
 
     @classmethod
     def read(cls, asked: Mapping[str, str]) -> LeadFilter:
@@ -50,8 +57,11 @@ class LeadFilter:
         found = cls(**given)
         if found.status and found.status not in STATUSES:
             raise NotLikeThat(f"There is no status “{found.status}”.", "status")
-        for name in ("since", "until"):
-            _day(given[name], name)
+        first, last = (asks.day(given, name) for name in ("since", "until"))
+        if first and last and first > last:
+            raise NotLikeThat(f"Nobody joined from {found.since} to {found.until}: the first day is after the last.")
+        if found.file and not asks.identity(asked, "file"):
+            raise NotLikeThat("There is no such imported file.", "file")
         return found
 
     def as_query(self) -> dict[str, str]:
@@ -76,14 +86,22 @@ class LeadFilter:
         elif self.source:
             parts.append(SQL("utm_source = %(source)s"))
             values["source"] = self.source
-        if first := _day(self.since, "since"):
+        if first := asks.day({"since": self.since}, "since"):
             parts.append(SQL("created_at >= %(since)s"))
             values["since"] = first
-        if last := _day(self.until, "until"):
+        if last := asks.day({"until": self.until}, "until"):
             parts.append(SQL("created_at < %(until)s"))
             values["until"] = last + timedelta(days=1)
         if self.flagged:
             parts.append(SQL("flag is not null"))
+        if self.file:
+            parts.append(
+                SQL(
+                    "id in (select jsonb_array_elements_text(detail -> 'leads')::uuid from sigma.audit_log"
+                    " where subject = %(file)s and action = %(imported)s)"
+                )
+            )
+            values |= {"file": str(UUID(self.file)), "imported": IMPORTED}
         return SQL(" and ").join(parts), values
 
     @property
@@ -137,6 +155,28 @@ async def count(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter) -> Coun
     return Count(max(EXACT, round(plan[0]["Plan"]["Plan Rows"], -2)), about=True)
 
 
+async def sources(cursor: AsyncCursor[dict[str, Any]]) -> Sequence[str]:
+    """The sources that there are, in alphabetical order, `MOST_SOURCES` at most.
+
+    By one look into the index for each, and by the view, as `count` says.
+    """
+    await cursor.execute(SOURCES, {"most": MOST_SOURCES})
+    return [row["utm_source"] for row in await cursor.fetchall()]
+
+
+def as_spelt(wanted: LeadFilter, known: Sequence[str]) -> LeadFilter:
+    """`wanted` with its source as leads have it, where it was typed in another case.
+
+    Args:
+        wanted: what was asked for.
+        known: the sources that there are.
+    """
+    if wanted.source in (*known, ""):
+        return wanted
+    alike = [source for source in (NO_SOURCE, *known) if source.casefold() == wanted.source.casefold()]
+    return replace(wanted, source=alike[0]) if alike else wanted
+
+
 async def fresh(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, since: datetime) -> int:
     """How many came since a list was shown, a thousand at most."""
     condition, values = wanted.condition()
@@ -147,11 +187,12 @@ async def fresh(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, since: 
     return (await cursor.fetchone() or {"n": 0})["n"]
 
 
-def _day(text: str, field: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        day = date.fromisoformat(text)
-        return datetime(day.year, day.month, day.day, tzinfo=UTC)
-    except ValueError:
-        raise NotLikeThat(f"“{text}” is no day; write it as 2026-11-28.", field) from None
+SOURCES = """
+with recursive seen as (
+  select (select min(utm_source) from sigma.leads_by_address) as utm_source
+  union all
+  select (select min(utm_source) from sigma.leads_by_address where utm_source > seen.utm_source)
+  from seen where seen.utm_source is not null
+)
+select utm_source from seen where utm_source is not null limit %(most)s
+"""

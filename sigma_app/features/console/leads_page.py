@@ -13,8 +13,10 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import NotLikeThat, SigmaError
-from sigma_app.features.console import bulk, leads, paging
-from sigma_app.features.console.bulk import Wish
+from sigma_app.features.console import asked as asks
+from sigma_app.features.console import bulk, leads, paging, reasons
+from sigma_app.features.console.bulk import Outlook, Wish
+from sigma_app.features.console.deeds import Deeds, outcome, question
 from sigma_app.features.console.leads import NO_SOURCE, STATUSES, LeadFilter
 from sigma_app.features.console.parts import (
     PRIMARY,
@@ -24,14 +26,15 @@ from sigma_app.features.console.parts import (
     console_page,
     field,
     filters,
+    folded,
     page,
     pager,
     part,
     table,
     when,
 )
-from sigma_app.features.console.runs import RunsState, runs
-from sigma_app.features.console.service import reading
+from sigma_app.features.console.runs import RunsState, earlier_runs, runs
+from sigma_app.features.console.service import NothingToDo, reading
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
@@ -44,6 +47,7 @@ EXPORT = "/admin/leads.csv"
 IMPORT = "/admin/leads/import"
 HEADINGS = ("Address", "Joined (UTC)", "Status", "Source", "Brought", "Flag")
 PICK = "pick-"
+GO_ON = "go on"
 _ACTIONS = (
     ("", "Choose …"),
     ("invite", "Invite"),
@@ -51,18 +55,18 @@ _ACTIONS = (
     ("unflag", "Take the flag away"),
     ("erase", "Erase"),
 )
-_PROPOSALS = {
-    "invite": "will be invited. Those who have not confirmed, have left, or are invited already, are passed over.",
-    "flag": "will be flagged.",
-    "unflag": "will have no flag any more.",
-    "erase": "will be erased, with their links, consents and mails. That cannot be undone. Accounts stay.",
-}
+_WILL_BE = {"invite": "be invited", "flag": "be flagged", "unflag": "have no flag any more", "erase": "be erased"}
+_ERASING = (
+    " They go with their places, links, consents and mails, and that cannot be undone. Accounts stay. The audit log"
+    " keeps that you erased them, and their ids: no address."
+)
 
 
-class LeadsState(ConsolePage, SessionState):
+class LeadsState(ConsolePage, Deeds, SessionState):
     """A page of the list, what it was asked for, and what is proposed to be done.
 
-    `said` is what was wrong with what was asked or chosen; `fresh` how many have come since the list was read.
+    `mistake` is what was wrong with what was asked for, `said` with what was chosen; `fresh` how many have come since
+    the list was read; `filtered` by how much more than an address the list is filtered.
     """
 
     rows: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
@@ -72,6 +76,7 @@ class LeadsState(ConsolePage, SessionState):
     older: str = ""
     fresh: str = ""
     here: str = ROUTE
+    mistake: str = ""
     said: str = ""
     q: str = ""
     status: str = ""
@@ -79,89 +84,128 @@ class LeadsState(ConsolePage, SessionState):
     since: str = ""
     until: str = ""
     flagged: bool = False
+    file: str = ""
+    sources: list[str] = []  # noqa: RUF012 - a Var, copied for each state
+    filtered: int = 0
 
-    action: str = ""
     proposal: str = ""
 
+    _wanted: LeadFilter | None = None
     _wish: Wish | None = None
     _seen: datetime | None = None
 
     _topics = frozenset({"leads"})
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
-        self.said = ""
-        self._wish, self.proposal = None, ""  # what was asked about another list is not meant for this one
+        self.mistake = self.said = self.fresh = ""
+        self._forget_wish()  # what was asked about another list is not meant for this one
+        self.here = paging.address(ROUTE, asked)
+        self.sources = [NO_SOURCE, *await leads.sources(cursor)]
         try:
-            wanted = LeadFilter.read(asked)
-        except NotLikeThat as error:
-            self.said, wanted = str(error), LeadFilter()
+            wanted = leads.as_spelt(LeadFilter.read(asked), self.sources)
+        except NotLikeThat as error:  # what was typed stays, and nobody is shown who was not asked for
+            self.mistake, self._wanted, self.rows = str(error), None, []
+            self._fill_in({name: asks.words(asked, name) for name in LeadFilter.__slots__})
+            self.total = self.everybody = self.newer = self.older = ""
+            return
+        self._wanted = wanted
+        self._fill_in(wanted.as_query())
         statement, values = leads.listing(wanted)
         found = await paging.read(cursor, statement, wanted.key, asked, values)
         total = await leads.count(cursor, wanted)
         self.rows = [_row(one) for one in found.rows]
         self.newer, self.older = paging.ways(ROUTE, asked, found)
         self.total = f"{total} {'lead' if total.number == 1 else 'leads'}"
+        if wanted.file:
+            self.total += " of one imported file"
         self.everybody = f"All {total} of this list, on every page"
-        self.q, self.status, self.source = wanted.q, wanted.status, wanted.source
-        self.since, self.until, self.flagged = wanted.since, wanted.until, bool(wanted.flagged)
-        self.here = paging.address(ROUTE, asked)
-        self.fresh = ""
         await cursor.execute("select now() as now")
         self._seen = (await cursor.fetchone() or {}).get("now")
+
+    def _fill_in(self, asked: Mapping[str, str]) -> None:
+        """Have the form say what is asked for."""
+        self.q, self.status, self.source = (asked.get(name, "") for name in ("q", "status", "source"))
+        self.since, self.until, self.file = (asked.get(name, "") for name in ("since", "until", "file"))
+        self.flagged = bool(asked.get("flagged"))
+        self.filtered = sum(bool(asked.get(name)) for name in LeadFilter.__slots__ if name != "q")
+
+    def _forget_wish(self) -> None:
+        self._wish, self.proposal = None, ""
+        if self.asking in bulk.ACTIONS:
+            self.asking = ""
 
     async def _read_again(
         self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
     ) -> None:
         """Say how many came, and leave the rows where they are: somebody may be about to pick one."""
-        if self._seen:
-            with suppress(NotLikeThat):
-                count = await leads.fresh(cursor, LeadFilter.read(asked), self._seen)
-                self.fresh = f"{count:,} more since then. Show" if count else ""
+        if self._seen and self._wanted:
+            count = await leads.fresh(cursor, self._wanted, self._seen)
+            self.fresh = f"{count:,} more since then. Show" if count else ""
 
     @rx.event
     async def propose(self, form_data: dict[str, Any]):
-        """Say what would be done to those that were picked, before it is."""
+        """Say what would be done to those that were picked, and to whom not, before it is."""
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
-        self.said, self.proposal, self._wish = "", "", None
+        self.said = self.outcome = self.refusal = ""
+        self._forget_wish()
         try:
             session = await self._signed_in()
-            if session is None:
+            if session is None or self._wanted is None:
                 return
-            wish = _wish(fields, LeadFilter.read(self.router.url.query_parameters))
+            wish = _wish(fields, self._wanted)
             async with reading(session) as cursor:
-                count = await bulk.how_many(cursor, wish)
+                outlook = await bulk.outlook(cursor, wish)
         except SigmaError as error:
             self.said = str(error)
             return
-        self._wish, self.action = wish, wish.action
-        self.proposal = f"{count} {'lead' if count.number == 1 else 'leads'} {_PROPOSALS[wish.action]}"
+        self.proposal = _proposed(wish, outlook)
+        if outlook.will_do:
+            self._wish, self.asking = wish, wish.action
+        else:
+            self.said, self.proposal = self.proposal, ""
 
     @rx.event
-    async def start(self, form_data: dict[str, Any]):
+    async def start(self):
         """Have done what was proposed."""
-        fields = form_data if isinstance(form_data, dict) else {}
-        wish, self.said = self._wish, ""
-        if wish is None:  # a second click
+        if self._wish is None or self._wish.action == "erase":  # a second click, or a client that asks for no word
             return
-        if wish.action == "erase" and str(fields.get("word", "")).strip().lower() != "erase":
-            self.said = "Type the word erase to go on."
+        async for _ in self._do(self._wish.action, self._begin):
+            yield
+
+    @rx.event
+    async def erase(self, form_data: dict[str, Any]):
+        """Have those erased who were proposed to be, once the word was typed."""
+        if self._wish is None or self._wish.action != "erase" or not self._means(form_data, "erase"):
             return
-        try:
-            session = await self._signed_in()
-            if session is None:
-                return
-            async with reading(session) as cursor:
-                count = await bulk.how_many(cursor, wish)
-            await bulk.begin(session, wish, count)
-        except SigmaError as error:
-            self.said = str(error)
-            return
-        self._wish, self.proposal = None, ""
+        async for _ in self._do("erase", self._begin):
+            yield
+
+    async def _begin(self, session: Session) -> str:
+        wish = self._wish
+        if wish is None:
+            raise NothingToDo
+        async with reading(session) as cursor:
+            outlook = await bulk.outlook(cursor, wish)
+        await bulk.begin(session, wish, outlook.about)
+        self._wish = None
+        return f"Asked for. It begins {bulk.GRACE.seconds} seconds later; how far it is stands below."
 
     @rx.event
     async def forget_proposal(self):
         """Do nothing of it."""
-        self._wish, self.proposal, self.said = None, "", ""
+        self._forget_wish()
+
+
+def _proposed(wish: Wish, outlook: Outlook) -> str:
+    """What would be done to how many, and how many are passed over and why."""
+    many = outlook.will_do
+    newest = ""
+    if outlook.judged < outlook.about.number:
+        newest = f"{outlook.about} leads were picked. Of the newest {outlook.judged:,}, "
+    who = f"{many:,} {'lead' if many == 1 else 'leads'}" if many else "nobody" if newest else "Nobody"
+    passed = sum(outlook.passed.values())
+    over = f", {passed:,} will be passed over: {reasons.told(outlook.passed)}" if passed else ""
+    return f"{newest}{who} will {_WILL_BE[wish.action]}{over}.{_ERASING if wish.action == 'erase' and many else ''}"
 
 
 def _wish(fields: Mapping[str, Any], wanted: LeadFilter) -> Wish:
@@ -202,7 +246,7 @@ def leads_page() -> rx.Component:
     return console_page(
         LeadsState,
         "Leads",
-        part("", _filters(), _summary(), _list(), _proposal(), runs(), pager(LeadsState.newer, LeadsState.older)),
+        part("", _filters(), _summary(), _list(), pager(LeadsState.newer, LeadsState.older), earlier_runs()),
         part("In and out", _in_and_out()),
         here=ROUTE,
         script=Path(__file__).parent / "pick.js",
@@ -210,16 +254,29 @@ def leads_page() -> rx.Component:
 
 
 def _filters() -> rx.Component:
-    return filters(
-        field("Address begins with", "q", LeadsState.q, type="search", auto_complete="off", spell_check=False),
-        choice("Status", "status", LeadsState.status, (("", "any"), *((one, one) for one in STATUSES))),
-        field(f"Source, or {NO_SOURCE}", "source", LeadsState.source, auto_complete="off"),
-        field("Joined from", "since", LeadsState.since, type="date"),
-        field("to", "until", LeadsState.until, type="date"),
-        rx.el.label(
-            rx.el.input(type="checkbox", name="flagged", value="1", default_checked=LeadsState.flagged), "Flagged"
+    source = field(f"Source, or {NO_SOURCE}", "source", LeadsState.source, auto_complete="off", list="sources")
+    return rx.fragment(
+        rx.cond(LeadsState.mistake != "", rx.el.p(LeadsState.mistake, role="alert", class_name="said")),
+        rx.el.datalist(
+            rx.foreach(LeadsState.sources, lambda one: rx.el.option(value=one, key=one)), custom_attrs={"id": "sources"}
         ),
-        action=ROUTE,
+        filters(
+            field("Address begins with", "q", LeadsState.q, type="search", auto_complete="off", spell_check=False),
+            rx.cond(LeadsState.file != "", rx.el.input(type="hidden", name="file", value=LeadsState.file)),
+            folded(
+                LeadsState.filtered,
+                choice("Status", "status", LeadsState.status, (("", "any"), *((one, one) for one in STATUSES))),
+                source,
+                field("Joined from", "since", LeadsState.since, type="date"),
+                field("to", "until", LeadsState.until, type="date"),
+                rx.el.label(
+                    rx.el.input(type="checkbox", name="flagged", value="1", default_checked=LeadsState.flagged),
+                    "Flagged",
+                ),
+                is_open=LeadsState.mistake != "",
+            ),
+            action=ROUTE,
+        ),
     )
 
 
@@ -232,52 +289,73 @@ def _summary() -> rx.Component:
 
 
 def _list() -> rx.Component:
-    return rx.el.form(
-        table(
-            "Leads",
-            HEADINGS,
-            LeadsState.rows,
-            empty="Nobody here. Ask for less, or wait for the first to join.",
-            pick=True,
-            numbers=("Brought",),
+    """The list, above it what can be done with those picked, which stays in sight as long as somebody is."""
+    return rx.fragment(
+        rx.el.div(
+            rx.cond(LeadsState.rows.length() > 0, _with_those_picked()),  # pyright: ignore[reportAttributeAccessIssue] - a Var
+            rx.el.p(LeadsState.said, role="alert", class_name="said", custom_attrs={"tabIndex": -1}),
+            _question(),
+            outcome(LeadsState),
+            runs(),
+            class_name="console-picked",
         ),
-        rx.cond(
-            LeadsState.rows.length() > 0,  # pyright: ignore[reportAttributeAccessIssue] - a Var
-            rx.el.div(
-                rx.el.label(rx.el.input(type="checkbox", name="everybody"), LeadsState.everybody),
-                choice("With those picked", "action", "", _ACTIONS),
-                field("Why (for a flag)", "reason", "", max_length=bulk.LONGEST_REASON),
-                rx.el.button("Go on", type="submit", class_name=QUIET),
-                class_name="console-bar",
+        rx.el.form(
+            table(
+                "Leads",
+                HEADINGS,
+                LeadsState.rows,
+                empty="Nobody here. Ask for less, or wait for the first to join.",
+                pick=True,
+                numbers=("Brought",),
             ),
+            on_submit=LeadsState.propose,
+            custom_attrs={"id": "picked"},
         ),
-        on_submit=LeadsState.propose,
     )
 
 
-def _proposal() -> rx.Component:
+def _with_those_picked() -> rx.Component:
+    """Belongs to the form of the list, by `form`, wherever it stands."""
+    of_the_list: dict[str, Any] = {"custom_attrs": {"form": "picked"}}
+    return rx.el.div(
+        rx.el.label(rx.el.input(type="checkbox", name="everybody", **of_the_list), LeadsState.everybody),
+        choice("With those picked", "action", "", _ACTIONS, **of_the_list),
+        rx.el.div(
+            field("Why (for a flag)", "reason", "", max_length=bulk.LONGEST_REASON, **of_the_list),
+            class_name="console-why",
+        ),
+        rx.el.button("Go on", type="submit", class_name=QUIET, custom_attrs={"form": "picked", "data-deed": GO_ON}),
+        rx.el.p("Return, on a ticked row, leads here.", class_name="fine-print console-hint"),
+        class_name="console-bar",
+    )
+
+
+def _question() -> rx.Component:
     """What is about to happen, and the question whether it should."""
-    return rx.fragment(
-        rx.el.p(LeadsState.said, role="alert", class_name="said"),
+    return rx.cond(
+        LeadsState.asking == "erase",
+        question(
+            LeadsState,
+            GO_ON,
+            "Erase those picked?",
+            LeadsState.proposal,
+            LeadsState.erase,
+            yes="Erase them",
+            leave=LeadsState.forget_proposal,
+            look=ALARM,
+            word="erase",
+        ),
         rx.cond(
-            LeadsState.proposal != "",
-            rx.el.form(
-                rx.el.p(LeadsState.proposal, role="status"),
-                rx.cond(
-                    LeadsState.action == "erase",
-                    field("Type “erase” to go on", "word", "", auto_complete="off"),
-                ),
-                rx.el.div(
-                    rx.cond(
-                        LeadsState.action == "erase",
-                        rx.el.button("Erase them", type="submit", class_name=ALARM),
-                        rx.el.button("Do it", type="submit", class_name=PRIMARY),
-                    ),
-                    rx.el.button("Leave it", type="button", on_click=LeadsState.forget_proposal, class_name=QUIET),
-                    class_name="console-actions",
-                ),
-                on_submit=LeadsState.start,
-                class_name="console-run",
+            LeadsState.asking != "",
+            question(
+                LeadsState,
+                GO_ON,
+                "Do it to those picked?",
+                LeadsState.proposal,
+                LeadsState.start,
+                yes="Do it",
+                leave=LeadsState.forget_proposal,
+                look=PRIMARY,
             ),
         ),
     )
@@ -294,6 +372,7 @@ def _in_and_out() -> rx.Component:
             ("since", LeadsState.since),
             ("until", LeadsState.until),
             ("flagged", rx.cond(LeadsState.flagged, "1", "")),
+            ("file", LeadsState.file),
         )
     ]
     return rx.el.div(

@@ -230,6 +230,16 @@ def filters(*fields: rx.Component, action: str) -> rx.Component:
     )
 
 
+def folded(active: Any, *fields: rx.Component, is_open: Any = False) -> rx.Component:
+    """Fields of `filters` that are out of the way until they are asked for, with how many of them are in use."""
+    return rx.el.details(
+        rx.el.summary("More filters", rx.cond(active > 0, f" ({active} in use)", ""), class_name=QUIET),
+        rx.el.div(*fields, class_name="console-folded"),
+        open=is_open,
+        class_name="console-fold",
+    )
+
+
 def field(label: str, name: str, value: Any, **attrs: Any) -> rx.Component:
     """A labelled field of a form; another `value` makes it anew, so that going back shows what the address says."""
     return rx.el.label(rx.el.span(label), rx.el.input(name=name, default_value=value, key=value, **attrs))
@@ -239,6 +249,11 @@ def choice(label: str, name: str, value: Any, choices: Sequence[tuple[str, str]]
     """A labelled choice of a form, of values and their names; made anew as a field is."""
     options = [rx.el.option(words, value=one) for one, words in choices]
     return rx.el.label(rx.el.span(label), rx.el.select(*options, name=name, default_value=value, key=value, **attrs))
+
+
+def moment(at: Any, exactly: Any) -> rx.Component:
+    """A moment as `when` writes it, with its seconds for whoever points at it, and for programs."""
+    return rx.el.time(at, date_time=exactly, title=exactly, class_name="console-moment")
 
 
 def when(at: datetime | None) -> str:

@@ -1,4 +1,6 @@
-// The box above a table's boxes picks all of its page, and says by itself when that is so.
+// The box above a table's boxes picks all of its page, and says by itself when that is so. Return on a box leads to what
+// can be done with those that are picked, however far down the list it stands. Whoever stopped a run by the keyboard goes
+// on at what it says then: the button is gone.
 (() => {
   const boxes = (table) => [...table.querySelectorAll("tbody input[type=checkbox]")];
 
@@ -10,5 +12,21 @@
     const picked = boxes(table).filter((box) => box.checked).length;
     all.checked = picked > 0 && picked === boxes(table).length;
     all.indeterminate = picked > 0 && !all.checked;
+  });
+
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !event.target.matches?.("table input[type=checkbox]")) return;
+    event.preventDefault();
+    event.target.form?.elements.action?.focus();
+  });
+
+  let run = null;
+  addEventListener("click", (event) => (run = event.target.closest?.("[data-run]")), true);
+  addEventListener("DOMContentLoaded", () => {
+    new MutationObserver(() => {
+      if (!run?.isConnected || document.activeElement !== document.body) return;
+      run.focus();
+      run = null;
+    }).observe(document.getElementById("content"), { subtree: true, childList: true });
   });
 })();

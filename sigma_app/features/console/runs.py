@@ -1,4 +1,7 @@
-"""What runs on behalf of operators, as a page shows it: how far it is, and the ways to stop and to undo it."""
+"""What runs on behalf of operators, as a page shows it: how far it is, and the ways to stop and to undo it.
+
+What goes on, or ended a moment ago, stands open; what was done in the month before is folded away below.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
-from sigma_app.features.console import bulk
-from sigma_app.features.console.parts import QUIET
+from sigma_app.features.console import bulk, reasons
+from sigma_app.features.console.parts import QUIET, moment, when
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
@@ -24,10 +27,12 @@ _DONE = {"invite": "invited", "flag": "flagged", "unflag": "unflagged", "erase":
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, in words."""
+    """One run, in words; `at` is when it was asked for, also `exactly`."""
 
     id: str
     title: str
+    at: str
+    exactly: str
     said: str
     total: int
     looked_at: int
@@ -38,9 +43,10 @@ class Run:
 
 
 class RunsState(ConsolePage, SessionState):
-    """The runs that go on or ended a moment ago."""
+    """The runs that go on or ended a moment ago, and those before."""
 
     runs: list[Run] = []  # noqa: RUF012 - a Var, copied for each state
+    earlier: list[Run] = []  # noqa: RUF012 - a Var, copied for each state
 
     _topics = frozenset({"runs"})
 
@@ -64,14 +70,20 @@ class RunsState(ConsolePage, SessionState):
         await self._show()
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
-        await cursor.execute(_LATEST)
-        self.runs = [_told(one) for one in await cursor.fetchall()]
+        await cursor.execute(_LATEST, {"most": _MOST, "passed": reasons.PASSED})
+        found = await cursor.fetchall()
+        fresh = sum(one["fresh"] for one in found)
+        self.runs, self.earlier = [_told(one) for one in found[:fresh]], [_told(one) for one in found[fresh:]]
 
 
+_MOST = 20
 _LATEST = """
-select * from sigma.bulk_runs
-where ended_at is null or ended_at > now() - interval '10 minutes'
-order by created_at desc limit 5
+select run.*, run.ended_at is null or run.ended_at > now() - interval '2 minutes' as fresh,
+  (select detail -> %(passed)s from sigma.audit_log
+    where subject = run.id::text and detail ? %(passed)s order by audit_log.id desc limit 1) as passed
+from sigma.bulk_runs as run
+where run.ended_at is null or run.created_at > now() - interval '30 days'
+order by fresh desc, run.created_at desc limit %(most)s
 """
 
 
@@ -85,10 +97,11 @@ def _told(run: Mapping[str, Any]) -> Run:
     done = f"{run['done']:,} {_DONE[action]}"
     if run["passed_over"]:
         done += f", {run['passed_over']:,} passed over"
+        done += f": {reasons.told(run['passed'])}" if run["passed"] else ""
     said = {
         "waiting": "Begins within seconds." if waits else "Begins as soon as a worker is free.",
         "running": f"{done} so far.",
-        "stopped": f"Stopped: {done}." if looked_at else "Taken back before it began.",
+        "stopped": f"Stopped: {done}." if looked_at else "Taken back before it began: nobody was changed.",
         "done": f"{done[0].upper()}{done[1:]}.",
         "undoing": "Putting them back.",
         "undone": "Put back as it was.",
@@ -96,6 +109,8 @@ def _told(run: Mapping[str, Any]) -> Run:
     return Run(
         id=str(run["id"]),
         title=f"{_WAITING[action]} {who}",
+        at=f"{when(run['created_at'])} UTC",
+        exactly=f"{run['created_at'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
         said=said,
         total=max(run["total"], looked_at, 1),
         looked_at=looked_at,
@@ -107,16 +122,25 @@ def _told(run: Mapping[str, Any]) -> Run:
 
 
 def runs() -> rx.Component:
-    """The runs, each with its bar."""
-    return rx.el.div(
-        rx.foreach(RunsState.runs, _run),
-        aria_live="polite",
+    """The runs that go on or ended a moment ago, each with its bar."""
+    return rx.el.div(rx.foreach(RunsState.runs, _run), aria_live="polite")
+
+
+def earlier_runs() -> rx.Component:
+    """Those before, folded away."""
+    return rx.cond(
+        RunsState.earlier.length() > 0,  # pyright: ignore[reportAttributeAccessIssue] - a Var
+        rx.el.details(
+            rx.el.summary("Earlier runs", class_name=QUIET),
+            rx.foreach(RunsState.earlier, _run),
+            class_name="console-fold",
+        ),
     )
 
 
 def _run(run: Any) -> rx.Component:
     return rx.el.div(
-        rx.el.p(rx.el.strong(run.title)),
+        rx.el.p(rx.el.strong(run.title), " · ", moment(run.at, run.exactly)),
         rx.cond(
             run.running,
             rx.el.progress(value=f"{run.looked_at}", max=f"{run.total}", aria_label=run.title),
@@ -135,4 +159,5 @@ def _run(run: Any) -> rx.Component:
         ),
         key=run.id,
         class_name="console-run",
+        custom_attrs={"tabIndex": -1, "data-run": ""},
     )

@@ -23,7 +23,11 @@ from tests.browser.conftest import SCREENSHOTS
 
 __all__ = ["alice", "bob", "embedded", "mailbox", "sign_in", "signed_in", "with_account"]
 
-SIZES = {"320": {"width": 320, "height": 720}, "1280": {"width": 1280, "height": 900}}
+SIZES = {
+    "320": {"width": 320, "height": 720},
+    "768": {"width": 768, "height": 1024},
+    "1280": {"width": 1280, "height": 900},
+}
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,17 @@ def test_what_was_typed_stays_and_a_wrong_day_is_said(operator: Page, sixty: lis
     expect(operator.get_by_label("Address begins with")).to_have_value(f"{campaign}-6".upper())
     shown(operator, "/admin/leads?since=yesterday", "Leads")
     expect(operator.get_by_role("alert").filter(has_text="“yesterday” is no day")).to_be_visible()
+    operator.get_by_label("Joined from").fill("2026-11-02")
+    operator.get_by_label("to", exact=True).fill("2026-11-01")
+    operator.get_by_role("button", name="Show").click()
+    expect(operator.get_by_role("alert").filter(has_text="the first day is after the last")).to_be_visible()
+    expect(operator.get_by_label("Joined from")).to_have_value("2026-11-02")
+    expect(operator.get_by_label("to", exact=True)).to_have_value("2026-11-01")
+    expect(rows(operator)).to_have_count(0)
+    shown(operator, f"/admin/leads?source={campaign.upper()}", "Leads")
+    expect(rows(operator)).to_have_count(50)
+    expect(operator.get_by_text("More filters (1 in use)")).to_be_visible()
+    expect(operator.get_by_label("Source")).to_have_value(campaign)
     shown(operator, "/admin/leads?q=nobody-has-this", "Leads")
     expect(operator.get_by_text("Nobody here")).to_be_visible()
 
@@ -98,12 +109,52 @@ def test_everybody_of_a_list_is_invited_over_its_pages(operator: Page, sixty: li
     pick(operator, "invite")
     expect(operator.get_by_text(re.compile("^60 leads will be invited"))).to_be_visible()
     operator.get_by_role("button", name="Do it").dblclick()
+    expect(operator.get_by_text("Asked for.")).to_be_visible()
     expect(operator.get_by_text("60 invited.")).to_be_visible(timeout=JOBS)
     with sigma.database() as owner:
         runs = owner.execute(
             "select count(*) from sigma.bulk_runs where filter ->> 'source' = %s", [campaign]
         ).fetchone()
     assert runs == (1,)
+    operator.reload()
+    operator.get_by_label("All 60 of this list").check()
+    pick(operator, "invite")
+    expect(
+        operator.get_by_text(
+            "Nobody will be invited, 60 will be passed over: 60 have an invitation that is still good."
+        )
+    ).to_be_visible()
+    expect(operator.get_by_role("button", name="Do it")).to_have_count(0)
+
+
+def test_by_the_keyboard_alone_and_the_focus_is_never_lost(operator: Page, sixty: list[str], campaign: str):
+    shown(operator, f"/admin/leads?source={campaign}", "Leads")
+    rows(operator).nth(39).get_by_role("checkbox").focus()
+    press = operator.keyboard.press
+    press("Space")
+    press("Enter")
+    action = operator.get_by_label("With those picked")
+    expect(action).to_be_focused()
+    expect(action).to_be_in_viewport()
+    press("F")  # Flag
+    press("Tab")
+    operator.keyboard.type("by hand")
+    press("Tab")
+    go_on = operator.get_by_role("button", name="Go on", exact=True)
+    expect(go_on).to_be_focused()
+    press("Enter")
+    leave = operator.get_by_role("button", name="Leave it")
+    expect(leave).to_be_focused()
+    press("Enter")
+    expect(go_on).to_be_focused()
+    press("Enter")
+    expect(leave).to_be_focused()
+    press("Shift+Tab")
+    press("Enter")
+    expect(operator.locator(".console-outcomes").filter(has_text="Asked for.")).to_be_focused()
+    operator.get_by_role("button", name="Undo").focus()
+    press("Enter")
+    expect(operator.locator(".console-run").filter(has_text="Taken back before it began").first).to_be_focused()
 
 
 def test_erasing_asks_for_the_word_and_can_be_taken_back_at_first(
@@ -117,7 +168,7 @@ def test_erasing_asks_for_the_word_and_can_be_taken_back_at_first(
     operator.get_by_label("Type “erase”").fill("erase")
     operator.get_by_role("button", name="Erase them").click()
     operator.get_by_role("button", name="Undo").click()
-    expect(operator.get_by_text("Taken back before it began.")).to_be_visible()
+    expect(operator.get_by_text("Taken back before it began").first).to_be_visible()
     assert sigma.leads(sixty[0])
 
 
@@ -141,9 +192,13 @@ def test_one_lead_has_a_story_and_is_erased(operator: Page, sixty: list[str], ca
     expect(operator.get_by_role("heading", level=1)).to_have_text(sixty[0])
     operator.get_by_role("button", name="Invite").click()
     expect(operator.get_by_text("Invited. The mail is on its way.")).to_be_visible()
-    expect(rows(operator).filter(has_text="was invited")).to_be_visible()
-    operator.get_by_role("button", name="Invite").click()
-    expect(operator.get_by_text("An invitation is good still")).to_be_visible()
+    happened = operator.locator(".console-story > li")
+    expect(happened.filter(has_text="Was invited")).to_be_visible()
+    expect(happened.filter(has_text="invited a lead").get_by_role("link", name="Audit log")).to_be_visible()
+    expect(happened.filter(has_text="Was to be sent the invitation.")).to_be_visible()
+    expect(operator.get_by_text(re.compile(r"Cannot be invited\. Invited on \d{4}-\d\d-\d\d"))).to_be_visible()
+    expect(operator.get_by_role("button", name="Invite")).to_have_count(0)
+    expect(operator.get_by_text("Invited. The mail is on its way.")).to_be_visible()
     operator.get_by_label("Why flag it").fill("knows everybody")
     operator.get_by_role("button", name="Flag", exact=True).click()
     expect(operator.locator("dd", has_text="knows everybody")).to_be_visible()
@@ -153,6 +208,7 @@ def test_one_lead_has_a_story_and_is_erased(operator: Page, sixty: list[str], ca
     operator.get_by_label("Type “erase”").fill("erase")
     operator.get_by_role("button", name="Erase", exact=True).click()
     expect(operator.get_by_role("heading", level=1)).to_have_text("Nobody here")
+    expect(operator.get_by_text("Erased. Mails and events")).to_be_visible()
     assert sigma.leads(sixty[0]) == []
     with sigma.database() as owner:
         said = owner.execute("select detail::text || coalesce(subject, '') from sigma.audit_log").fetchall()
@@ -195,18 +251,26 @@ def test_the_list_goes_out_as_a_file_and_a_file_comes_in(
     with file.open("a") as lines:
         lines.write("x,no address\n")
     shown(operator, "/admin/leads/import", "Import leads")
-    operator.get_by_role("button", name="Judge it").click()
+    operator.get_by_text("Which columns").click()
+    with operator.expect_download() as template:
+        operator.get_by_role("link", name="An empty file with these columns").click()
+    assert template.value.path().read_text().startswith("email,created_at,")
+    operator.get_by_role("button", name="Check this file").click()
     expect(operator.get_by_text("Choose a file first.")).to_be_visible()
     operator.set_input_files("input[type=file]", file)
-    operator.get_by_role("button", name="Judge it").click()
+    operator.get_by_role("button", name="Check this file").click()
     numbers = operator.locator(".console-numbers")
     expect(numbers).to_contain_text("new60")
-    expect(numbers).to_contain_text("refused1")
-    expect(rows(operator)).to_contain_text("no address")
+    expect(numbers).to_contain_text("with a mistake1")
+    expect(rows(operator).filter(has_text="no address")).to_be_visible()
+    expect(rows(operator).filter(has_text="leaves out: “id”, “status”")).to_be_visible()
     assert sigma.leads(sixty[0]) == []
     operator.get_by_role("button", name="Import the new ones").click()
     expect(operator.get_by_text("60 imported.")).to_be_visible(timeout=JOBS)
     assert sigma.leads(sixty[0])
+    operator.get_by_role("link", name="Show those imported").click()
+    expect(operator.get_by_text("60 leads of one imported file")).to_be_visible()
+    expect(rows(operator).first).to_contain_text(sixty[0])
 
 
 def test_a_file_that_is_none_is_explained(operator: Page, tmp_path: Path):
@@ -214,7 +278,7 @@ def test_a_file_that_is_none_is_explained(operator: Page, tmp_path: Path):
     file.write_bytes(b"\xff\xfe\x00")
     shown(operator, "/admin/leads/import", "Import leads")
     operator.set_input_files("input[type=file]", file)
-    operator.get_by_role("button", name="Judge it").click()
+    operator.get_by_role("button", name="Check this file").click()
     expect(operator.get_by_text("The file is not UTF-8")).to_be_visible()
 
 

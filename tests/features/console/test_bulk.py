@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.sql import SQL
 
 from sigma_app.core.errors import NotLikeThat
-from sigma_app.features.console import bulk
+from sigma_app.features.console import bulk, leads, reasons
 from sigma_app.features.console.bulk import Wish
 from sigma_app.features.console.leads import Count, LeadFilter
-from sigma_app.features.console.service import NotAnOperator
+from sigma_app.features.console.service import NotAnOperator, reading
+from sigma_app.features.mail.service import address_digest
 from tests.features.console.conftest import set_role
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +104,96 @@ async def test_inviting_passes_over_who_may_not_be_mailed(operator, owner, lead,
     await to_its_end(again)
     assert state_of(owner, again) == ("done", 0, 3)
     assert owner.execute("select count(*) from sigma.lead_links where purpose = 'invite'").fetchone() == (3,)
+
+
+@pytest.fixture
+def everybody(owner, lead):
+    """One lead for each reason not to be invited, and two who are; by what they are."""
+    found = {"unconfirmed": lead("joined@example.com")}
+    for name in ("ready", "ready too", "left", "account", "suppressed", "invited", "expired"):
+        found[name] = lead(f"{name.replace(' ', '-')}@Example.com", confirmed=True)
+    owner.execute("update leads set unsubscribed_at = now() where id = %s", [found["left"]])
+    owner.execute("update leads set signed_up_at = now() where id = %s", [found["account"]])
+    owner.execute(
+        "insert into sigma.suppressions (digest, reason) values (%s, 'bounced')",
+        [address_digest("suppressed@example.com")],
+    )
+    for name, days in (("invited", 1), ("expired", -1)):
+        owner.execute("select sigma.invite(%s)", [found[name]])
+        owner.execute(
+            "update sigma.lead_links set expires_at = now() + %s * interval '1 day' where lead_id = %s",
+            [days, found[name]],
+        )
+    return found
+
+
+REASONS = {"unconfirmed": 1, "left": 1, "account": 1, "suppressed": 1, "invited": 1}
+
+
+async def test_what_would_be_done_is_what_is_done_and_for_whom_not_is_told_by_reason(operator, owner, everybody, due):
+    async with reading(operator) as cursor:
+        outlook = await bulk.outlook(cursor, wish("invite"))
+    assert (outlook.about.number, outlook.will_do, dict(outlook.passed)) == (8, 3, REASONS)
+    run = await bulk.begin(operator, wish("invite"), outlook.about)
+    due()
+    await to_its_end(run)
+    assert state_of(owner, run) == ("done", 3, 5)
+    told = owner.execute(
+        "select detail -> 'passed_over_so_far' from sigma.audit_log where subject = %s order by id desc limit 1",
+        [str(run)],
+    ).fetchone()
+    assert told == (REASONS,)
+
+
+async def test_of_those_picked_who_is_gone_is_told_too(operator, owner, lead, due):
+    ids = [lead("ann@example.com", flag="odd"), lead("bob@example.com"), UUID(int=1)]
+    async with reading(operator) as cursor:
+        outlook = await bulk.outlook(cursor, wish("flag", ids, "odd"))
+    assert (outlook.will_do, dict(outlook.passed)) == (1, {"flagged": 1, "gone": 1})
+    run = await bulk.begin(operator, wish("flag", ids, "odd"), outlook.about)
+    due()
+    await to_its_end(run)
+    assert state_of(owner, run) == ("done", 1, 2)
+
+
+async def test_of_more_than_are_counted_the_newest_are_judged(operator, lead, monkeypatch):
+    monkeypatch.setattr(leads, "EXACT", 2)
+    lead("old@example.com", created_at="2026-01-01T00:00:00Z", confirmed=True)
+    for number in range(2):
+        lead(f"p{number}@example.com")
+    async with reading(operator) as cursor:
+        outlook = await bulk.outlook(cursor, wish("invite"))
+    assert (outlook.judged, outlook.will_do, dict(outlook.passed)) == (2, 0, {"unconfirmed": 2})
+
+
+async def test_one_lead_alone_is_told_why_it_is_not_invited_with_the_dates(operator, owner, everybody):
+    today, tomorrow = (f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}" for days in (0, 1))
+    words = {
+        "ready": "",
+        "expired": "",
+        "unconfirmed": "not confirmed",
+        "left": f"unsubscribed on {today}",
+        "account": f"signed up on {today}",
+        "suppressed": f"no mail since {today} (bounced)",
+        "invited": f"Invited on {today}, and the invitation is good until {tomorrow}",
+    }
+    async with reading(operator) as cursor:
+        for name, said in words.items():
+            await cursor.execute(
+                SQL("select lead.*, {} from leads as lead where id = %s").format(reasons.KNOWN_OF_ONE),
+                [everybody[name]],
+            )
+            found = await cursor.fetchone()
+            assert found
+            why = reasons.why_not_invited(found)
+            assert (bool(why), said in why) == (bool(said), True), (name, why)
+
+
+def test_reasons_are_sentences_of_one_and_of_many():
+    assert reasons.told({}) == ""
+    assert reasons.told({"left": 1, "unconfirmed": 1200, "gone": 1}) == (
+        "1,200 have not confirmed their address, 1 is not on the list any more, 1 has unsubscribed"
+    )
 
 
 async def test_within_the_grace_it_is_taken_back_without_a_trace(operator, owner, lead, due):

@@ -111,9 +111,52 @@ async def test_each_row_is_judged_before_anything_is_on_the_list(operator, owner
     problems = dict(
         owner.execute("select line, problem from sigma.import_rows where problem is not null order by line").fetchall()
     )
-    assert list(problems) == [3, 5, 6, 7, 8, 9]
+    assert list(problems) == [1, 3, 5, 6, 7, 8, 9]
+    assert "“other”" in problems[1]
     assert problems[6] == "The same address as in line 2."
     assert "future" in problems[7]
+
+
+async def test_a_row_with_more_cells_than_headings_is_refused(operator, owner):
+    text = b"email,utm_source\nann@example.com,x\nbob@example.com,x,y\nExample, Carl,carl@example.com\n"
+    await importing.take(operator, "in.csv", text, allow_test_domains=True)
+    found = owner.execute("select line, address, problem from sigma.import_rows where lead is null order by line")
+    assert [(line, address, "names 2 columns" in problem) for line, address, problem in found] == [
+        (3, "bob@example.com", True),
+        (4, "Example", True),
+    ]
+    assert owner.execute("select fresh, refused from sigma.imports").fetchone() == (1, 2)
+
+
+async def test_a_column_that_is_named_twice_is_refused(operator):
+    with pytest.raises(NotLikeThat, match="“email” twice"):
+        await importing.take(operator, "in.csv", b"email,Email\na@b.co,c@d.co\n", allow_test_domains=True)
+
+
+@pytest.mark.parametrize("typed", ["=cmd@example.com", "+1@example.com", "-x@example.com", "a b@example.com"])
+async def test_an_address_that_cannot_join_cannot_be_imported_and_for_the_same_reason(operator, owner, typed):
+    with pytest.raises(waitlist.InvalidAddress) as refusal:
+        waitlist.read_address(typed)
+    await importing.take(operator, "in.csv", f"email\n{typed}\n".encode(), allow_test_domains=False)
+    assert owner.execute("select problem from sigma.import_rows").fetchall() == [(str(refusal.value),)]
+
+
+async def test_the_template_is_a_file_that_can_be_imported(operator, owner):
+    filled_in = importing.TEMPLATE + "ann@example.com,2026-01-01,2026-01-01,hn,cpc,,,,,/,,v1\r\n"
+    await importing.take(operator, "in.csv", filled_in.encode(), allow_test_domains=True)
+    assert owner.execute("select fresh, refused from sigma.imports").fetchone() == (1, 0)
+    assert owner.execute("select count(*) from sigma.import_rows").fetchone() == (1,)
+
+
+async def test_those_who_came_by_a_file_are_found_again(operator, owner, lead, deeds, monkeypatch):
+    monkeypatch.setattr(importing, "STEP", 2)
+    lead("known@example.com")
+    emails = [f"p{number}@example.com" for number in range(5)]
+    identity = await imported(operator, "\n".join(["email", "known@example.com", *emails]))
+    assert sorted(row["email"] for row in await exported(operator, file=str(identity))) == emails
+    named = [one for action, _, detail in deeds() if action == "leads.imported" for one in detail["leads"]]
+    assert len(named) == 5
+    assert await exported(operator, file=str(UUID(int=0))) == []
 
 
 async def test_importing_puts_the_new_ones_on_the_list_once(operator, owner, lead, monkeypatch):

@@ -59,10 +59,42 @@ async def test_filters(operator, people, asked, expected):
     assert [email.partition("@")[0] for email in await found(operator, asked)] == expected
 
 
-@pytest.mark.parametrize("asked", [{"since": "yesterday"}, {"until": "2026-13-01"}, {"status": "customers"}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"since": "yesterday"},
+        {"until": "2026-13-01"},
+        {"status": "customers"},
+        {"since": "2026-01-02", "until": "2026-01-01"},
+        {"file": "mine.csv"},
+    ],
+)
 def test_what_cannot_be_meant_is_said(asked):
     with pytest.raises(NotLikeThat):
         LeadFilter.read(asked)
+
+
+async def test_the_sources_that_there_are_are_offered_and_found_in_any_case(operator, owner, lead):
+    for number, source in enumerate(("HN", "hn", "Twitter", None, "")):
+        lead(f"p{number}@example.com", utm_source=source)
+    async with reading(operator) as cursor:
+        known = await leads.sources(cursor)
+    assert sorted(known) == ["", "HN", "Twitter", "hn"]
+    spelt = [leads.as_spelt(LeadFilter(source=typed), known).source for typed in ("TWITTER", "HN", "hn", "nobody", "")]
+    assert spelt == ["Twitter", "HN", "hn", "nobody", ""]
+    assert leads.as_spelt(LeadFilter(source="(NONE)"), known).source == NO_SOURCE
+
+
+async def test_many_sources_are_read_one_look_each_and_not_all_leads(operator, owner):
+    owner.execute(
+        "insert into leads (email, utm_source) select 'p' || n || '@example.com', 's' || n % 150"
+        " from generate_series(1, 3000) as n; analyze leads"
+    )
+    async with reading(operator) as cursor:
+        assert len(await leads.sources(cursor)) == leads.MOST_SOURCES
+        await cursor.execute("explain (costs off) " + leads.SOURCES, {"most": leads.MOST_SOURCES})
+        plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
+    assert "Seq Scan" not in plan, plan
 
 
 @pytest.mark.parametrize("q", ["", "p"])
