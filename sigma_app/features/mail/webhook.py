@@ -48,6 +48,7 @@ async def receive(request: Request) -> Response:
         WEBHOOKS.labels("resend", "forged").inc()
         return PlainTextResponse("This is no event with a valid signature of the last five minutes.", 400)
     if not isinstance(event, dict):
+        WEBHOOKS.labels("resend", "refused").inc()
         return PlainTextResponse("An event is a JSON object.", 400)
     try:
         await _keep(event_id, event)

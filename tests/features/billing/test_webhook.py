@@ -9,6 +9,7 @@ import time
 import psycopg
 import pytest
 
+from tests.counted import deliveries
 from tests.features.billing.conftest import Till, sign
 
 pytestmark = pytest.mark.anyio
@@ -149,6 +150,20 @@ async def test_while_the_database_is_away_stripe_is_asked_to_come_again(shop: Ti
     answer = await shop.tell(EVENT, signature)
     assert answer.status_code == 503
     assert answer.headers["retry-after"]
+
+
+async def test_what_becomes_of_each_is_counted(shop: Till, database):
+    before = deliveries("stripe")
+    signature = await sign(json.dumps(EVENT))
+    for _ in range(2):
+        await shop.tell(EVENT)
+    await shop.tell(EVENT, "t=1,v1=2")
+    for body in ("nonsense", json.dumps({**EVENT, "id": "evt\0"})):  # no event, and one that no row can hold
+        await shop.tell_raw(body, await sign(body))
+    await database.close()
+    await shop.tell(EVENT, signature)
+    told = {outcome: count - before[outcome] for outcome, count in deliveries("stripe").items()}
+    assert told == {"kept": 1, "known": 1, "forged": 1, "refused": 2, "failed": 1}
 
 
 async def test_what_is_kept_names_nobody(shop: Till, owner):

@@ -20,6 +20,7 @@ from sigma_app.features.mail import service, webhook
 from sigma_app.features.mail.jobs import apply_event, forget_events
 from sigma_app.gateways.mail import Mail, sending_mail
 from sigma_app.settings import get_settings
+from tests.counted import deliveries
 
 pytestmark = pytest.mark.anyio
 
@@ -214,6 +215,24 @@ async def test_while_the_database_is_away_resend_is_asked_to_tell_it_later():
     async with httpx.AsyncClient(transport=transport, base_url="http://sigma.test") as client:
         answer = await client.post("/webhooks/resend", content=body, headers=signed(body))
     assert answer.status_code == 503
+
+
+async def test_what_becomes_of_each_is_counted(client: httpx.AsyncClient, database):
+    before = deliveries("resend")
+    body = event("email.delivered")
+    unkept = b'{"type": "email.bounced", "data": "\\u0000"}'
+    told = [
+        *[(body, signed(body))] * 2,
+        (body, signed(body, key=b"another key")),
+        (b"[1]", signed(b"[1]")),
+        (unkept, signed(unkept, "msg_2")),
+    ]
+    for content, headers in told:
+        await client.post("/webhooks/resend", content=content, headers=headers)
+    await database.close()
+    await client.post("/webhooks/resend", content=body, headers=signed(body))
+    became = {outcome: count - before[outcome] for outcome, count in deliveries("resend").items()}
+    assert became == {"kept": 1, "known": 1, "forged": 1, "refused": 2, "failed": 1}
 
 
 async def test_no_address_is_logged(told, client, owner, caplog: pytest.LogCaptureFixture):
