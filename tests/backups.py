@@ -1,4 +1,7 @@
-"""What tests of backups share: one of a full database, and copies of it with something changed."""
+"""What tests of backups share: one of a full database, and copies of it with something changed.
+
+The fixtures are those of tests/cli and tests/database, whose conftest.py name them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import psycopg
+import pytest
 
 from tests.conftest import Server
 from tests.moving import fill
@@ -47,6 +51,19 @@ async def full(server: Server, template: str, place: Path) -> AsyncIterator[Sour
         yield Source(sigma, url)
     finally:
         server.drop(name)
+
+
+@pytest.fixture(scope="module")
+async def source(server: Server, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Source]:
+    """What is backed up; tests only read it."""
+    async with full(server, template, tmp_path_factory.mktemp("source")) as source:
+        yield source
+
+
+@pytest.fixture(scope="module")
+async def backup(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An open backup of it."""
+    return source.back_up(tmp_path_factory.mktemp("backup") / "made")
 
 
 def manifest_of(path: Path) -> dict[str, Any]:

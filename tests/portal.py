@@ -16,6 +16,7 @@ import pytest
 from sigma_app.core.database import Database, serve_requests_from
 from sigma_app.gateways import accounts
 from sigma_app.gateways.accounts import Tokens
+from sigma_app.gateways.mail import sending_mail
 from sigma_app.session import store
 from sigma_app.session.store import Session
 from sigma_app.settings import Settings
@@ -55,6 +56,13 @@ async def serving(settings: Settings, database: Database) -> AsyncIterator[Setti
     """This process serves requests from the test's database."""
     with serve_requests_from(database):
         yield settings
+
+
+@pytest.fixture
+async def mailing(serving: Settings) -> AsyncIterator[None]:
+    """Mails go to the mailbox."""
+    async with sending_mail():
+        yield
 
 
 @pytest.fixture

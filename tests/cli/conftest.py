@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.backups import backup, source
 from tests.sigma import Sigma
+
+__all__ = ["backup", "source"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
@@ -24,7 +24,7 @@ from sigma_app.core.login import login_url
 from sigma_app.core.migrations import current, downgrade, head
 from sigma_app.embedded import postgres, postgres_layout
 from sigma_app.gateways.programs import program
-from tests.backups import SECRET, Source, changed, full, manifest_of, rehash, rows
+from tests.backups import SECRET, Source, changed, manifest_of, rehash, rows
 from tests.cli.test_run import assert_one_line, wait_until
 from tests.conftest import Server, settings_for
 from tests.moving import PASSWORD, PICTURE, fill, standing_in
@@ -33,19 +33,6 @@ from tests.sigma import PROJECT_ROOT, Sigma
 pytestmark = pytest.mark.anyio
 
 DIGEST = sha256(PICTURE).hexdigest()
-
-
-@pytest.fixture(scope="module")
-async def source(server: Server, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Source]:
-    """What is backed up; tests only read it."""
-    async with full(server, template, tmp_path_factory.mktemp("source")) as source:
-        yield source
-
-
-@pytest.fixture(scope="module")
-async def backup(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An open backup of it."""
-    return source.back_up(tmp_path_factory.mktemp("backup") / "made")
 
 
 @pytest.fixture(scope="module")

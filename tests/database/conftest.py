@@ -18,9 +18,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from sigma_app.core.migrations import migrate
 from sigma_app.settings import Settings
+from tests.backups import backup, source
 from tests.conftest import lay_template
 from tests.database import leftovers
 from tests.database.embedded import checkout
+
+__all__ = ["backup", "source"]
 
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,24 +11,13 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from sigma_app.core.login import login_url
-from tests.backups import Source, full, manifest_of, rows
+from tests.backups import manifest_of, rows
 from tests.cli.test_run import assert_one_line
 from tests.conftest import Server
 from tests.moving import PASSWORD, standing_in
 from tests.sigma import Sigma
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-async def source(server: Server, template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Source]:
-    async with full(server, template, tmp_path_factory.mktemp("source")) as source:
-        yield source
-
-
-@pytest.fixture(scope="module")
-async def backup(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return source.back_up(tmp_path_factory.mktemp("backup") / "made")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from sigma_app.session import doors
 from sigma_app.settings import Settings
 from tests.portal import (
     cookie,
+    mailing,
     nothing_secret_is_logged,
     one_time_token,
     serving,
@@ -28,6 +29,7 @@ from tests.portal import (
 
 __all__ = [
     "cookie",
+    "mailing",
     "nothing_secret_is_logged",
     "serving",
     "session",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 
 import psycopg
@@ -17,6 +18,16 @@ from sigma_app.gateways.pictures import BUCKET
 from sigma_app.session import store
 from sigma_app.session.store import Session
 from tests.portal import SignIn
+
+
+@dataclass
+class People:
+    """Alice and Bob, each with a browser in which they are signed in."""
+
+    alice: Session
+    tokens: Tokens
+    bob: Session
+    bobs_tokens: Tokens
 
 
 async def signed_in(sign_in: SignIn, name: str) -> tuple[Session, Tokens]:

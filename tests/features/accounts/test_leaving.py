@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +20,6 @@ from sigma_app.features.accounts import jobs, leaving, pictures
 from sigma_app.features.accounts.leaving import NotGoneYet, delete_account
 from sigma_app.features.mail.service import address_digest
 from sigma_app.gateways import accounts
-from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
 from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.gateways.keys import unseal
@@ -29,7 +27,7 @@ from sigma_app.session import store
 from sigma_app.session.store import Session
 from sigma_app.session.tabs import CHANNEL
 from sigma_app.settings import Settings
-from tests.features.accounts.people import folder_of, join_waitlist, places_of, png, signed_in, webp
+from tests.features.accounts.people import People, folder_of, join_waitlist, places_of, png, signed_in, webp
 from tests.portal import PASSWORD, SignIn
 from tests.waiting import until
 
@@ -39,16 +37,6 @@ FINISHING = "select args from procrastinate.procrastinate_jobs where task_name =
 FAREWELLS = "select args from procrastinate.procrastinate_jobs where task_name = 'accounts:send_farewell'"
 
 
-@dataclass
-class People:
-    """Alice and Bob, each with an account, a picture and a place on the list."""
-
-    alice: Session
-    tokens: Tokens
-    bob: Session
-    bobs_tokens: Tokens
-
-
 @pytest.fixture
 async def people(session: Session, tokens: Tokens, sign_in: SignIn) -> People:
     bob, bobs_tokens = await signed_in(sign_in, "bob")
@@ -56,13 +44,6 @@ async def people(session: Session, tokens: Tokens, sign_in: SignIn) -> People:
         await pictures.change(who, opened, png(colour))
         await join_waitlist(who.email)
     return People(session, tokens, bob, bobs_tokens)
-
-
-@pytest.fixture
-async def mailing(serving: Settings) -> AsyncIterator[None]:
-    """Mails go to the mailbox."""
-    async with gateway.sending_mail():
-        yield
 
 
 async def test_everything_goes_and_only_ones_own(people: People, owner: psycopg.Connection, serving: Settings):

@@ -13,10 +13,12 @@ import pytest
 import stripe
 from starlette.applications import Starlette
 
+from sigma_app import worker
+from sigma_app.core import jobs as queue
 from sigma_app.embedded.stripe import acts
 from sigma_app.embedded.stripe.books import opened
 from sigma_app.embedded.stripe.events import signing_secret
-from sigma_app.features.billing import checkout, http, thanks, webhook, work
+from sigma_app.features.billing import checkout, http, jobs, thanks, webhook, work
 from sigma_app.features.billing.reconcile import Report, back_fill, reconcile
 from sigma_app.features.billing.setup import set_up
 from sigma_app.gateways.payments import reaching_stripe, stripe_client
@@ -24,6 +26,7 @@ from sigma_app.session.store import Session
 from sigma_app.settings import Settings
 from tests.portal import (
     cookie,
+    mailing,
     nothing_secret_is_logged,
     serving,
     session,
@@ -36,6 +39,7 @@ from tests.portal import (
 
 __all__ = [
     "cookie",
+    "mailing",
     "nothing_secret_is_logged",
     "serving",
     "session",
@@ -49,6 +53,7 @@ __all__ = [
 MONTHLY, YEARLY, FOR_GOOD = "sigma_monthly", "sigma_yearly", "sigma_for_good"
 
 Event = dict[str, Any]
+Posting = Callable[[], Awaitable[list[tuple[str, str]]]]
 
 
 @dataclass
@@ -121,6 +126,20 @@ async def shop(door: Till) -> Till:
     await back_fill(Report())
     await door.news()
     return door
+
+
+@pytest.fixture
+def post(login_url: str, owner: psycopg.Connection, shop: Till, mailing: None) -> Posting:
+    """Tells and works all events and all jobs of billing; the mails so far: whom they went to, and their subjects."""
+    assert jobs in worker.JOBS
+
+    async def work() -> list[tuple[str, str]]:
+        await shop.catch_up()
+        await queue.work(login_url, (queue.QUEUE,), until_idle=True)
+        rows = owner.execute("select recipients[1], subject from sigma.mailbox order by created_at").fetchall()
+        return [(to, subject) for to, subject in rows]
+
+    return work
 
 
 async def subscription_of(shop: Till) -> str:

@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-
-import psycopg
 import pytest
 
-from sigma_app import worker
-from sigma_app.core import jobs as queue
 from sigma_app.embedded.stripe import acts, clocks
 from sigma_app.embedded.stripe.books import opened
 from sigma_app.features.billing import checkout, jobs
-from sigma_app.gateways.mail import sending_mail
 from sigma_app.session.store import Session
 from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Till, subscription_of
 
-pytestmark = pytest.mark.anyio
-
-Work = Callable[[], object]
-
-
-@pytest.fixture(autouse=True)
-async def mailing(serving: object) -> AsyncIterator[None]:
-    assert jobs in worker.JOBS
-    async with sending_mail():
-        yield
-
-
-@pytest.fixture
-def post(login_url: str, owner: psycopg.Connection, shop: Till) -> Callable:
-    """Tells and works all events and all jobs of billing; the subjects of the mails so far, with whom they went to."""
-
-    async def work() -> list[tuple[str, str]]:
-        await shop.catch_up()
-        owner.execute("delete from procrastinate.procrastinate_jobs where queue_name = 'sandbox'")
-        await queue.work(login_url, (queue.QUEUE,), until_idle=True)
-        rows = owner.execute("select recipients[1], subject from sigma.mailbox order by created_at").fetchall()
-        return [(to, subject) for to, subject in rows]
-
-    return work
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("mailing")]
 
 
 async def to_the_end_of_the_period(shop: Till, days: int = 0) -> None:

@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import psycopg
 import pytest
 
-from sigma_app import worker
-from sigma_app.core import jobs as queue
 from sigma_app.embedded.stripe import acts, clocks
 from sigma_app.embedded.stripe.books import opened
-from sigma_app.features.billing import checkout, jobs
-from sigma_app.gateways.mail import sending_mail
+from sigma_app.features.billing import checkout
 from sigma_app.session.store import Session
-from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Stands, Till, subscription_of
+from tests.features.billing.conftest import FOR_GOOD, MONTHLY, YEARLY, Posting, Stands, Till, subscription_of
 
-pytestmark = pytest.mark.anyio
-
-Posting = Callable[[], Awaitable[list[str]]]
-
-
-@pytest.fixture(autouse=True)
-async def mailing(serving: object) -> AsyncIterator[None]:
-    assert jobs in worker.JOBS
-    async with sending_mail():
-        yield
-
-
-@pytest.fixture
-def post(login_url: str, owner: psycopg.Connection, shop: Till) -> Posting:
-    """Tells and works all events and all jobs of billing; the subjects of the mails so far."""
-
-    async def work() -> list[str]:
-        await shop.catch_up()
-        await queue.work(login_url, (queue.QUEUE,), until_idle=True)
-        rows = owner.execute("select subject from sigma.mailbox order by created_at").fetchall()
-        return [subject for (subject,) in rows]
-
-    return work
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("mailing")]
 
 
 async def subscribe(shop: Till, session: Session, plan: str, card: acts.Card, **wanted: Any) -> str:
@@ -61,9 +35,9 @@ async def let_pass(shop: Till, days: int) -> None:
     await acts.advance(turned, now + days * 86_400)
 
 
-def about(word: str, subjects: list[str]) -> list[str]:
-    """The mails that are about this, whichever else there are."""
-    return [subject for subject in subjects if word in subject]
+def about(word: str, mails: list[tuple[str, str]]) -> list[str]:
+    """The subjects of the mails that are about this, whichever else there are."""
+    return [subject for _, subject in mails if word in subject]
 
 
 class TestTrial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import psycopg
@@ -18,20 +18,13 @@ from sigma_app.features.billing.access import GRACE
 from sigma_app.features.billing.state import BillingState
 from sigma_app.features.billing.thanks import LATE
 from sigma_app.features.mail.service import TooLate
-from sigma_app.gateways.mail import sending_mail
 from sigma_app.session.handshake import seal_cookie
 from sigma_app.session.store import Session
 from tests.features.billing.conftest import FOR_GOOD, MONTHLY, Stands, Till, subscription_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("mailing")]
 
 Working = Callable[[], Awaitable[list[str]]]
-
-
-@pytest.fixture(autouse=True)
-async def mailing(serving: object) -> AsyncIterator[None]:
-    async with sending_mail():
-        yield
 
 
 @pytest.fixture

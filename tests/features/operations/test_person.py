@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -32,8 +30,7 @@ from sigma_app.gateways.mail import Mail
 from sigma_app.gateways.payments import PaymentsUnavailable
 from sigma_app.session.operators import OperatorsAccount
 from sigma_app.session.store import Session
-from sigma_app.settings import Settings
-from tests.features.accounts.people import join_waitlist, places_of, png, signed_in
+from tests.features.accounts.people import People, join_waitlist, places_of, png, signed_in
 from tests.features.billing.conftest import MONTHLY, Till
 from tests.portal import PASSWORD, SignIn
 
@@ -44,21 +41,11 @@ AT_STRIPE = {"sigma.sandbox_objects", "sigma.sandbox_requests"}
 """The sandbox's books, which stand in for Stripe's."""
 
 
-@dataclass
-class People:
-    """Alice and Bob, about whom everything is kept that can be."""
-
-    alice: Session
-    tokens: Tokens
-    bob: Session
-    bobs_tokens: Tokens
-    shop: Till
-
-
 @pytest.fixture
 async def people(
     shop: Till, session: Session, tokens: Tokens, sign_in: SignIn, owner: psycopg.Connection, mailing: None
 ) -> People:
+    """About whom everything is kept that can be."""
     bob, bobs_tokens = await signed_in(sign_in, "bob")
     async with reaching_supabase(as_service=True) as client:
         await client.storage.create_bucket("papers", options={"public": False})
@@ -96,13 +83,7 @@ async def people(
     await shop.catch_up()
     owner.execute("update procrastinate.procrastinate_jobs set status = 'failed' where args ? 'sealed'")
     owner.execute("delete from procrastinate.procrastinate_jobs where status <> 'failed'")
-    return People(session, tokens, bob, bobs_tokens, shop)
-
-
-@pytest.fixture
-async def mailing(serving: Settings) -> AsyncIterator[None]:
-    async with gateway.sending_mail():
-        yield
+    return People(session, tokens, bob, bobs_tokens)
 
 
 async def exported(email: str) -> tuple[dict[str, Any], dict[str, bytes], dict[str, int]]:
@@ -234,13 +215,13 @@ class TestForgetting:
             await accounts.sign_in("alice@example.com", PASSWORD)
         assert await accounts.sign_in("bob@example.com", PASSWORD)
 
-    async def test_what_somebody_subscribed_to_ends(self, people: People):
+    async def test_what_somebody_subscribed_to_ends(self, people: People, shop: Till):
         customer = await billing.customer_of(people.alice.user_id)
         receipt = await erase("alice@example.com", OPERATOR)
         assert customer
         assert customer in receipt.stripe
-        assert (await people.shop.api.customers.retrieve_async(customer)).deleted
-        running = (await people.shop.api.subscriptions.list_async({"status": "active"})).data
+        assert (await shop.api.customers.retrieve_async(customer)).deleted
+        running = (await shop.api.subscriptions.list_async({"status": "active"})).data
         assert [one.customer for one in running] == [await billing.customer_of(people.bob.user_id)]
 
     async def test_twice_is_harmless(self, people: People, owner: psycopg.Connection):
