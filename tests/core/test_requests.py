@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sigma_app.core import jobs
 from sigma_app.core.database import SERVICE, Database, Step, serve_requests_from
@@ -79,6 +80,51 @@ async def test_who_wants_a_page_gets_one(caplog: pytest.LogCaptureFixture):
     assert (answer.status_code, answer.text) == (500, f"Sorry. {answer.headers['x-request-id']}")
     plain = await ask("/fail", accept="text/html")
     assert plain.headers["x-request-id"] in plain.text
+
+
+async def told_by(app: ASGIApp, kind: str = "http") -> list[Message]:
+    """What an identified application sends; the client says nothing more."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": f"{kind}.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": kind, "path": "/", "query_string": b"", "headers": []}
+    if kind == "http":
+        scope["method"] = "POST"
+    try:
+        await identified(app, 0)(scope, receive, send)
+    except ValueError:
+        sent.append({"type": "raised"})
+    return sent
+
+
+async def test_what_fails_in_the_middle_of_an_answer_is_left_to_the_server_to_cut_off(caplog):
+    async def half(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError
+
+    assert [message["type"] for message in await told_by(half)] == ["http.response.start", "raised"]
+    assert "A request failed: POST /: ValueError" in caplog.text
+
+
+async def test_a_websocket_that_fails_gets_no_answer_of_http(caplog: pytest.LogCaptureFixture):
+    async def broken(_: Scope, __: Receive, ___: Send) -> None:
+        raise ValueError
+
+    assert await told_by(broken, "websocket") == [{"type": "raised"}]
+    assert "A request failed: websocket /: ValueError" in caplog.text
+
+
+async def test_who_leaves_before_having_sent_all_is_no_failure(caplog: pytest.LogCaptureFixture):
+    async def reading(scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+
+    assert await told_by(reading) == []
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("door", ["run", "transaction", "cursor"])

@@ -38,7 +38,7 @@ async def monitor(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 
 async def test_it_lives(monitor: httpx.AsyncClient):
     answer = await monitor.get("/healthz")
-    assert (answer.status_code, answer.text) == (200, "ok")
+    assert (answer.status_code, answer.text, answer.headers["cache-control"]) == (200, "ok", "no-store")
 
 
 async def test_it_is_ready_when_everything_is(monitor: httpx.AsyncClient):
@@ -80,10 +80,40 @@ async def test_a_queue_that_is_behind_is_said_and_keeps_nobody_out(monitor: http
     assert (answer.status_code, answer.json()["checks"]["queue"]["ok"]) == (200, ok)
 
 
-async def test_a_disk_that_is_nearly_full_is_no_place_to_go_on(monitor: httpx.AsyncClient, monkeypatch):
-    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: Usage(1, 1, health.LITTLE - 1))
+@pytest.mark.parametrize(("short", "status"), [(1, 503), (0, 200)])
+async def test_a_disk_that_is_nearly_full_is_no_place_to_go_on(monitor: httpx.AsyncClient, monkeypatch, short, status):
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: Usage(1, 1, 256 * 1024**2 - short))
     answer = await monitor.get("/readyz")
-    assert (answer.status_code, answer.json()["checks"]["disk"]["ok"]) == (503, False)
+    assert (answer.status_code, answer.json()["checks"]["disk"]["ok"]) == (status, status == 200)
+
+
+HOSTED_DATABASE = {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}
+HOSTED_AUTH = {
+    "VITE_SUPABASE_URL": "https://x.supabase.co",
+    "VITE_SUPABASE_ANON_KEY": "sb_publishable_1",
+    "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_1",
+}
+
+
+@pytest.mark.parametrize(
+    ("hosted", "files", "database", "least"),
+    [
+        ({}, 3, 2, 2),
+        ({}, 2, 3, 2),
+        (HOSTED_DATABASE, 3, 2, 3),
+        (HOSTED_DATABASE | HOSTED_AUTH, 3, 2, None),
+        ({}, None, 2, 1),  # not there yet: where it will be is somewhere below the root
+    ],
+)
+def test_the_disk_is_looked_at_where_something_is_kept(tmp_path: Path, monkeypatch, hosted, files, database, least):
+    free = {tmp_path / "files": files, tmp_path / "database": database, "/": 1}
+    for place, units in free.items():
+        if units and place != "/":
+            Path(place).mkdir()
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda place: Usage(9, 9, free[place]))
+    monkeypatch.setattr(health, "database_directory", lambda _: tmp_path / "database")
+    with settled(settings_for(tmp_path / "files", **hosted)):
+        assert health.free_space() == least
 
 
 async def test_who_asks_in_a_loop_costs_the_database_one_question(monitor: httpx.AsyncClient, monkeypatch):

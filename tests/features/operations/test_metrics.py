@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,12 +16,12 @@ from starlette.types import Message
 from starlette.websockets import WebSocket
 
 from sigma_app.core import jobs
-from sigma_app.core.database import Database, serve_requests_from
-from sigma_app.core.metrics import WEBSOCKETS, event_label, measured
+from sigma_app.core.database import SERVICE, Database, serve_requests_from
+from sigma_app.core.metrics import WEBSOCKETS, event_label, kind_of, measured
 from sigma_app.features.operations import metrics
 from tests.conftest import settings_for
 from tests.settled import settled
-from tests.waiting import until_said
+from tests.waiting import until, until_said
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +67,8 @@ async def read(name: str, **labels: str) -> float:
         ("127.0.0.1", {}, {}, 200),
         ("::1", {}, {}, 200),
         ("192.0.2.7", {}, {}, 403),
+        ("10.0.0.7", {}, {}, 403),
+        ("somewhere", {}, {}, 403),
         ("127.0.0.1", {}, {"x_forwarded_for": "192.0.2.7"}, 403),
         ("127.0.0.1", {"TRUSTED_PROXIES": "1"}, {"x_forwarded_for": "192.0.2.7"}, 403),
         ("127.0.0.1", {"TRUSTED_PROXIES": "1"}, {"x_forwarded_for": "127.0.0.1"}, 200),
@@ -92,6 +95,52 @@ async def test_requests_are_counted_by_kinds_and_no_others(settle, served):
         assert await read("sigma_request_seconds_count", kind="page") == pages + 1
         assert await read("sigma_requests_total", kind="form", method="other", status="405") == 1
         assert "whatever" not in (await ask()).text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("GET", "/assets/app.js", "asset"),
+        ("GET", "/fonts/sans.woff2", "asset"),
+        ("POST", "/auth/v1/token", "auth"),
+        ("GET", "/rest/v1/leads", "rest"),
+        ("PUT", "/storage/v1/object/avatars/a", "storage"),
+        ("POST", "/webhooks/stripe", "webhook"),
+        ("GET", "/", "page"),
+        ("HEAD", "/pricing", "page"),
+        ("POST", "/join", "form"),
+    ],
+)
+def test_a_request_is_of_one_kind(method: str, path: str, kind: str):
+    assert kind_of({"method": method, "path": path}) == kind
+
+
+async def test_connections_and_who_waits_for_one_are_told(settle, served, database: Database):
+    async def take_one() -> None:
+        async with database.cursor(SERVICE):
+            pass
+
+    with settle():
+        async with AsyncExitStack() as held:
+            for _ in range(3):
+                await held.enter_async_context(database.cursor(SERVICE))
+            assert await read("sigma_pool_connections", state="lent") == 3
+            await held.enter_async_context(database.cursor(SERVICE))
+            waits = asyncio.create_task(take_one())
+            asked = asyncio.create_task(ask())  # which waits, too, once it has looked
+            await until(lambda: metrics.WAITING._value.get() == 1)
+        await asyncio.gather(waits, asked)
+        assert await read("sigma_pool_connections", state="lent") == 0
+        assert await read("sigma_pool_connections", state="idle") > 0
+        assert await read("sigma_pool_waiting") == 0
+
+
+async def test_how_long_the_oldest_job_waits_is_told_and_kept_by_nobody(settle, served, owner):
+    owner.execute("select sigma.queue_job('test:late', '{}')")
+    owner.execute("update procrastinate.procrastinate_events set at = now() - interval '4 minutes'")
+    with settle():
+        assert 240 <= await read("sigma_queue_oldest_seconds") < 300
+        assert (await ask()).headers["cache-control"] == "no-store"
 
 
 async def test_websockets_are_counted_while_they_are_open():
@@ -174,7 +223,9 @@ async def test_without_a_database_it_says_so(settle, database: Database, served)
         assert await read("sigma_database_up") == 0
         said = (await ask()).text
         assert 'sigma_check_ok{check="database"} 0.0' in said
+        assert 'sigma_check_ok{check="migrations"}' not in said
         assert "sigma_queue_oldest_seconds NaN" in said
+        assert "sigma_workers NaN" in said
         assert "sigma_queue_jobs{" not in said  # nothing as it was before
 
 
