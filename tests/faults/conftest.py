@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -41,9 +43,16 @@ def long(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def sigma(tmp_path: Path) -> Iterator[Sigma]:
-    """Not started yet; taken away at the end, whatever state the fault has left it in."""
+    """A scenario's own, not started yet."""
+    with alone(tmp_path) as sigma:
+        yield sigma
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[Sigma]:
+    """A Sigma, not started yet; taken away at the end, whatever state the fault has left it in."""
     port = free_port()
-    sigma = Sigma(tmp_path / "data", port, WIDE | {"BASE_URL": f"http://127.0.0.1:{port}"})
+    sigma = Sigma(directory / "data", port, WIDE | {"BASE_URL": f"http://127.0.0.1:{port}"})
     try:
         yield sigma
     finally:
@@ -60,7 +69,7 @@ def end(sigma: Sigma) -> None:
 
 def members(sigma: Sigma, count: int) -> list[Member]:
     """So many people with an account, signed in."""
-    return [sign_in(sigma, *admin(sigma, f"member-{number}@example.com")) for number in range(count)]
+    return [sign_in(sigma, *admin(sigma, f"member-{uuid4().hex[:8]}@example.com")) for _ in range(count)]
 
 
 def admin(supabase: Sigma, email: str) -> tuple[str, str]:

@@ -62,6 +62,8 @@ class Crowd:
     told: list[Told] = field(default_factory=list)
     tried: set[tuple[str, str]] = field(default_factory=set)
     """Every wish that was ever sent, acknowledged or not."""
+    before: Crowd | None = None
+    """Who was at the same Sigma earlier: what they were acknowledged must have lasted through this, too."""
     broken: list[BaseException] = field(default_factory=list)
     _home: threading.Event = field(default_factory=threading.Event)
 
@@ -69,9 +71,13 @@ class Crowd:
         """What was told of a kind of wish, by its outcome."""
         return [one for one in list(self.told) if (one.what, one.outcome) == (what, outcome) and one.at >= since]
 
+    def __post_init__(self):
+        if self.before:
+            self.tried |= self.before.tried
+
     def done(self, what: str) -> set[str]:
-        """Who or what was acknowledged."""
-        return {one.who for one in self.heard(what)}
+        """Who or what was acknowledged, then or earlier."""
+        return {one.who for one in self.heard(what)} | (self.before.done(what) if self.before else set())
 
     def wait_for(self, *whats: str, outcome: Outcome = "done", count: int = 3, seconds: float = 120) -> None:
         """Return once so many more wishes of each of these kinds have ended so.
@@ -175,13 +181,15 @@ class OnSocket(Person):
     handler = ""
     browser: Browser | None = None
     cookie = ""
+    patience = BOUND
 
     async def call(self, fields: dict[str, str]) -> dict[str, Any]:
         try:
             if self.browser is None:
                 self.browser = Browser(self.crowd.sigma.port, self.cookie)
-                await self.browser.arrive()
-            async with asyncio.timeout(BOUND):
+                async with asyncio.timeout(self.patience):
+                    await self.browser.arrive()
+            async with asyncio.timeout(self.patience):
                 return await self.browser.call(self.handler, fields)
         except BaseException:
             await self._close()
@@ -204,8 +212,9 @@ class Typist(OnSocket):
     what = "socket"
     handler = f"{WaitlistState.get_full_name()}.join"
 
-    def __init__(self, crowd: Crowd, number: int):
+    def __init__(self, crowd: Crowd, number: int, patience: float):
         super().__init__(crowd, number)
+        self.patience = patience
         self.outcome = ""
 
     async def act(self) -> tuple[Outcome, str]:
@@ -223,7 +232,7 @@ class Newcomer(Person):
     """Signs up, with another address each time: whoever was answered once is not mailed again at once."""
 
     what = "sign-up"
-    pace = 0.7  # passwords are hashed
+    pace = 0.3  # passwords are hashed
     insists = False
 
     async def act(self) -> tuple[Outcome, str]:
@@ -251,8 +260,9 @@ class Editor(OnSocket):
     handler = f"{ProfileState.get_full_name()}.save"
     pace = 0.3
 
-    def __init__(self, crowd: Crowd, number: int, member: Member):
+    def __init__(self, crowd: Crowd, number: int, member: Member, patience: float):
         super().__init__(crowd, number)
+        self.patience = patience
         self.member, self.cookie = member, member.cookie
         self.before = ""
         self.outcome = ""
@@ -351,9 +361,9 @@ Arriving = Callable[[Crowd], Sequence[Person]]
 
 
 @contextmanager
-def crowded(sigma: Sigma, *arriving: Arriving) -> Iterator[Crowd]:
+def crowded(sigma: Sigma, *arriving: Arriving, before: Crowd | None = None) -> Iterator[Crowd]:
     """Have these people there for the length of the block; at its end everybody finishes what they do, and goes."""
-    crowd = Crowd(sigma)
+    crowd = Crowd(sigma, before=before)
     thread = threading.Thread(target=lambda: asyncio.run(_live(crowd, arriving)), name="crowd")
     thread.start()
     try:
@@ -404,9 +414,9 @@ def guests(count: int = 3) -> Arriving:
     return lambda crowd: [Guest(crowd, number) for number in range(count)]
 
 
-def typists(count: int = 3) -> Arriving:
-    """Join over the websocket."""
-    return lambda crowd: [Typist(crowd, number) for number in range(count)]
+def typists(count: int = 3, patience: float = BOUND) -> Arriving:
+    """Join over the websocket; who hears nothing for so many seconds opens the page anew."""
+    return lambda crowd: [Typist(crowd, number, patience) for number in range(count)]
 
 
 def newcomers(count: int = 1) -> Arriving:
@@ -414,9 +424,9 @@ def newcomers(count: int = 1) -> Arriving:
     return lambda crowd: [Newcomer(crowd, number) for number in range(count)]
 
 
-def editors(members: Sequence[Member]) -> Arriving:
-    """Edit their profiles."""
-    return lambda crowd: [Editor(crowd, number, member) for number, member in enumerate(members)]
+def editors(members: Sequence[Member], patience: float = BOUND) -> Arriving:
+    """Edit their profiles; as patient as typists."""
+    return lambda crowd: [Editor(crowd, number, member, patience) for number, member in enumerate(members)]
 
 
 def buyers(members: Sequence[Member]) -> Arriving:

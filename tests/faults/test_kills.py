@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import psutil
+import pytest
 
 from sigma_app.embedded import postgres
 from tests.conftest import settings_for
-from tests.faults.conftest import members, signing_secret
-from tests.faults.crowd import buyers, crowded, editors, guests, newcomers, tellers, typists
+from tests.faults.conftest import alone, members, signing_secret
+from tests.faults.crowd import Crowd, buyers, crowded, editors, guests, newcomers, tellers, typists
 from tests.faults.ledger import all_well
 from tests.sigma import Sigma
 
@@ -18,30 +21,60 @@ EVERYBODY = ("join", "socket", "sign-up", "edit", "event")
 """But for who pays: once for each member."""
 
 
-def everybody(sigma: Sigma):
+Coming = Callable[[], AbstractContextManager[Crowd]]
+
+
+def everybody(sigma: Sigma, before: Crowd | None = None) -> AbstractContextManager[Crowd]:
     """One crowd of each kind."""
     people = members(sigma, 8)
     secret = signing_secret(sigma)
-    return crowded(sigma, guests(), typists(), newcomers(), editors(people[:2]), buyers(people[2:]), tellers(secret))
+    kinds = [guests(), typists(), newcomers(), editors(people[:2]), buyers(people[2:]), tellers(secret)]
+    return crowded(sigma, *kinds, before=before)
 
 
-def test_nobody_notices_nothing(sigma: Sigma, long: bool):
+def coming_to(sigma: Sigma) -> Coming:
+    """Has everybody come to a Sigma, again and again; each crowd answers for those before it as well."""
+    crowds: list[Crowd] = []
+
+    @contextmanager
+    def come() -> Iterator[Crowd]:
+        if not sigma.process or sigma.process.poll() is not None:
+            sigma.start()
+        with everybody(sigma, crowds[-1] if crowds else None) as crowd:
+            crowds.append(crowd)
+            yield crowd
+
+    return come
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sigma]:
+    """A Sigma that several things are done to, one after the other."""
+    with alone(tmp_path_factory.mktemp("shared")) as sigma:
+        yield sigma
+
+
+@pytest.fixture(scope="module")
+def come(shared: Sigma) -> Coming:
+    """Has everybody come there."""
+    return coming_to(shared)
+
+
+def test_nobody_notices_nothing(come: Coming, long: bool):
     """What the others are compared with: without a fault everything is acknowledged and so."""
-    sigma.start()
-    with everybody(sigma) as crowd:
+    with come() as crowd:
         crowd.wait_for(*EVERYBODY, "pay")
     all_well(crowd, long=long)
     assert {one.outcome for one in crowd.told} == {"done"}
 
 
-def test_the_server_is_killed(sigma: Sigma, long: bool):
-    sigma.start()
-    with everybody(sigma) as crowd:
+def test_the_server_is_killed(come: Coming, shared: Sigma, long: bool):
+    with come() as crowd:
         for _ in range(3 if long else 1):
             crowd.wait_for(*EVERYBODY)
-            kill(sigma)
+            kill(shared)
             crowd.wait_for("join", "socket", outcome="cut", count=1)
-            sigma.start()
+            shared.start()
             crowd.wait_for(*EVERYBODY)
     all_well(crowd, long=long, cut=True)
 
@@ -65,26 +98,26 @@ def test_a_worker_of_its_own_is_killed(sigma: Sigma, long: bool):
             worker.stop()
 
 
-def test_postgres_is_killed_and_started_again(sigma: Sigma, long: bool):
-    sigma.start()
-    with everybody(sigma) as crowd:
-        for _ in range(3 if long else 1):
+def test_postgres_is_killed_and_started_again(come: Coming, shared: Sigma, long: bool):
+    times = 3 if long else 1
+    told = shared.log.read_text().count("was started again") if shared.log.exists() else 0
+    with come() as crowd:
+        for _ in range(times):
             crowd.wait_for(*EVERYBODY)
-            killed = postmaster(sigma)
+            killed = postmaster(shared)
             killed.kill()
             crowd.wait_for(*EVERYBODY)
-            assert postmaster(sigma) != killed
+            assert postmaster(shared) != killed
     all_well(crowd, long=long)
-    assert "was started again" in sigma.log.read_text()
+    assert shared.log.read_text().count("was started again") == told + times
 
 
-def test_a_backend_of_postgres_is_killed(sigma: Sigma, long: bool):
+def test_a_backend_of_postgres_is_killed(come: Coming, shared: Sigma, long: bool):
     """Postgres then ends all others, and recovers."""
-    sigma.start()
-    with everybody(sigma) as crowd:
+    with come() as crowd:
         for _ in range(5 if long else 2):
             crowd.wait_for(*EVERYBODY)
-            a_backend(sigma).kill()
+            a_backend(shared).kill()
             crowd.wait_for(*EVERYBODY)
     all_well(crowd, long=long)
 

@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.faults.conftest import alone
 from tests.faults.crowd import BOUND, Crowd
 from tests.faults.ledger import all_well
 from tests.faults.processes import Elsewhere, frozen, postgres_elsewhere
-from tests.faults.test_kills import EVERYBODY, everybody
+from tests.faults.test_kills import EVERYBODY, Coming, coming_to
 from tests.sigma import Sigma
 
 AWAY = 30  # seconds, in the long form
 
 
-@pytest.fixture
-def elsewhere(sigma: Sigma, tmp_path: Path) -> Iterator[Elsewhere]:
-    """The Postgres of a Sigma that serves."""
-    with postgres_elsewhere(sigma, tmp_path / "elsewhere") as found:
-        sigma.start()
+@pytest.fixture(scope="module")
+def sigma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sigma]:
+    """One for both."""
+    with alone(tmp_path_factory.mktemp("away")) as sigma:
+        yield sigma
+
+
+@pytest.fixture(scope="module")
+def elsewhere(sigma: Sigma, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    """Its Postgres."""
+    with postgres_elsewhere(sigma, tmp_path_factory.mktemp("elsewhere")) as found:
         yield found
 
 
-def test_postgres_is_stopped_and_comes_back(sigma: Sigma, elsewhere: Elsewhere, long: bool):
-    with everybody(sigma) as crowd:
+@pytest.fixture(scope="module")
+def come(sigma: Sigma, elsewhere: Elsewhere) -> Coming:
+    """Has everybody come there."""
+    return coming_to(sigma)
+
+
+def test_postgres_is_stopped_and_comes_back(come: Coming, elsewhere: Elsewhere, long: bool):
+    with come() as crowd:
         crowd.wait_for(*EVERYBODY)
         elsewhere.cluster.stop()
         stays_away(crowd, long)
@@ -36,8 +48,8 @@ def test_postgres_is_stopped_and_comes_back(sigma: Sigma, elsewhere: Elsewhere, 
     all_well(crowd, long=long)
 
 
-def test_postgres_freezes_and_goes_on(sigma: Sigma, elsewhere: Elsewhere, long: bool):
-    with everybody(sigma) as crowd:
+def test_postgres_freezes_and_goes_on(come: Coming, elsewhere: Elsewhere, long: bool):
+    with come() as crowd:
         crowd.wait_for(*EVERYBODY)
         with frozen(elsewhere.postmaster):
             stays_away(crowd, long)

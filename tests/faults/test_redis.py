@@ -14,6 +14,7 @@ from tests.sigma import Sigma
 
 WITHOUT = ("join", "sign-up", "event")
 """What needs no state of a page."""
+GIVES_UP = 8.0  # seconds of silence after which a page of the portal says so, and one of the list has long gone on
 
 
 def test_redis_is_killed_and_comes_back_empty(sigma: Sigma, tmp_path: Path, long: bool):
@@ -23,7 +24,9 @@ def test_redis_is_killed_and_comes_back_empty(sigma: Sigma, tmp_path: Path, long
         sigma.start()
         people = members(sigma, 2)
         secret = signing_secret(sigma)
-        with crowded(sigma, guests(), typists(), newcomers(), editors(people), tellers(secret)) as crowd:
+        with crowded(
+            sigma, guests(), typists(3, GIVES_UP), newcomers(), editors(people, GIVES_UP), tellers(secret)
+        ) as crowd:
             crowd.wait_for(*WITHOUT, "socket", "edit")
             for _ in range(3 if long else 1):
                 redis.stop()
