@@ -119,8 +119,7 @@ class Sigma:
         """Stop whatever still runs, and take away the files that root keeps outside of the data directory."""
         if self.process and self.process.poll() is None:
             self.stop()
-        settings = Settings(_env_file=None, SIGMA_DATA_DIR=self.own_dir)  # pyright: ignore[reportCallIssue]
-        cluster = postgres.locate(settings)
+        cluster = self._cluster
         cluster.stop()
         if os.geteuid() == 0:
             shutil.rmtree(cluster.layout.home, ignore_errors=True)
@@ -144,7 +143,13 @@ class Sigma:
 
     def database(self) -> psycopg.Connection:
         """A connection as the owner, to see what was really stored."""
-        return psycopg.connect(self.assignments["DATABASE_URL"], autocommit=True)
+        return psycopg.connect(self.variables.get("DATABASE_URL") or self._cluster.owner_url(), autocommit=True)
+
+    @property
+    def _cluster(self) -> postgres.Cluster:
+        """Its embedded Postgres, where it has one. Asking a command of ours where that is takes a second."""
+        settings = Settings(_env_file=None, SIGMA_DATA_DIR=self.own_dir)  # pyright: ignore[reportCallIssue]
+        return postgres.locate(settings)
 
     def leads(self, email: str) -> list[dict]:
         """Every row whose address is `email`, in any case."""
