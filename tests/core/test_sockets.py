@@ -10,14 +10,14 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from sigma_app.core import sockets
-from sigma_app.core.sockets import PAUSE_SECONDS, SLOWED_SECONDS, paced
+from sigma_app.core.sockets import paced
 from tests.conftest import settings_for
 from tests.counted import counted
 
 pytestmark = pytest.mark.anyio
 
 PACE = 10  # events a second
-AT_ONCE, SLOWLY = PAUSE_SECONDS * PACE, SLOWED_SECONDS * PACE
+AT_ONCE, SLOWLY = 5 * PACE, 10 * PACE  # what five seconds bring, and ten
 JOIN: Message = {"type": "websocket.receive", "text": "40/_event,"}
 EVENT: Message = {"type": "websocket.receive", "text": "42/_event,[]"}
 GONE: Message = {"type": "websocket.disconnect", "code": 1000}
@@ -80,24 +80,29 @@ async def test_what_five_seconds_bring_is_read_at_once_and_then_so_many_a_second
     assert clock.slept == pytest.approx([1 / PACE] * 20)
 
 
+async def test_who_is_a_little_too_fast_waits_for_what_is_missing(clock: Clock):
+    await read_all(clock, [*[0.0] * (AT_ONCE - 1), *[0.5 / PACE] * 20])
+    assert clock.slept == pytest.approx([0.5 / PACE] * 20)
+
+
 async def test_whoever_goes_on_is_cut_off_and_hears_no_more(clock: Clock):
     before = counted("sigma_refusals_total", reason="events")
     read, sent = await read_all(clock, [0.0] * 1000)
     assert read == AT_ONCE + SLOWLY - 1
-    assert sum(clock.slept) == pytest.approx(SLOWED_SECONDS)
+    assert sum(clock.slept) == pytest.approx(10)
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": sockets._TOO_FAST}]
     assert counted("sigma_refusals_total", reason="events") == before + 1
 
 
 async def test_after_a_pause_it_begins_anew(clock: Clock):
-    burst = [float(PAUSE_SECONDS) + 1, *[0.0] * (AT_ONCE + SLOWLY - 2)]
+    burst = [6.0, *[0.0] * (AT_ONCE + SLOWLY - 2)]
     read, sent = await read_all(clock, burst * 3)
     assert read == len(burst) * 3
     assert sent == [{"type": "websocket.send", "text": "goodbye"}]
 
 
 async def test_a_shorter_pause_is_none(clock: Clock):
-    burst = [float(PAUSE_SECONDS) - 1, *[0.0] * (AT_ONCE + SLOWLY - 2)]
+    burst = [4.0, *[0.0] * (AT_ONCE + SLOWLY - 2)]
     read, sent = await read_all(clock, burst * 3)
     assert read < len(burst) * 3
     assert [message["type"] for message in sent] == ["websocket.close"]

@@ -38,9 +38,14 @@ def sigma(embedded: Portal) -> Portal:
 
 @pytest.fixture
 def operator(sigma: Portal, alice: Somebody, signed_in: Callable[..., Page]) -> Page:
-    """A page of Alice's, who operates. A command line takes seconds, and is other tests' (`grant`)."""
-    sigma.ask_auth("PUT", f"admin/users/{alice.id}", app_metadata={"role": "admin"})
+    """A page of Alice's, who operates."""
+    let_operate(sigma, alice)
     return signed_in(alice)
+
+
+def let_operate(sigma: Portal, somebody: Somebody) -> None:
+    """What `grant` does at Supabase, without waiting for a command line to start."""
+    sigma.ask_auth("PUT", f"admin/users/{somebody.id}", app_metadata={"role": "admin"})
 
 
 def grant(sigma: Portal, somebody: Somebody) -> None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.accounts.conftest import PASSWORD, Portal, Somebody
-from tests.browser.console.conftest import grant
+from tests.browser.console.conftest import let_operate
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ CLOSED = "This account is closed for now. Reply to any mail from us to learn why
 @pytest.fixture
 def operator(sigma: Portal, bob: Somebody, signed_in: SignedIn) -> Page:
     """Bob's page, who operates."""
-    grant(sigma, bob)
+    let_operate(sigma, bob)
     return signed_in(bob)
 
 
@@ -256,7 +256,7 @@ def test_a_mail_is_followed_and_an_address_kept_from_mail_and_given_it_again(
 def test_no_page_is_wider_than_its_screen_however_long_the_values(
     sigma: Portal, bob: Somebody, alice: Somebody, signed_in: SignedIn, screenshot, width: int, scheme: str
 ):
-    grant(sigma, bob)
+    let_operate(sigma, bob)
     with sigma.database() as owner:
         long = f"{'very.long.' * 18}{alice.id}@example.com"
         owner.execute("update auth.users set email = %s where id = %s", [long, alice.id])

@@ -20,6 +20,7 @@ from sigma_app.features.accounts import jobs, leaving, pictures
 from sigma_app.features.accounts.leaving import NotGoneYet, delete_account
 from sigma_app.features.mail.service import address_digest
 from sigma_app.gateways import accounts
+from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
 from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.gateways.keys import unseal
