@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.browser.chromium import launch_options
+from tests.browser.conftest import chromium
 from tests.scaling.fleet import Fleet, fleet
 from tests.sigma import Sigma
+
+__all__ = ["chromium"]
 
 PASSWORD = "correct horse battery staple"
 
@@ -54,14 +56,6 @@ def alice(sigmas: Fleet, request: pytest.FixtureRequest) -> Somebody:
     email = f"alice-{name}-{secrets.token_hex(4)}@example.com"
     made = sigmas.ask_auth("POST", "admin/users", email=email, password=PASSWORD, email_confirm=True)
     return Somebody(UUID(str(made["id"])), email)
-
-
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**launch_options(playwright))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
