@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -36,14 +37,14 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(sockets, "time", SimpleNamespace(monotonic=lambda: clock.now))
     monkeypatch.setattr(sockets, "asyncio", SimpleNamespace(sleep=clock.sleep, timeout=asyncio.timeout))
     return clock
 
 
-async def read_all(clock: Clock, pauses: list[float]) -> tuple[int, list[Message]]:
+async def read_all(stopwatch: Clock, pauses: list[float]) -> tuple[int, list[Message]]:
     """A page joins and then sends an event after each of these pauses, for as long as it is read.
 
     Returns:
@@ -55,7 +56,7 @@ async def read_all(clock: Clock, pauses: list[float]) -> tuple[int, list[Message
 
     async def receive() -> Message:
         pause, message = next(told, (0.0, GONE))
-        clock.now += pause
+        stopwatch.now += pause
         return message
 
     async def send(message: Message) -> None:
@@ -74,40 +75,96 @@ async def read_all(clock: Clock, pauses: list[float]) -> tuple[int, list[Message
     return read, sent
 
 
-async def test_what_five_seconds_bring_is_read_at_once_and_then_so_many_a_second(clock: Clock):
-    read, _ = await read_all(clock, [0.0] * (AT_ONCE + 20 - 1))  # joining was the first
+async def test_what_five_seconds_bring_is_read_at_once_and_then_so_many_a_second(stopwatch: Clock):
+    read, _ = await read_all(stopwatch, [0.0] * (AT_ONCE + 20 - 1))  # joining was the first
     assert read == AT_ONCE + 20 - 1
-    assert clock.slept == pytest.approx([1 / PACE] * 20)
+    assert stopwatch.slept == pytest.approx([1 / PACE] * 20)
 
 
-async def test_who_is_a_little_too_fast_waits_for_what_is_missing(clock: Clock):
-    await read_all(clock, [*[0.0] * (AT_ONCE - 1), *[0.5 / PACE] * 20])
-    assert clock.slept == pytest.approx([0.5 / PACE] * 20)
+async def test_who_is_a_little_too_fast_waits_for_what_is_missing(stopwatch: Clock):
+    await read_all(stopwatch, [*[0.0] * (AT_ONCE - 1), *[0.5 / PACE] * 20])
+    assert stopwatch.slept == pytest.approx([0.5 / PACE] * 20)
 
 
-async def test_whoever_goes_on_is_cut_off_and_hears_no_more(clock: Clock):
+async def test_whoever_goes_on_is_cut_off_and_hears_no_more(stopwatch: Clock):
     before = counted("sigma_refusals_total", reason="events")
-    read, sent = await read_all(clock, [0.0] * 1000)
+    read, sent = await read_all(stopwatch, [0.0] * 1000)
     assert read == AT_ONCE + SLOWLY - 1
-    assert sum(clock.slept) == pytest.approx(10)
+    assert sum(stopwatch.slept) == pytest.approx(10)
     assert sent == [{"type": "websocket.close", "code": 1008, "reason": sockets._TOO_FAST}]
     assert counted("sigma_refusals_total", reason="events") == before + 1
 
 
-async def test_after_a_pause_it_begins_anew(clock: Clock):
+async def test_after_a_pause_it_begins_anew(stopwatch: Clock):
     burst = [6.0, *[0.0] * (AT_ONCE + SLOWLY - 2)]
-    read, sent = await read_all(clock, burst * 3)
+    read, sent = await read_all(stopwatch, burst * 3)
     assert read == len(burst) * 3
     assert sent == [{"type": "websocket.send", "text": "goodbye"}]
 
 
-async def test_a_shorter_pause_is_none(clock: Clock):
+async def test_a_shorter_pause_is_none(stopwatch: Clock):
     burst = [4.0, *[0.0] * (AT_ONCE + SLOWLY - 2)]
-    read, sent = await read_all(clock, burst * 3)
+    read, sent = await read_all(stopwatch, burst * 3)
     assert read < len(burst) * 3
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
-async def test_at_its_pace_nobody_is_slowed(clock: Clock):
-    read, _ = await read_all(clock, [1 / PACE] * 1000)
-    assert (read, clock.slept) == (1000, [])
+async def test_at_its_pace_nobody_is_slowed(stopwatch: Clock):
+    read, _ = await read_all(stopwatch, [1 / PACE] * 1000)
+    assert (read, stopwatch.slept) == (1000, [])
+
+
+class Door:
+    """A few websockets of each network, which stay open until they are let go."""
+
+    def __init__(self, most: int):
+        self._let_go = asyncio.Event()
+        settings = settings_for(Path("unused"), SOCKET_LIMIT_PER_NETWORK=str(most))
+        self._app = paced(self._stay, settings)
+        self._open: list[asyncio.Task[None]] = []
+
+    async def _stay(self, _: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+        await self._let_go.wait()
+        raise ConnectionError
+
+    async def knock(self, network: str) -> Message:
+        """What a handshake hears first."""
+        heard: asyncio.Queue[Message] = asyncio.Queue()
+
+        async def receive() -> Message:
+            return {"type": "websocket.connect"}
+
+        scope = {"type": "websocket", "path": "/_event/", "headers": [], "client": (network, 1)}
+        self._open.append(asyncio.create_task(self._app(scope, receive, heard.put)))
+        return await heard.get()
+
+    async def let_go(self) -> None:
+        self._let_go.set()
+        await asyncio.gather(*self._open, return_exceptions=True)
+        self._open.clear()
+        self._let_go.clear()
+
+
+async def test_a_network_has_its_places_and_gets_them_back_however_a_page_ends():
+    door = Door(2)
+    for network in ("192.0.2.1", "192.0.2.1", "198.51.100.1"):
+        assert (await door.knock(network))["type"] == "websocket.accept"
+    refused = await door.knock("192.0.2.1")
+    assert (refused["status"], dict(refused["headers"])[b"retry-after"]) == (429, b"60")
+    await door.let_go()
+    assert (await door.knock("192.0.2.1"))["type"] == "websocket.accept"
+    await door.let_go()
+
+
+async def test_a_page_that_connects_again_and_again_may_do_so_three_times_a_minute(clock: Callable[[float], None]):
+    door = Door(2)
+
+    async def one() -> object:
+        answer = await door.knock("192.0.2.1")
+        await door.let_go()
+        return answer.get("status", "open")
+
+    assert [await one() for _ in range(7)] == ["open"] * 6 + [429]
+    clock(61)
+    assert await one() == "open"
