@@ -93,6 +93,7 @@ def test_numbers_move_while_one_watches(sigma: Portal, operator: Page, email: st
 
 
 def test_the_log_shows_what_was_done(operator: Page, alice: Somebody, sigma: Portal):
+    grant(sigma, alice)
     shown(operator, "/admin/audit", "Audit log")
     row = operator.locator("tbody tr", has_text=alice.email).first
     expect(row).to_contain_text("made somebody an operator")
