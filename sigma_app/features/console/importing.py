@@ -21,7 +21,6 @@ from sigma_app.core.csv_cells import plain
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.core.jobs import queue_job
-from sigma_app.features.console.leads import IMPORTED
 from sigma_app.features.console.service import acting, record
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.session.operators import deputy, is_operator
@@ -216,7 +215,7 @@ async def carry_on(identity: UUID) -> bool:
             return False
         taken, new = (await connection.execute(_STEP, {"id": identity, "step": STEP})).one()
         if new:
-            await record(transaction, IMPORTED, identity, leads=new)
+            await record(transaction, "leads.imported", identity, leads=new)
         if not taken:
             await connection.execute(_END, {"id": identity, "state": "done"})
         return bool(taken)

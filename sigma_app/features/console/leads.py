@@ -21,8 +21,6 @@ EXACT = 10_000
 """Up to how many leads are counted; of more, Postgres' estimate is told as one."""
 
 MOST_SOURCES = 100  # that are offered
-IMPORTED = "leads.imported"
-"""What the audit log calls a step of an import; its subject is the file's id, its `leads` are those that came by it."""
 
 _BY_ADDRESS = Key({"address": "text"}, further="~>~")
 _COLUMNS = SQL("id, email, created_at, status, utm_source, referrals, flag")
@@ -98,10 +96,10 @@ class LeadFilter:
             parts.append(
                 SQL(
                     "id in (select jsonb_array_elements_text(detail -> 'leads')::uuid from sigma.audit_log"
-                    " where subject = %(file)s and action = %(imported)s)"
+                    " where subject = %(file)s and action = 'leads.imported')"
                 )
             )
-            values |= {"file": str(UUID(self.file)), "imported": IMPORTED}
+            values["file"] = str(UUID(self.file))
         return SQL(" and ").join(parts), values
 
     @property
