@@ -21,8 +21,6 @@ _LINK = re.compile(r"mailto:([^?]*)(\?.*)?", re.IGNORECASE | re.DOTALL)
 
 _SIGNS_BEFORE_THE_AT = ".!#$%&'*+/=?^_`{|}~-"
 _SIGNS_AFTER_THE_AT = ".-"
-_BEGINS_NO_ADDRESS = ("=", "+", "-")
-"""No mail service gives such an address away; a spreadsheet would compute it, a command line take it for an option."""
 _LONGEST, _LONGEST_BEFORE_THE_AT, _LONGEST_LABEL = 254, 64, 63  # bytes (RFC 5321, RFC 1035)
 
 
@@ -76,8 +74,6 @@ def read_address(text: str, *, allow_test_domains: bool = False) -> Address:
         )
     except EmailNotValidError:
         raise InvalidAddress(next(_mistakes(bare))) from None
-    if checked.normalized.startswith(_BEGINS_NO_ADDRESS):
-        raise InvalidAddress(f"An address cannot begin with “{checked.normalized[0]}”.")
     return Address(checked.normalized, checked.ascii_domain)
 
 

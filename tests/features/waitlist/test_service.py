@@ -72,7 +72,6 @@ SOMETHING = "That is no address that mail can go to. Please look at it again."
         *((text, "There are two dots in a row.") for text in ("a..b@c.com", "a@b..com")),
         (".a@b.com", "An address cannot begin with a dot."),
         *((text, "There is a dot right beside the @.") for text in ("a.@b.com", "a@.b.com")),
-        *((f"{sign}cmd@b.com", f"An address cannot begin with “{sign}”.") for sign in "=+-"),
         *((text, NO_ENDING) for text in ("a@b", "a@localhost", "a@127.0.0.1", "a@b.123")),
         *((text, TOO_LONG) for text in ("x" * 65 + "@b.com", "a@" + "x" * 64 + ".com", "a@" + "xy." * 90 + "com")),
         *(
