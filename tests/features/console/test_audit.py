@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 import sigma_app
 from sigma_app.features.console import bulk, paging
@@ -36,7 +37,7 @@ def wrote(owner: psycopg.Connection) -> Wrote:
             " values (%s::timestamptz, %s, %s, %s, %s, %s)",
             [
                 *(at, by and by.user_id, by.email if by else "the command line", action),
-                *(None if subject is None else str(subject), psycopg.types.json.Jsonb(detail)),
+                *(None if subject is None else str(subject), Jsonb(detail)),
             ],
         )
 
