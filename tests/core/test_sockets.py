@@ -121,7 +121,7 @@ class Door:
         self._let_go = asyncio.Event()
         settings = settings_for(Path("unused"), SOCKET_LIMIT_PER_NETWORK=str(most))
         self._app = paced(self._stay, settings)
-        self._open: list[asyncio.Task[None]] = []
+        self._open: list[asyncio.Future[None]] = []
 
     async def _stay(self, _: Scope, __: Receive, send: Send) -> None:
         await send({"type": "websocket.accept"})
@@ -136,7 +136,7 @@ class Door:
             return {"type": "websocket.connect"}
 
         scope = {"type": "websocket", "path": "/_event/", "headers": [], "client": (network, 1)}
-        self._open.append(asyncio.create_task(self._app(scope, receive, heard.put)))
+        self._open.append(asyncio.ensure_future(self._app(scope, receive, heard.put)))
         return await heard.get()
 
     async def let_go(self) -> None:
