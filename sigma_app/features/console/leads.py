@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -88,8 +88,8 @@ class LeadFilter:
             parts.append(SQL("created_at >= %(since)s"))
             values["since"] = first
         if last := asks.day({"until": self.until}, "until"):
-            parts.append(SQL("created_at < %(until)s"))
-            values["until"] = last + timedelta(days=1)
+            parts.append(SQL("created_at < %(until)s::timestamptz + interval '1 day'"))
+            values["until"] = last
         if self.flagged:
             parts.append(SQL("flag is not null"))
         if self.file:

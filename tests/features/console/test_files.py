@@ -133,7 +133,7 @@ async def test_a_column_that_is_named_twice_is_refused(operator):
         await importing.take(operator, "in.csv", b"email,Email\na@b.co,c@d.co\n", allow_test_domains=True)
 
 
-@pytest.mark.parametrize("typed", ["=cmd@example.com", "+1@example.com", "-x@example.com", "a b@example.com"])
+@pytest.mark.parametrize("typed", ["ann", "a b@example.com", "ann@localhost", "ann@x.test"])
 async def test_an_address_that_cannot_join_cannot_be_imported_and_for_the_same_reason(operator, owner, typed):
     with pytest.raises(waitlist.InvalidAddress) as refusal:
         waitlist.read_address(typed)

@@ -48,6 +48,7 @@ def people(lead, owner):
         ({"flagged": "1"}, ["bob_1"]),
         ({"since": "2026-01-02", "until": "2026-01-03"}, ["bob_1", "annika"]),
         ({"until": "2026-01-03"}, ["bob_1", "annika", "Ann"]),
+        ({"until": "9999-12-31"}, ["bobx1", "bob_1", "annika", "Ann"]),
         ({"nonsense": "x", "after": "x", "q": " "}, ["bobx1", "bob_1", "annika", "Ann"]),
         ({"after": "yesterday~nobody"}, ["bobx1", "bob_1", "annika", "Ann"]),
         ({"before": "2026-01-01T00:00:00Z~nobody"}, ["bobx1", "bob_1", "annika", "Ann"]),
