@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sigma_app.core.refusals import refusal, refuse_websocket
+from sigma_app.core.refusals import refusal
 from sigma_app.settings import Settings
 
 _ASKED_BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
@@ -41,11 +41,7 @@ def answering_to_its_names(app: ASGIApp, settings: Settings) -> ASGIApp:
             await app(scope, receive, send)
             return
         answer = refusal(scope, "host", 421, _UNKNOWN) if name else refusal(scope, "host", 400, _UNCLEAR)
-        if scope["type"] == "websocket":
-            await receive()
-            await refuse_websocket(answer, send)
-        else:
-            await answer(scope, receive, send)
+        await answer(scope, receive, send)
 
     return answering
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.types import Message, Scope, Send
+from starlette.types import Scope
 
 from sigma_app.core.error_shape import in_shape
 from sigma_app.core.metrics import REFUSALS
@@ -27,14 +27,3 @@ def refusal(scope: Scope, reason: str, status: int, message: str, headers: Mappi
     if b"text/html" in accepted or scope["type"] == "websocket":
         return PlainTextResponse(message, status, headers)
     return JSONResponse(in_shape(status, message), status, headers)
-
-
-async def refuse_websocket(answer: Response, send: Send) -> None:
-    """Answer a websocket's handshake with `answer` in the place of a websocket."""
-    start: Message = {
-        "type": "websocket.http.response.start",
-        "status": answer.status_code,
-        "headers": answer.raw_headers,
-    }
-    await send(start)
-    await send({"type": "websocket.http.response.body", "body": bytes(answer.body)})

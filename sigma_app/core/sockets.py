@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sigma_app.core.limits import Limiter
 from sigma_app.core.metrics import REFUSALS
 from sigma_app.core.origin import client_address, network_of
-from sigma_app.core.refusals import refusal, refuse_websocket
+from sigma_app.core.refusals import refusal
 from sigma_app.settings import Settings
 
 PAUSE_SECONDS = 5  # without an event, after which the events of as many seconds are read without waiting
@@ -49,8 +49,7 @@ def paced(app: ASGIApp, settings: Settings) -> ASGIApp:
         wait = 60 if open_now[network] >= most else await handshakes.wait(network)
         if wait:
             _tell_operator(scope, settings)
-            await receive()
-            await refuse_websocket(refusal(scope, "sockets", 429, _FULL, {"retry-after": str(wait)}), send)
+            await refusal(scope, "sockets", 429, _FULL, {"retry-after": str(wait)})(scope, receive, send)
             return
         open_now[network] += 1
         try:

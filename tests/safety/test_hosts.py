@@ -43,6 +43,7 @@ async def status(host: str, path: str = "/", **variables: str) -> int:
         ({}, "LOCALHOST", 200),
         ({}, "evil.example:3000", 421),
         ({}, "localhost.evil.example", 421),
+        ({}, "not-localhost", 421),
         ({"HOST": "box.local"}, "box.local:3000", 200),
         ({"BASE_URL": "https://sigma.example"}, "localhost:3000", 200),
         (PRODUCTION, "sigma.example", 200),
