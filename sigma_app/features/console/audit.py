@@ -106,7 +106,7 @@ class AuditState(ConsolePage, SessionState):
             *([SQL("operator = %(operator)s")] if self.who not in ("", COMMAND_LINE) else []),
             *([SQL("action = any(%(actions)s)")] if self.kind else []),
             *([SQL("at >= %(since)s")] if since else []),
-            *([SQL("at < %(until)s::timestamptz + interval '1 day'")] if until else []),
+            *([SQL("at < %(until)s::timestamptz + interval '24 hours'")] if until else []),
             *([_ABOUT] if self.subject else []),
         ]
         values = {

@@ -88,7 +88,7 @@ class LeadFilter:
             parts.append(SQL("created_at >= %(since)s"))
             values["since"] = first
         if last := asks.day({"until": self.until}, "until"):
-            parts.append(SQL("created_at < %(until)s::timestamptz + interval '1 day'"))
+            parts.append(SQL("created_at < %(until)s::timestamptz + interval '24 hours'"))
             values["until"] = last
         if self.flagged:
             parts.append(SQL("flag is not null"))

@@ -60,6 +60,18 @@ async def test_filters(operator, people, asked, expected):
     assert [email.partition("@")[0] for email in await found(operator, asked)] == expected
 
 
+async def test_a_day_ends_with_utc_s_whatever_the_server_s_time_zone(operator, lead):
+    """Also where its own day has 25 hours."""
+    lead("late@example.com", created_at="2026-10-25T23:59:00Z")
+    lead("next@example.com", created_at="2026-10-26T00:30:00Z")
+    wanted = LeadFilter.read({"since": "2026-10-25", "until": "2026-10-25"})
+    source, values = leads.listing(wanted)
+    async with reading(operator) as cursor:
+        await cursor.execute("set local time zone 'Europe/Berlin'")
+        page = await paging.read(cursor, source, wanted.key, {}, values)
+    assert [row["email"] for row in page.rows] == ["late@example.com"]
+
+
 @pytest.mark.parametrize(
     "asked",
     [
