@@ -101,6 +101,12 @@ def schema(url: str) -> list[str]:
     return said.replace("(", "").replace(")", "").splitlines()
 
 
+async def test_no_backup_goes_to_a_disk_that_is_not_mounted(source, tmp_path):
+    done = source.sigma.run("backup", "--to", str(tmp_path / "mounted" / "sigma"))
+    assert_one_line(done, f"{tmp_path / 'mounted'}: there is no such directory")
+    assert not (tmp_path / "mounted").exists()
+
+
 async def test_on_a_new_machine_sigma_starts_and_people_sign_in(backup, tmp_path):
     """Where no role and no database of Sigma's has ever been."""
     sigma = Sigma(tmp_path / "new")

@@ -186,6 +186,33 @@ def test_a_question_about_one_list_is_withdrawn_when_another_is_shown(
     assert sigma.leads(sixty[0])
 
 
+def test_a_question_about_some_is_withdrawn_when_others_are_picked(operator: Page, sixty: list[str], campaign: str):
+    shown(operator, f"/admin/leads?source={campaign}", "Leads")
+    asked = operator.get_by_role("button", name="Erase them")
+    rows(operator).nth(0).get_by_role("checkbox").check()
+    rows(operator).nth(1).get_by_role("checkbox").check()
+    pick(operator, "erase")
+    expect(asked).to_be_visible()
+    rows(operator).nth(0).get_by_role("checkbox").uncheck()
+    expect(asked).to_have_count(0)
+    operator.get_by_role("button", name="Go on", exact=True).click()
+    expect(asked).to_be_visible()
+    operator.get_by_label("With those picked").select_option("invite")
+    expect(asked).to_have_count(0)
+
+
+def test_a_question_that_comes_late_is_not_asked_of_others(operator: Page, sixty: list[str], campaign: str):
+    with operator.expect_websocket() as opened:
+        shown(operator, f"/admin/leads?source={campaign}", "Leads")
+    rows(operator).nth(0).get_by_role("checkbox").check()
+    operator.get_by_label("With those picked").select_option("erase")
+    with opened.value.expect_event("framesent", lambda frame: "forget_proposal" in str(frame)):
+        operator.evaluate(
+            "document.getElementById('picked').requestSubmit(); document.querySelectorAll('tbody input')[1].click()"
+        )
+    expect(operator.get_by_role("button", name="Erase them")).to_have_count(0)
+
+
 def test_one_lead_has_a_story_and_is_erased(operator: Page, sixty: list[str], campaign: str, sigma: Portal):
     shown(operator, f"/admin/leads?q={sixty[0]}", "Leads")
     rows(operator).first.get_by_role("link").click()

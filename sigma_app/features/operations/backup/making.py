@@ -118,8 +118,13 @@ def _revision(settings: Settings) -> str:
 
 
 def _make_directory(directory: Path) -> None:
+    """Make the last part of a path alone: all of it would be made on the wrong disk where the right one is not mounted."""
     try:
-        directory.mkdir(0o700, parents=True, exist_ok=True)
+        directory.mkdir(0o700, exist_ok=True)
+    except FileNotFoundError:
+        raise BackupError(
+            f"{directory.parent}: there is no such directory. Make it, or mount the disk it is on."
+        ) from None
     except OSError as error:
         raise BackupError(f"{directory}: {error.strerror}. Name a directory that can be made.") from None
 
