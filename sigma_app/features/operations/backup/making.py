@@ -118,7 +118,7 @@ def _revision(settings: Settings) -> str:
 
 
 def _make_directory(directory: Path) -> None:
-    """Make the last part of a path alone: all of it would be made on the wrong disk where the right one is not mounted."""
+    """Make the last part of a path alone: the rest would be on the wrong disk where the right one is not mounted."""
     try:
         directory.mkdir(0o700, exist_ok=True)
     except FileNotFoundError:
