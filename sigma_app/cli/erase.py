@@ -37,13 +37,14 @@ def command(email: str, asked_by: str | None, yes: bool, as_json: bool) -> None:
             raise StartError("Nobody sits here to be asked, and it cannot be undone: nothing was erased. Add --yes.")
         click.confirm(f"Forget everything about {email.strip()}, for good?", abort=True, err=True)
     with migrated_database(get_settings(), lambda _: None), nobody_is_told(email):
-        receipt = asyncio.run(_erase(email, asked_by or _who()))
-    print(receipt.as_json() if as_json else _told(receipt))
-    sys.exit(0 if receipt.complete else 1)
+        complete = asyncio.run(_erase(email, asked_by or _who(), as_json))
+    sys.exit(0 if complete else 1)
 
 
-async def _erase(email: str, asked_by: str) -> Receipt:
+async def _erase(email: str, asked_by: str, as_json: bool) -> bool:
+    """Put it on record, erase, and print the receipt at once: it is kept nowhere else. Whether nothing is left."""
     from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.core.errors import DatabaseUnavailable
     from sigma_app.features.console.service import record
     from sigma_app.features.operations import person
     from sigma_app.gateways.database import serving_requests
@@ -52,20 +53,22 @@ async def _erase(email: str, asked_by: str) -> Receipt:
 
     async with serving_requests(), reaching_stripe():
         try:
-            await person.find_to_erase(email)
-        except OperatorsAccount as error:
+            account = await person.find_to_erase(email)
+            async with get_database().transaction(SERVICE) as transaction:
+                await record(transaction, "person.erase", account)
+        except person.Nobody:
+            raise
+        except (OperatorsAccount, DatabaseUnavailable) as error:
             raise StartError(f"{error} Nothing was erased.") from None
         try:
             receipt = await person.erase(email, asked_by)
-            async with get_database().transaction(SERVICE) as transaction:
-                await record(
-                    transaction, "person.erase", receipt.account, erased=receipt.erased, left=len(receipt.left)
-                )
-            return receipt
-        except person.Nobody:
-            raise
-        except SigmaError as error:
-            raise StartError(f"Not everything is erased: {error} Call it again.") from None
+        except SigmaError as error:  # also Nobody: they went by another way since they were found
+            raise StartError(f"It ended half-way: {error} {_AGAIN}") from None
+        print(receipt.as_json() if as_json else _told(receipt), flush=True)
+        return receipt.complete
+
+
+_AGAIN = "Call it again; where it then ends with 3, nothing was left."
 
 
 def _told(receipt: Receipt) -> str:

@@ -7,15 +7,22 @@ import os
 import re
 import stat
 import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
 import psycopg
 import pytest
 
+from sigma_app.cli import erase
+from sigma_app.gateways import payments
+from sigma_app.gateways.database import login_address
+from sigma_app.settings import get_settings
 from tests.cli.test_run import assert_one_line
 from tests.moving import fill
 from tests.sigma import Sigma
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +89,45 @@ async def test_an_address_of_nobodys_is_no_receipt(full: Sigma, owner: psycopg.C
     assert owner.execute("select count(*) from sigma.audit_log").fetchone() == (0,)
     for command in (["erase"], ["person", "export"]):
         assert "3" in re.findall(r"with\s+(\d)", full.run(*command, "--help").stdout, re.IGNORECASE)
+
+
+async def test_it_is_on_record_before_anybody_is_erased(full: Sigma, owner: psycopg.Connection, owner_url: str):
+    with psycopg.connect(owner_url) as another:
+        another.execute("select from leads for update")
+        process = full.launch("erase", "alice@example.com", "--yes")
+        waiting = "select 1 from pg_locks where not granted"
+        await until(lambda: process.poll() is not None or owner.execute(waiting).fetchone())
+        assert process.poll() is None, full.log.read_text()
+        process.kill()
+        process.wait()
+        (alice,) = owner.execute("select id::text from auth.users where email like 'alice%'").fetchone() or ("",)
+        assert owner.execute("select action, subject from sigma.audit_log").fetchall() == [("person.erase", alice)]
+
+
+@pytest.fixture
+def serving(owner_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process's settings are those of a command line beside the database."""
+    monkeypatch.setenv("DATABASE_URL", owner_url)
+    monkeypatch.setenv("SIGMA_DATA_DIR", str(tmp_path / "data"))
+    get_settings.cache_clear()
+    login_address.cache_clear()
+    yield
+    get_settings.cache_clear()
+    login_address.cache_clear()
+
+
+async def test_the_receipt_is_printed_whatever_ends_badly_afterwards(
+    full: Sigma, serving: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    @asynccontextmanager
+    async def ending_badly() -> AsyncIterator[None]:
+        yield
+        raise OSError("The connection was cut.")
+
+    monkeypatch.setattr(payments, "reaching_stripe", ending_badly)
+    with pytest.raises(OSError, match="cut"):
+        await erase._erase("alice@example.com", "Alice", as_json=False)
+    assert "erased   1 lead, 1 account" in capsys.readouterr().out
 
 
 async def test_nobody_is_erased_without_having_been_asked_about(full: Sigma, owner: psycopg.Connection):
