@@ -173,16 +173,7 @@ def _leaving() -> rx.Component:
                 "A subscription ends with it: nothing more is charged, nothing is given back, and Stripe keeps the "
                 "invoices.",
             ),
-            door_form(
-                "Delete it for good",
-                email_field(
-                    "confirmation", "", autocomplete="off", label="Type your address to confirm", name="confirmation"
-                ),
-                action="/account/delete",
-                busy="Deleting it …",
-                message="",
-                look=ALARM,
-            ),
+            rx.cond(AccountState.stays != "", rx.el.p(AccountState.stays), _delete()),
             class_name="leaving-account",
         ),
         anchor="leave",
@@ -190,6 +181,17 @@ def _leaving() -> rx.Component:
         title="Leave",
         intro="No questions, no retention team.",
         layout="entry-split",
+    )
+
+
+def _delete() -> rx.Component:
+    return door_form(
+        "Delete it for good",
+        email_field("confirmation", "", autocomplete="off", label="Type your address to confirm", name="confirmation"),
+        action="/account/delete",
+        busy="Deleting it …",
+        message="",
+        look=ALARM,
     )
 
 

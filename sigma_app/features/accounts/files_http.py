@@ -22,6 +22,7 @@ from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of
 from sigma_app.session.doors import REFUSED, Answer, form_of, show, signed_in_door, too_many
 from sigma_app.session.guard import SIGN_IN
+from sigma_app.session.operators import OperatorsAccount, refuse_operators
 from sigma_app.session.store import Session
 
 PICTURE = "/profile/picture"
@@ -94,7 +95,11 @@ async def download(request: Request) -> Response:
 
 
 async def leave(request: Request, session: Session) -> Answer:
-    """The account, with everything: gone, once its address was typed."""
+    """The account, with everything: gone, once its address was typed; but an operator's stays."""
+    try:
+        await refuse_operators(session.user_id)
+    except OperatorsAccount as refusal:
+        return Answer(message=str(refusal), status=refusal.status)
     form = await form_of(request)
     if form.get("confirmation", "").strip().lower() != session.email.lower():
         raise NotLikeThat(f"Please type {session.email} to say that you mean it.", "confirmation")

@@ -18,6 +18,7 @@ from sigma_app.features.billing import service as billing
 from sigma_app.gateways import accounts
 from sigma_app.models import Profile
 from sigma_app.session import store
+from sigma_app.session.operators import OperatorsAccount, refuse_operators
 from sigma_app.session.state import SessionState
 
 CHANGED_ELSEWHERE = "This name was changed in the meantime, in another tab or on another device."
@@ -82,10 +83,14 @@ class ProfileState(SessionState):
 
 
 class AccountState(SessionState):
-    """The devices of the account, the address it is to move to, if any, and why there is nothing to show."""
+    """The devices of the account, and the address it is to move to, if any.
+
+    `stays` is why it cannot be deleted, `trouble` why there is nothing to show.
+    """
 
     devices: list[Device] = []  # noqa: RUF012 - a Var, copied for each state
     moving_to: str = ""
+    stays: str = ""
     trouble: str = ""
 
     @rx.event
@@ -107,10 +112,19 @@ class AccountState(SessionState):
             if session := await self._signed_in():
                 if isinstance(leaving, str) and (other := _uuid(leaving)) and other != session.id:
                     await store.end_one(session, other)
+                self.stays = await _why_it_stays(session.user_id)
                 self.devices = devices(await store.sessions_of(session.user_id), session)
                 self.trouble = ""
         except DatabaseUnavailable as error:
             self.trouble = str(error)
+
+
+async def _why_it_stays(account: UUID) -> str:
+    try:
+        await refuse_operators(account)
+    except OperatorsAccount as refusal:
+        return str(refusal)
+    return ""
 
 
 def _text(fields: dict[str, Any], name: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.features.accounts import entrance, files_http, jobs, portal_http
+from sigma_app.features.accounts.state import AccountState
 from sigma_app.gateways import accounts
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
@@ -22,6 +23,7 @@ from sigma_app.settings import Settings
 from tests.features.accounts.conftest import Mailed, NewBrowser
 from tests.features.accounts.people import folder_of, png
 from tests.portal import PASSWORD, SignIn
+from tests.session.test_state import Tab
 
 pytestmark = pytest.mark.anyio
 
@@ -246,6 +248,23 @@ class TestLeaving:
         assert await store.find(cookie) is None
         with pytest.raises(IdentityRefused):
             await accounts.sign_in(ALICE, PASSWORD)
+
+    async def test_an_operators_account_stays_and_its_page_says_why(
+        self, hers: httpx.AsyncClient, cookie: str, session: Session, owner: psycopg.Connection
+    ):
+        page = await Tab(cookie).root.get_state(AccountState)
+        await page._with(None)
+        assert page.stays == ""
+        owner.execute(
+            'update auth.users set raw_app_meta_data = raw_app_meta_data || \'{"role": "admin"}\' where id = %s',
+            [session.user_id],
+        )
+        answer = await hers.post("/account/delete", data={"confirmation": ALICE}, headers=JSON)
+        assert answer.status_code == 409
+        assert "admin revoke" in answer.json()["message"]
+        assert await accounts.sign_in(ALICE, PASSWORD)
+        await page._with(None)
+        assert page.stays == answer.json()["message"]
 
 
 @pytest.mark.parametrize("path", ["/account/password", "/account/address", "/profile/picture", "/account/delete"])
