@@ -1,9 +1,10 @@
 """Deleting an account with everything that belongs to it.
 
-The place in line goes first, and what is kept of mails, in the transaction that queues the rest as a job; then the
-rest is tried at once. Whatever stands in the way of that, the job does it in the end, and it goes by the account's id
-alone: whoever comes back with the same address meanwhile loses nothing. What somebody subscribed to ends at once, with
-their customer at Stripe; the invoices stay there, as the law has it.
+The place in line goes first, and what is on record of mails, in the transaction that queues the rest as jobs; then
+the rest is tried at once, but for kept mails and what was told of them, which are a job's. Whatever stands in the way
+of that, the job does it in the end, and it goes by the account's id alone: whoever comes back with the same address
+meanwhile loses nothing. What somebody subscribed to ends at once, with their customer at Stripe; the invoices stay
+there, as the law has it.
 
 One farewell is written, whatever ends half-way and however often it is begun: the sealed address stands with the job
 that waits, and whoever takes it from there queues the farewell in the same transaction.
@@ -63,8 +64,10 @@ async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> None:
     Raises:
         DatabaseUnavailable: nothing was deleted.
     """
+    digest = mail.address_digest(email)
+    await mail.forget_record(transaction, digest)
     await waitlist.erase_address(transaction, email)
-    await queue_job(transaction, "mail:forget", digest=mail.address_digest(email).hex())
+    await queue_job(transaction, "mail:forget", digest=digest.hex())  # with what is under way
     await _hold(transaction, user_id)
     there = (await transaction.exec(select(func.sigma.account_record(user_id)))).one() is not None
     farewell = {"sealed": seal(email)} if there else {}  # of one that has just gone, somebody else has it

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sigma_app.core.jobs import JobError, queue_job
 from sigma_app.features.mail import record
 from sigma_app.features.mail.record import address_digest as address_digest
+from sigma_app.features.mail.record import forget as forget_record
 from sigma_app.features.mail.record import what_is_kept as on_record
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways.mail import Mail, MailDelayed, MailRefused
@@ -101,7 +102,7 @@ async def forget(session: AsyncSession, digest: bytes) -> int:
 
     That it is suppressed stays. In a transaction of SERVICE.
     """
-    await record.forget(session, digest)
+    await forget_record(session, digest)
     connection = await session.connection()
     return (await connection.execute(_FORGET, {"digest": digest})).rowcount
 

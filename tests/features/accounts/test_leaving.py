@@ -47,6 +47,17 @@ async def people(session: Session, tokens: Tokens, sign_in: SignIn) -> People:
     return People(session, tokens, bob, bobs_tokens)
 
 
+async def test_what_is_on_record_of_mails_goes_at_once(people: People, owner: psycopg.Connection):
+    for who in (people.alice, people.bob):
+        owner.execute(
+            "insert into sigma.messages (key, kind, recipient, digest)"
+            " values (%s::text, 'waitlist:confirm', %s::text, sha256(convert_to(%s::text, 'UTF8')))",
+            [f"confirm/{who.user_id}", who.email, who.email],
+        )
+    await delete_account(people.alice.user_id, people.alice.email)
+    assert owner.execute("select recipient from sigma.messages").fetchall() == [("bob@example.com",)]
+
+
 async def test_everything_goes_and_only_ones_own(people: People, owner: psycopg.Connection, serving: Settings):
     kept = serving.data_dir / "storage"
     before = files_in(kept)
