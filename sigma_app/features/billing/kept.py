@@ -1,7 +1,7 @@
 """Which of Stripe's events that we keep are about somebody: by every id of theirs, since not each names their customer.
 
 A refund or a dispute names a payment and its charge, an `invoice_payment` its invoice. What of that is whose stands in
-the events beside it, in our own tables, and at Stripe.
+the events beside it, in our own tables, and at Stripe. Each question reads all events, so none is asked about nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ async def ids_of(known: Sequence[str]) -> list[str]:
     Raises:
         DatabaseUnavailable: it could not be read.
     """
+    if not known:
+        return []
     return [found for (found,) in await get_database().run(Step(SERVICE, _IDS, {"known": list(known)}))]
 
 
@@ -43,13 +45,16 @@ async def events_of(ids: Sequence[str]) -> list[dict[str, Any]]:
     Raises:
         DatabaseUnavailable: they could not be read.
     """
+    if not ids:
+        return []
     rows = await get_database().run(Step(SERVICE, _EVENTS, {"ids": list(ids)}))
     return [{"id": event, "type": kind, "received_at": at} for event, kind, at in rows]
 
 
 async def forget_events(session: AsyncSession, ids: Sequence[str]) -> None:
     """Remove the events that name one of these and were worked, in a transaction of SERVICE."""
-    await (await session.connection()).execute(_FORGET, {"ids": list(ids)})
+    if ids:
+        await (await session.connection()).execute(_FORGET, {"ids": list(ids)})
 
 
 _NAMED: LiteralString = """
