@@ -63,11 +63,12 @@ async def look_again(user: str, cause: str) -> None:
 
 
 @job("billing:forget_events")
-async def forget_events(ids: list[str]) -> None:
+async def forget_events(ids: list[str], digest: str = "") -> None:
     """Remove the events of somebody who was erased that were told since: above all those of their customer's end.
 
     Args:
         ids: Stripe's, of the customer and what was theirs.
+        digest: of their address, by which this is found to be theirs, should it fail for good.
     """
     found = await service.ids_of(ids)
     async with get_database().transaction(SERVICE) as session:

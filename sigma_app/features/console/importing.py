@@ -38,7 +38,7 @@ TEMPLATE = ",".join(COLUMNS) + "\r\n"
 _HEADINGS = 1  # their line; what is said of it is about no lead
 _LONGEST_NAME = 200
 _LONGEST_ADDRESS = 320
-_LONGEST_HEADING = 40
+_LONGEST_QUOTE = 40
 _MOST_HEADINGS = 20  # that are named
 
 
@@ -48,7 +48,7 @@ class Judged:
 
     line: int
     address: str
-    """As the file has it."""
+    """As it can be read; where it cannot, as the file has it."""
     lead: dict[str, str] | None
     problem: str | None
 
@@ -85,7 +85,7 @@ def judge(data: bytes, *, allow_test_domains: bool) -> list[Judged]:
 
 
 def _left_out(headings: list[str]) -> Iterator[Judged]:
-    unknown = [f"“{heading[:_LONGEST_HEADING]}”" for heading in headings if heading and heading not in COLUMNS]
+    unknown = [_quoted(heading) for heading in headings if heading and heading not in COLUMNS]
     if unknown:
         more = f" and {len(unknown) - _MOST_HEADINGS:,} more" if len(unknown) > _MOST_HEADINGS else ""
         named = ", ".join(unknown[:_MOST_HEADINGS])
@@ -121,9 +121,10 @@ def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[J
 
 
 def _address(cells: list[str], headings: list[str]) -> str:
-    """What stands where the address should, for whoever looks for the row."""
+    """What stands where the address should, for whoever looks for the row, or has to forget somebody."""
     index = headings.index("email")
-    return plain(cells[index]).replace("\0", "").strip()[:_LONGEST_ADDRESS] if index < len(cells) else ""
+    cell = plain(cells[index]).replace("\0", "") if index < len(cells) else ""
+    return waitlist.address_in(cell)[:_LONGEST_ADDRESS]
 
 
 def _too_many(cells: int, columns: int) -> str:
@@ -144,11 +145,16 @@ def _lead(given: dict[str, str], allow_test_domains: bool) -> dict[str, str]:
     return lead
 
 
+def _quoted(cell: str) -> str:
+    """A cell in what is said of a row; an address is looked for in the row's address alone."""
+    return "an address" if "@" in cell else f"“{cell[:_LONGEST_QUOTE]}”"
+
+
 def _moment(column: str, said: str) -> str:
     try:
         moment = datetime.fromisoformat(said)
     except ValueError:
-        raise NotLikeThat(f"{column} is “{said[:40]}”, and has to be as 2026-11-28T09:00:00+00:00.") from None
+        raise NotLikeThat(f"{column} is {_quoted(said)}, and has to be as 2026-11-28T09:00:00+00:00.") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment > datetime.now(UTC):
         raise NotLikeThat(f"{column} is in the future.")
@@ -169,7 +175,8 @@ async def take(session: Session, name: str, data: bytes, *, allow_test_domains: 
     identity = uuid4()
     async with acting(session, "leads.judge", identity, rows=count) as transaction:
         connection = await transaction.connection()
-        named = " ".join(name.split())[:_LONGEST_NAME] or "a file"
+        # With a person's name it would outlive them, on record.
+        named = ("" if "@" in name else " ".join(name.split())[:_LONGEST_NAME]) or "a file"
         await connection.execute(_KEEP, {"id": identity, "operator": session.user_id, "name": named})
         driver = (await connection.get_raw_connection()).driver_connection
         async with driver.cursor() as cursor, cursor.copy(_ROWS) as copy:  # pyright: ignore[reportOptionalMemberAccess]
@@ -222,13 +229,15 @@ async def carry_on(identity: UUID) -> bool:
 
 
 async def forget_old() -> None:
-    """Forget what names people: rows of files that were judged a day ago and not imported, and in the end the files."""
+    """Forget what names people: rows of files that were judged a day ago and not imported, and in the end the files and
+    runs, whose reasons may."""
     async with get_database().cursor(SERVICE) as cursor:
         await cursor.execute(
             "delete from sigma.import_rows using sigma.imports where import_id = id"
             " and (state = 'done' or (state <> 'running' and created_at < now() - interval '1 day'))"
         )
         await cursor.execute("delete from sigma.imports where created_at < now() - interval '30 days'")
+        await cursor.execute("delete from sigma.bulk_runs where ended_at < now() - interval '30 days'")
 
 
 _ROWS = "copy sigma.import_rows (import_id, line, address, lead, problem) from stdin"

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from uuid import UUID
 
 from cryptography.fernet import InvalidToken
@@ -37,6 +37,16 @@ class Nobody(SigmaError):
     status = 404
 
 
+class _FailedJob(NamedTuple):
+    """A job that failed for good."""
+
+    id: int
+    name: str
+    queued_at: datetime
+    ids: list[str]
+    """Of Stripe's, of one that was to forget events."""
+
+
 Advance = Callable[[int], None]
 
 KEPT_AT_STRIPE = "Invoices and payments stay at Stripe: the law wants accounts to be kept for years."
@@ -44,6 +54,7 @@ KEPT_AT_RESEND = "Mails that were sent stay at Resend for as long as its plan sa
 KEPT_IN_BACKUPS = "Backups made before hold them until they are rotated out; after restoring one, erase them again."
 KEPT_AS_HASHES = "That an address gets no mail, or moved a friend up, stays as a hash: who knows the address can tell."
 KEPT_ON_RECORD = "What operators did stays on record, by ids; an operator's own address stays in what they did."
+KEPT_AS_WRITTEN = "What an operator wrote as the reason of a flag is not searched for them, on other people's leads."
 KEPT_OF_BEFORE = (
     "Mails to an address that the account had before, or was about to have, are on record for up to 90 days: erase that"
     " address as well."
@@ -62,8 +73,8 @@ class Receipt:
     account: UUID | None
     """The id of the account that there was."""
     erased: dict[str, int]
-    """How many of each kind are gone: "lead", "imports" (rows of files that are about to be imported), "account",
-    "profile", "devices", "files", "mails", "mails on record", "events", "jobs" (that failed)."""
+    """How many of each kind are gone: "lead", "imports" (rows of files that are about to be imported, or were refused),
+    "account", "profile", "devices", "files", "mails", "mails on record", "events", "jobs" (that failed)."""
     stripe: str
     """What became of their customer at Stripe, in words."""
     left: list[str] = field(default_factory=list)
@@ -132,21 +143,24 @@ async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) 
     address = email.strip()
     account = await find(address)
     files = await accounts.files_of(account) if account else []
-    theirs = await billing.ids_of(await _customers(account))
+    jobs = await _failed_jobs(address, account)
+    theirs = await billing.ids_of([*await _customers(account), *_ids_in(jobs)])
     async with get_database().transaction(SERVICE) as transaction:
         told: dict[str, Any] = {
             "made_at": clock.now(),
             "address": address,
             "waitlist": await waitlist.what_is_kept(transaction, address),
             "mail": await mail.what_is_kept(transaction, address),
+            "imports": await waitlist.imports_of(transaction, address),
+            "jobs": [{"name": job.name, "queued_at": job.queued_at} for job in jobs],
         }
+    told["deeds"] = await _deeds(address, account, told["waitlist"] and told["waitlist"]["id"])
     if account:
         told |= await accounts.what_is_kept(account)
         told["billing"] = await billing.what_is_kept(account, SERVICE)
         told["stripe"] = await billing.customer_at_stripe(account)
         theirs = await billing.ids_of([*theirs, *await billing.ids_at_stripe(await _customers(account))])
-        told["stripe_events"] = await billing.events_of(theirs)
-    told["imports"] = [lead for (lead,) in await get_database().run(Step(SERVICE, _IMPORTED, {"address": address}))]
+    told["stripe_events"] = await billing.events_of(theirs)
     told["files"] = [{"bucket": bucket, "name": name} for bucket, name in files]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("data.json", json.dumps(told, ensure_ascii=False, indent=2, default=_plain))
@@ -175,7 +189,7 @@ async def erase(email: str, asked_by: str) -> Receipt:
     left: list[str] = []
     customers = await _customers(account)
     living = await billing.customer_of(account) if account else None
-    theirs = await _ids_of(customers)
+    theirs = await _ids_of(customers, _ids_in(await _failed_jobs(address, account)))
     files = 0
     if account:
         try:
@@ -196,7 +210,8 @@ async def erase(email: str, asked_by: str) -> Receipt:
         await mail.forget(transaction, digest)
         await billing.forget_events(transaction, theirs)
         if theirs:
-            await queue_job(transaction, "billing:forget_events", after=2 * LONGEST, ids=theirs)
+            later = {"ids": theirs, "digest": digest.hex()}
+            await queue_job(transaction, "billing:forget_events", after=2 * LONGEST, **later)
         await queue_job(transaction, "mail:forget", digest=digest.hex())  # and what is under way
     await mailbox.forget(digest)
     await _forget_jobs(address, account)
@@ -224,9 +239,9 @@ async def _what_became_of(customer: str | None, still: UUID | None) -> str:
     return f"The customer {customer} was deleted, and what they subscribed to has ended."
 
 
-async def _ids_of(customers: list[str]) -> list[str]:
+async def _ids_of(customers: list[str], known: list[str]) -> list[str]:
     """Stripe's ids of all that is theirs; where Stripe does not answer, of what is known here."""
-    theirs = await billing.ids_of(customers)
+    theirs = await billing.ids_of([*customers, *known])
     try:
         return await billing.ids_of([*theirs, *await billing.ids_at_stripe(customers)])
     except (PaymentsUnavailable, PaymentsRefused):  # nor does it delete the customer then, and erasing is done again
@@ -238,7 +253,9 @@ async def _counts(address: str, account: UUID | None, ids: list[str], files: int
     digest = mail.address_digest(address)
     values = {"address": address, "digest": digest, "account": account}
     (row,) = await get_database().run(Step(SERVICE, _COUNTS, values))
-    lead, imports, profile, devices, mails, on_record, resend = row
+    async with get_database().transaction(SERVICE) as transaction:
+        imports = len(await waitlist.imports_of(transaction, address))
+    lead, profile, devices, mails, on_record, resend = row
     return {
         "lead": lead,
         "imports": imports,
@@ -266,19 +283,38 @@ async def _customers(account: UUID | None) -> list[str]:
     return [customer for (customer,) in rows]
 
 
-async def _failed_jobs(address: str, account: UUID | None) -> list[int]:
-    """Jobs that failed for good and are about them: by their account, or by their address, which jobs have sealed."""
-    rows = await get_database().run(Step(SERVICE, _FAILED_JOBS))
+async def _failed_jobs(address: str, account: UUID | None) -> list[_FailedJob]:
+    """Jobs that failed for good and are about them: by their account, or by their address, which jobs have as a digest
+    or sealed."""
+    digest = mail.address_digest(address).hex()
     return [
-        job
-        for job, user, sealed in rows
-        if (account and user == str(account)) or (sealed and _opened(sealed).lower() == address.lower())
+        _FailedJob(job, name, queued_at, ids)
+        for job, name, queued_at, ids, *about in await get_database().run(Step(SERVICE, _FAILED_JOBS))
+        if _is_about(*about, account=str(account), digest=digest, address=address)
     ]
 
 
+def _is_about(
+    user: str | None, digest_of: str | None, sealed: str | None, *, account: str, digest: str, address: str
+) -> bool:
+    return user == account or digest_of == digest or bool(sealed and _opened(sealed).lower() == address.lower())
+
+
+def _ids_in(jobs: list[_FailedJob]) -> list[str]:
+    """What jobs have of Stripe's ids: nobody else knows whose they were, once the customer is gone."""
+    return [one for job in jobs for one in job.ids]
+
+
 async def _forget_jobs(address: str, account: UUID | None) -> None:
-    jobs = await _failed_jobs(address, account)
+    jobs = [job.id for job in await _failed_jobs(address, account)]
     await get_database().run(Step(SERVICE, _FORGET_JOBS, [jobs]))
+
+
+async def _deeds(address: str, account: UUID | None, lead: UUID | None) -> list[dict[str, Any]]:
+    """What operators did to them, and not which of them."""
+    subjects = [str(one) for one in (account, lead, mail.address_digest(address).hex()) if one]
+    rows = await get_database().run(Step(SERVICE, _DEEDS, {"subjects": subjects, "lead": str(lead)}))
+    return [{"at": at, "action": action} for at, action in rows]
 
 
 def _opened(sealed: str) -> str:
@@ -298,6 +334,7 @@ def _kept(was_customer: bool, had_account: bool) -> list[str]:
         KEPT_IN_BACKUPS,
         KEPT_AS_HASHES,
         KEPT_ON_RECORD,
+        KEPT_AS_WRITTEN,
     ]
 
 
@@ -316,12 +353,9 @@ _DEBIT = (
 )
 _CAME_BACK = "There is some again, since something was under way: erase again."
 _GOES_ON = "It goes on by itself; erasing again goes on at once."
-# A file may have the address in a way with one reading, such as `Ann <ann@example.com>`.
 _COUNTS = """
 select
   (select count(*) from public.leads where lower(email) = lower(%(address)s)),
-  (select count(*) from sigma.import_rows where lower(address) = lower(%(address)s)
-    or lower(lead ->> 'email') = lower(%(address)s)),
   (select count(*) from public.profiles where id = %(account)s),
   (select count(*) from sigma.sessions where user_id = %(account)s),
   (select count(*) from sigma.mailbox where exists (
@@ -331,12 +365,15 @@ select
     select from jsonb_path_query(body, '$.data.to[*]') as one
     where sha256(convert_to(lower(one #>> '{}'), 'UTF8')) = %(digest)s))
 """
-_IMPORTED = """
-select lead from sigma.import_rows
-where lower(address) = lower(%(address)s) or lower(lead ->> 'email') = lower(%(address)s)
-"""
 _FAILED_JOBS = """
-select id, args ->> 'user', args ->> 'sealed' from procrastinate.procrastinate_jobs
-where status = 'failed' and (args ? 'user' or args ? 'sealed')
+select id, task_name,
+  (select min(at) from procrastinate.procrastinate_events where job_id = job.id and type = 'deferred'),
+  coalesce(args -> 'ids', '[]'), args ->> 'user', args ->> 'digest', args ->> 'sealed'
+from procrastinate.procrastinate_jobs as job
+where status = 'failed' and args ?| array['user', 'digest', 'sealed'] order by id
+"""
+_DEEDS = """
+select at, action from sigma.audit_log
+where subject = any(%(subjects)s) or (detail ? 'leads' and detail -> 'leads' ? %(lead)s) order by id
 """
 _FORGET_JOBS = "delete from procrastinate.procrastinate_jobs where id = any(%s)"

@@ -77,6 +77,18 @@ def read_address(text: str, *, allow_test_domains: bool = False) -> Address:
     return Address(checked.normalized, checked.ascii_domain)
 
 
+def address_in(text: str) -> str:
+    """The address that `text` holds in a way with one reading, else `text` without what is copied along with one.
+
+    >>> address_in(" Ann <ann@EXAMPLE.com>"), address_in("mailto:ann@localhost"), address_in("a@b.co, c@d.co")
+    ('ann@example.com', 'ann@localhost', 'a@b.co, c@d.co')
+    """
+    try:
+        return read_address(text, allow_test_domains=True).email
+    except InvalidAddress:
+        return _bare(text)
+
+
 def _bare(text: str) -> str:
     """`text` without what is copied along with an address: blanks, a last comma, a name and brackets, `mailto:`."""
     text = _stripped(text)

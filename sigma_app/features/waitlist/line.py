@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, func, text, update
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -21,6 +21,7 @@ from sigma_app.core.jobs import queue_job
 from sigma_app.core.links import Links, digest
 from sigma_app.features.mail.service import address_digest
 from sigma_app.features.waitlist.consent import CONSENT_TEXT, CONSENT_VERSION
+from sigma_app.features.waitlist.imports import forget_imports
 from sigma_app.models import Consent, Lead, LeadLink
 
 Purpose = Literal["confirm", "place", "invite", "remind", "erase"]
@@ -184,14 +185,6 @@ async def erase(session: AsyncSession, lead: Lead) -> None:
     await queue_job(session, "mail:forget", digest=address_digest(lead.email or "").hex())
 
 
-async def forget_imports(session: AsyncSession, email: str) -> None:
-    """Remove the rows of files that wait to be imported and would bring the address back; before the lead is sought.
-
-    A row is locked while it is imported, so whoever comes in with it is on the list by the time this returns.
-    """
-    await (await session.connection()).execute(_FORGET_IMPORTS, {"email": email})
-
-
 async def invite_next(session: AsyncSession) -> UUID | None:
     """Invite the first in line; which lead that is, or None when nobody waits."""
     return (await session.exec(select(func.sigma.invite()))).one()
@@ -252,11 +245,6 @@ async def admit(session: AsyncSession, email: str, token: str) -> None:
 async def find(session: AsyncSession, email: str) -> Lead | None:
     """The lead of this address, in any case."""
     return (await session.exec(select(Lead).where(func.lower(Lead.email) == func.lower(email)))).first()
-
-
-_FORGET_IMPORTS = text(
-    "delete from sigma.import_rows where lower(address) = lower(:email) or lower(lead ->> 'email') = lower(:email)"
-)
 
 
 async def _call(session: AsyncSession, function: Any) -> None:

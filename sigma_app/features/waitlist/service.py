@@ -20,8 +20,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sigma_app.features.waitlist import line
 from sigma_app.features.waitlist.address import Address as Address
 from sigma_app.features.waitlist.address import InvalidAddress as InvalidAddress
+from sigma_app.features.waitlist.address import address_in as address_in
 from sigma_app.features.waitlist.address import read_address as read_address
 from sigma_app.features.waitlist.consent import CONSENTS
+from sigma_app.features.waitlist.imports import forget_imports
+from sigma_app.features.waitlist.imports import imports_of as imports_of
 from sigma_app.features.waitlist.line import InvitationRequired as InvitationRequired
 from sigma_app.features.waitlist.line import admit as admit
 from sigma_app.features.waitlist.line import invited_address as invited_address
@@ -113,7 +116,7 @@ async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any] | No
 async def erase_address(session: AsyncSession, email: str) -> None:
     """Take whoever has this address off the list, with everything that names them; in a transaction of SERVICE."""
     await line.hold(session)
-    await line.forget_imports(session, email)
+    await forget_imports(session, email)
     if lead := await line.find(session, email):
         await line.erase(session, lead)
 

@@ -16,6 +16,7 @@ from sigma_app.features.console import exporting, importing
 from sigma_app.features.console.leads import LeadFilter
 from sigma_app.features.console.service import NotAnOperator
 from sigma_app.features.waitlist import service as waitlist
+from tests.features.accounts.people import places_of
 from tests.features.console.conftest import set_role
 
 pytestmark = pytest.mark.anyio
@@ -237,6 +238,40 @@ async def test_whoever_is_erased_is_not_brought_back_by_a_file_that_waits(operat
     while await importing.carry_on(identity):
         pass
     assert owner.execute("select email from leads").fetchall() == [("bob@example.com",)]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Ann <ann@example.com>,x,y",
+        "mailto:ann%40example.com,x,y",
+        '"ann@example.com, bob@example.com",x',
+        '"Write to Ann@Example.com.",x',
+        "late@example.com,ann@example.com",
+    ],
+)
+async def test_of_whoever_is_erased_no_row_is_left_refused_or_not(operator, owner, row):
+    text = f"email,created_at\n{row}\njoann@example.com,\n"
+    await importing.take(operator, "ann@example.com.csv", text.encode(), allow_test_domains=True)
+    assert owner.execute("select count(*) from sigma.import_rows").fetchone() == (2,)
+    async with get_database().transaction(SERVICE) as transaction:
+        await waitlist.erase_address(transaction, "ann@example.com")
+    assert set(places_of(owner, "ann@example.com")) == {"sigma.import_rows"}
+    kept = owner.execute("select address from sigma.import_rows order by line").fetchall()
+    assert kept[-1] == ("joann@example.com",)
+    assert [address for (address,) in kept[:-1]] == (["late@example.com"] if row.startswith("late") else [])
+    assert "ann@example.com" not in str(owner.execute("select problem from sigma.import_rows").fetchall())
+
+
+async def test_runs_are_forgotten_after_a_month(operator, owner):
+    owner.execute(
+        "insert into sigma.bulk_runs (operator, action, reason, total, starts_at, ended_at)"
+        " select %s, 'flag', reason, 1, now(), ended_at from"
+        " (values ('ann', now() - interval '31 days'), ('bob', now()), ('eve', null)) as run (reason, ended_at)",
+        [operator.user_id],
+    )
+    await importing.forget_old()
+    assert owner.execute("select reason from sigma.bulk_runs order by 1").fetchall() == [("bob",), ("eve",)]
 
 
 async def test_rows_of_an_import_under_way_are_not_forgotten(operator, owner):

@@ -16,6 +16,7 @@ from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.jobs import queue_job
 from sigma_app.embedded.stripe import acts
 from sigma_app.features.accounts import pictures
+from sigma_app.features.billing import kept
 from sigma_app.features.billing import service as billing
 from sigma_app.features.mail import service as mail
 from sigma_app.features.operations import person
@@ -119,6 +120,41 @@ class TestTelling:
         everything = json.dumps(told) + " ".join(files)
         for others in ("bob@example.com", str(people.bob.user_id), "Bob's browser"):
             assert others not in everything
+
+    async def test_what_is_counted_is_in_it(self, people: People, owner: psycopg.Connection):
+        owner.execute(
+            "insert into sigma.import_rows (import_id, line, address, problem)"
+            " select id, 3, 'alice@example.com', 'It has 4 cells.' from sigma.imports limit 1"
+        )
+        told, _, counts = await exported("alice@example.com")
+        assert {"address": "alice@example.com", "problem": "It has 4 cells."} in told["imports"]
+        assert {"email": "alice@example.com"} in told["imports"]
+        assert counts["imports"] == len(told["imports"]) == 2
+        assert [job["name"] for job in told["jobs"]] == ["accounts:send_password_changed"]
+        assert counts["jobs"] == 1
+        assert counts["events"] == len(told["mail"]["events"]) + len(told["stripe_events"])
+
+    async def test_what_operators_did_to_them_is_told_and_not_who_it_was(
+        self, people: People, owner: psycopg.Connection
+    ):
+        told, _, _ = await exported("alice@example.com")
+        assert told["deeds"] == []
+        lead = told["waitlist"]["id"]
+        for action, subject, leads in (
+            ("user.disable", str(people.alice.user_id), []),
+            ("user.enable", str(people.bob.user_id), []),
+            ("lead.flag", "a run", [lead, "another"]),
+            ("lead.invite", "a run", ["another"]),
+            ("suppression.add", mail.address_digest("alice@example.com").hex(), []),
+        ):
+            owner.execute(
+                "insert into sigma.audit_log (operator_name, action, subject, detail)"
+                " values ('eve@example.com', %s, %s, %s)",
+                [action, subject, Jsonb({"leads": leads})],
+            )
+        told, _, _ = await exported("alice@example.com")
+        assert [one["action"] for one in told["deeds"]] == ["user.disable", "lead.flag", "suppression.add"]
+        assert {frozenset(one) for one in told["deeds"]} == {frozenset({"at", "action"})}
 
     async def test_no_password_no_token_and_no_link_is_in_it(self, people: People, owner: psycopg.Connection, cookie):
         told = json.dumps((await exported("alice@example.com"))[0])
@@ -234,6 +270,27 @@ class TestForgetting:
         assert (again.account, again.stripe) == (None, "There was no customer.")
         assert owner.execute(farewells).fetchone() == (1,)
 
+    async def test_where_their_events_could_not_be_forgotten_later_it_is_seen_and_taken_up(
+        self, people: People, owner: psycopg.Connection
+    ):
+        await erase("alice@example.com", OPERATOR)
+        forgetting = (
+            "select id, args ->> 'ids', status::text from procrastinate.procrastinate_jobs"
+            " where task_name = 'billing:forget_events'"
+        )
+        failed = (
+            "update procrastinate.procrastinate_jobs set status = 'failed' where task_name = 'billing:forget_events'"
+        )
+        owner.execute(failed.encode())
+        ((first, ids, _),) = owner.execute(forgetting).fetchall()
+        told, _, counts = await exported("alice@example.com")
+        assert [job["name"] for job in told["jobs"]] == ["billing:forget_events"]
+        receipt = await erase("alice@example.com", OPERATOR)
+        assert receipt.erased == counts
+        assert receipt.erased["jobs"] == 1
+        ((second, again, status),) = owner.execute(forgetting).fetchall()
+        assert (second != first, again, status) == (True, ids, "todo")
+
     async def test_a_stranger_gets_no_receipt(self, people: People, owner: psycopg.Connection):
         jobs = "select count(*) from procrastinate.procrastinate_jobs"
         before = owner.execute(jobs).fetchone()
@@ -258,6 +315,12 @@ class TestForgetting:
         assert {kind: many for kind, many in receipt.erased.items() if many} == {"lead": 1}
         assert places_of(owner, "charlie@example.com") == []
         assert KEPT_AT_STRIPE not in receipt.kept
+
+    async def test_no_event_is_read_of_somebody_without_a_customer(self, shop: Till, monkeypatch: pytest.MonkeyPatch):
+        await join_waitlist("charlie@example.com")
+        monkeypatch.setattr(kept, "get_database", unavailable)
+        monkeypatch.setattr(kept, "_FORGET", None)
+        assert (await erase("charlie@example.com", OPERATOR)).complete
 
     async def test_while_stripe_is_away_the_rest_goes_and_it_can_be_repeated(
         self, people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
