@@ -9,6 +9,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.errors import SigmaError, without_message
+
 LARGEST_BODY = 256 * 1024  # bytes of an event
 
 
@@ -40,9 +43,27 @@ async def unhandled(session: AsyncSession, source: str, event_id: str) -> dict[s
 
 
 async def mark_handled(session: AsyncSession, source: str, event_id: str) -> None:
-    """Note that nothing is left to do for an event."""
+    """Note that nothing is left to do for an event, and nothing wrong with it any more."""
     connection = await session.connection()
     await connection.execute(_HANDLED, {"source": source, "id": event_id})
+
+
+async def mark_failed(source: str, event_id: str, error: Exception) -> None:
+    """Note why an event could not be worked, in a transaction of its own: that of the work is gone.
+
+    Raises:
+        DatabaseUnavailable: it is not noted.
+    """
+    # Our own messages are fit to be kept; others repeat what they complain of.
+    said = str(error) if isinstance(error, SigmaError) else without_message(error).partition("\n")[0]
+    about = {"source": source, "id": event_id, "error": f"{type(error).__name__}: {said}"}
+    await get_database().run(Step(SERVICE, _FAILED, about))
+
+
+async def put_back(session: AsyncSession, source: str, event_id: str) -> bool:
+    """Let an event wait as if it had not been worked yet, in a transaction of SERVICE; whether there is such a one."""
+    connection = await session.connection()
+    return (await connection.execute(_PUT_BACK, {"source": source, "id": event_id})).rowcount == 1
 
 
 async def forget_old(session: AsyncSession, age: timedelta) -> None:
@@ -58,5 +79,10 @@ _KEEP = text(
 _UNHANDLED = text(
     "SELECT body FROM sigma.webhook_events WHERE source = :source AND id = :id AND handled_at IS NULL FOR UPDATE"
 )
-_HANDLED = text("UPDATE sigma.webhook_events SET handled_at = now() WHERE source = :source AND id = :id")
+_HANDLED = text("UPDATE sigma.webhook_events SET handled_at = now(), error = NULL WHERE source = :source AND id = :id")
+_FAILED = (
+    "UPDATE sigma.webhook_events SET tries = tries + 1, error = %(error)s"
+    " WHERE source = %(source)s AND id = %(id)s AND handled_at IS NULL"
+)
+_PUT_BACK = text("UPDATE sigma.webhook_events SET handled_at = NULL, error = NULL WHERE source = :source AND id = :id")
 _FORGET = text("DELETE FROM sigma.webhook_events WHERE handled_at IS NOT NULL AND received_at < now() - :age")

@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.database import SERVICE, Step, get_database
-from sigma_app.core.errors import DatabaseUnavailable, SigmaError, without_message
-from sigma_app.core.webhooks import mark_handled, unhandled
+from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.webhooks import mark_failed, mark_handled, put_back, unhandled
 from sigma_app.features.billing import events
 from sigma_app.features.billing.turns import Line, turn
 from sigma_app.gateways.payments import PaymentsUnavailable
@@ -39,7 +39,7 @@ async def work(event_id: str) -> None:
             try:
                 await _work_one(waiting)
             except Exception as error:
-                await _keep_error(waiting, error)
+                await mark_failed(SOURCE, waiting, error)
                 if waiting == event_id or isinstance(error, PaymentsUnavailable | DatabaseUnavailable):
                     raise
 
@@ -49,8 +49,10 @@ async def replay(transaction: AsyncSession, event_id: str) -> bool:
 
     That is safe: it says what to look at, and Stripe is asked how that stands.
     """
-    connection = await transaction.connection()
-    return bool((await connection.execute(_REPLAY, {"id": event_id})).all())
+    known = await put_back(transaction, SOURCE, event_id)
+    if known:
+        await (await transaction.connection()).execute(_QUEUE, {"id": event_id})
+    return known
 
 
 async def replay_waiting(transaction: AsyncSession) -> int:
@@ -67,12 +69,6 @@ async def _work_one(event_id: str) -> None:
             await mark_handled(session, SOURCE, event_id)
 
 
-async def _keep_error(event_id: str, error: Exception) -> None:
-    # Our own messages are fit to be kept; others repeat what they complain of.
-    said = str(error) if isinstance(error, SigmaError) else without_message(error).partition("\n")[0]
-    await get_database().run(Step(SERVICE, _FAILED, {"id": event_id, "error": f"{type(error).__name__}: {said}"}))
-
-
 _CUSTOMER = """
 select coalesce(known.user_id::text, event.customer, event.id)
 from sigma.webhook_events as event left join billing.customers as known on known.id = event.customer
@@ -85,16 +81,10 @@ where event.source = 'stripe' and event.handled_at is null
   and (event.id = %(id)s or event.customer = this.customer and event.created_at <= this.created_at)
 order by event.created_at, event.id = %(id)s, event.id
 """
-_FAILED = """
-update sigma.webhook_events set tries = tries + 1, error = %(error)s
-where source = 'stripe' and id = %(id)s and handled_at is null
-"""
-_REPLAY = text("""
+_QUEUE = text("select sigma.queue_stripe_event(:id)")
+_REPLAY_WAITING = text("""
 with again as (
-  update sigma.webhook_events set handled_at = null where source = 'stripe' and id = :id returning id
+  update sigma.webhook_events set error = null where source = 'stripe' and handled_at is null returning id
 )
 select sigma.queue_stripe_event(id) from again
-""")
-_REPLAY_WAITING = text("""
-select sigma.queue_stripe_event(id) from sigma.webhook_events where source = 'stripe' and handled_at is null
 """)

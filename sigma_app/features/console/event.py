@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import reflex as rx
 from psycopg import AsyncCursor
+from sqlalchemy import text
 
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.billing import service as billing
@@ -21,7 +22,7 @@ from sigma_app.features.console.events import ROUTE as LIST
 from sigma_app.features.console.mail import STATES as MAIL_STATES
 from sigma_app.features.console.paid import paid, paid_table
 from sigma_app.features.console.parts import QUIET, Fact, Row, console_page, facts, nothing_here, page, part, when
-from sigma_app.features.console.service import acting, reading
+from sigma_app.features.console.service import acting
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.mail import service as mail
 from sigma_app.session.state import SessionState
@@ -36,8 +37,17 @@ class NoEvent(SigmaError):
     status = 404
 
 
-async def replay(session: Session, source: str, event: str) -> None:
-    """Have an event worked once more.
+class SoFar(NamedTuple):
+    """What an event had come to before it was put back into the queue."""
+
+    tries: int
+    """How many had failed."""
+    changes: int
+    """How many changes of its customer's access it had made."""
+
+
+async def replay(session: Session, source: str, event: str) -> SoFar:
+    """Have an event worked once more; what it had come to by then.
 
     Raises:
         NotAnOperator, NoEvent, DatabaseUnavailable: nothing was done.
@@ -45,6 +55,8 @@ async def replay(session: Session, source: str, event: str) -> None:
     async with acting(session, "event.replay", event, source=source) as transaction:
         if source not in _REPLAY or not await _REPLAY[source](transaction, event):
             raise NoEvent
+        connection = await transaction.connection()
+        return SoFar(*(await connection.execute(_SO_FAR, {"source": source, "id": event})).one())
 
 
 class EventState(ConsolePage, Deeds, SessionState):
@@ -59,9 +71,9 @@ class EventState(ConsolePage, Deeds, SessionState):
     payload: str = ""
     size: str = ""
 
-    _topics = frozenset({"events"})
+    _topics = frozenset({"events", "jobs"})
     _event: tuple[str, str] = ("", "")
-    _before: tuple[int, int] | None = None  # tries and changes of access, when it was put back into the queue
+    _before: SoFar | None = None
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         self._event = asks.words(asked, "source"), asks.words(asked, "id")
@@ -87,14 +99,13 @@ class EventState(ConsolePage, Deeds, SessionState):
         """Say what working it once more has come to, when it has."""
         if self._before is None:
             return
-        tries, known = self._before
         if event["handled_at"]:
-            fresh = changes[known:]
+            fresh = changes[self._before.changes :]
             self.outcome = f"It was worked again at {event['handled_at'].astimezone(UTC):%H:%M:%S} UTC. "
             self.outcome += _changed(fresh) if fresh or event["source"] == "stripe" else _of_mail(event)
             self._before = None
-        elif event["tries"] > tries:
-            self.outcome, self.refusal = "", f"It failed again, and is tried again by itself: {event['error']}"
+        elif event["tries"] > self._before.tries:
+            self.outcome, self.refusal = "", f"It failed again: {event['error']}"
             self._before = None
 
     @rx.event
@@ -102,11 +113,7 @@ class EventState(ConsolePage, Deeds, SessionState):
         """Have it worked once more."""
 
         async def do(session: Session) -> str:
-            async with reading(session) as cursor:
-                await cursor.execute(_SO_FAR, self._event)
-                so_far = await cursor.fetchone()
-            await replay(session, *self._event)
-            self._before = (so_far["tries"], so_far["changes"]) if so_far else None
+            self._before = await replay(session, *self._event)
             return "It is in the queue once more. What comes of it shows here by itself."
 
         async for _ in self._do("replay", do):
@@ -118,11 +125,17 @@ def _became(event: Mapping[str, Any], changes: Sequence[Change]) -> str:
     tries = event["tries"]
     failed = f"{tries:,} failed {'try' if tries == 1 else 'tries'}"
     if event["handled_at"] is None:
+        if event["job"] not in _GOES_ON:
+            given_up = "its job failed for good" if event["job"] else "no job of it is in the queue any more"
+            return f"It was not worked, and is not tried again by itself: {given_up}. See why, and work it again."
         if event["error"] is None:
             return "It waits for its turn."
-        return f"It could not be worked, after {failed}. Its job tries again by itself, ten times in all."
+        return f"It could not be worked so far, after {failed}. {_GOES_ON[event['job']]}"
     worked = f"It was worked, after {failed}. " if tries else "It was worked at the first try. "
     return worked + (_changed(changes) if event["source"] == "stripe" else _of_mail(event))
+
+
+_GOES_ON = {"todo": "Its job tries again by itself.", "doing": "Its job is at it right now."}
 
 
 def _changed(changes: Sequence[Change]) -> str:
@@ -142,14 +155,14 @@ def _of_mail(event: Mapping[str, Any]) -> str:
 
 
 def _about(event: Mapping[str, Any]) -> list[Fact]:
-    handled = when(event["handled_at"])
+    worked = when(event["handled_at"])
     known = [
         Fact("Id", event["id"]),
         Fact("Source", SOURCES.get(event["source"], str(event["source"]))),
         Fact("State", STATES[state_of(event)]),
         Fact("Received", f"{when(event['received_at'])} UTC"),
         Fact("Happened", f"{when(event['created_at'])} UTC" if event["created_at"] else "not said"),
-        Fact("Handled", f"{handled} UTC" if handled else "not yet"),
+        Fact("Worked", f"{worked} UTC" if worked else "not yet"),
         Fact("Tries that failed", str(event["tries"])),
     ]
     if event["error"]:
@@ -167,7 +180,12 @@ def _about(event: Mapping[str, Any]) -> list[Fact]:
 _ONE = """
 select event.source, event.id, event.type, event.body, event.received_at, event.created_at, event.handled_at,
   event.customer, event.tries, event.error, known.user_id, account.email, message.id as message, message.recipient,
-  message.state as mail_state
+  message.state as mail_state, (
+    select job.status::text from procrastinate.procrastinate_jobs as job
+    where job.task_name = case event.source when 'stripe' then 'billing:apply_event' else 'mail:apply_event' end
+      and job.args ->> 'event_id' = event.id and job.status in ('todo', 'doing', 'failed')
+    order by job.status = 'failed', job.status limit 1
+  ) as job
 from sigma.webhook_events as event
   left join billing.customers as known on known.id = event.customer
   left join sigma.accounts as account on account.id = known.user_id
@@ -176,15 +194,13 @@ from sigma.webhook_events as event
 where event.source = %s and event.id = %s
 limit 1
 """
-
-
-_SO_FAR = """
+_SO_FAR = text("""
 select event.tries, (
   select count(*) from billing.access_changes as change join billing.customers as known using (user_id)
   where known.id = event.customer and change.event_id = event.id
 ) as changes
-from sigma.webhook_events as event where event.source = %s and event.id = %s
-"""
+from sigma.webhook_events as event where event.source = :source and event.id = :id
+""")
 _REPLAYING = (
     "It goes into the queue and is worked once more, also if it was before. Of Stripe's that is safe: Stripe is asked "
     "how things stand now. One of Resend's may put an address back on the list of those that get no mail."

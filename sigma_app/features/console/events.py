@@ -26,9 +26,9 @@ _LATEST_FIRST = Key({"received_at": "timestamptz", "source": "text", "id": "text
 _CONDITIONS: Mapping[str, LiteralString] = {
     "waiting": "handled_at is null and error is null",
     "failed": "handled_at is null and error is not null",
-    "handled": "handled_at is not null",
+    "worked": "handled_at is not null",
 }
-STATES = {"waiting": "waiting for its turn", "failed": "failed so far", "handled": "handled"}
+STATES = {"waiting": "waiting for its turn", "failed": "failed", "worked": "worked"}
 _ALL = SQL("select source, id, type, received_at, handled_at, customer, tries, error from sigma.webhook_events")
 
 
@@ -64,7 +64,7 @@ class EventsState(ConsolePage, SessionState):
 def state_of(event: Mapping[str, Any]) -> str:
     """How an event stands: one of `STATES`."""
     if event["handled_at"]:
-        return "handled"
+        return "worked"
     return "failed" if event["error"] else "waiting"
 
 
@@ -79,7 +79,7 @@ def _row(event: Mapping[str, Any]) -> Row:
             STATES[state],
             str(event["tries"] or ""),
             when(event["received_at"]),
-            "" if state == "handled" else event["error"] or "",
+            event["error"] or "",
         ],
         href=f"{ONE}?{urlencode({'source': event['source'], 'id': event['id']})}",
         tone="bad" if state == "failed" else "",
@@ -104,7 +104,7 @@ def events() -> rx.Component:
             pager(EventsState.newer, EventsState.older),
         ),
         here=ROUTE,
-        lede="What Stripe and Resend told us. Those that were handled are kept for a month.",
+        lede="What Stripe and Resend told us. Those that were worked are kept for a month.",
     )
 
 

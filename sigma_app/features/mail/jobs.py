@@ -8,7 +8,7 @@ from typing import Any
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import LONGEST, job, queue, queue_job
-from sigma_app.core.webhooks import forget_old, mark_handled, unhandled
+from sigma_app.core.webhooks import forget_old, mark_failed, mark_handled, unhandled
 from sigma_app.features.mail import record, service
 from sigma_app.gateways import mail as gateway
 
@@ -21,19 +21,13 @@ async def apply_event(source: str, event_id: str) -> None:
 
     Args:
         source: "resend".
-        event_id: of the event kept in `sigma.webhook_events`.
+        event_id: of the event kept in `sigma.webhook_events`, with the reason if it cannot be worked.
     """
-    async with get_database().transaction(SERVICE) as session:
-        event = await unhandled(session, source, event_id)
-        if event is None:
-            return
-        if reason := _reason_to_suppress(event):
-            recipients = event["data"].get("to") or ()
-            for address in [recipients] if isinstance(recipients, str) else recipients:
-                await service.suppress(session, parseaddr(address)[1] or address, reason)
-        if isinstance(event.get("data"), dict) and isinstance(email_id := event["data"].get("email_id"), str):
-            await record.told(session, email_id)
-        await mark_handled(session, source, event_id)
+    try:
+        await _apply_event(source, event_id)
+    except Exception as error:
+        await mark_failed(source, event_id, error)
+        raise
 
 
 @job("mail:forget")
@@ -58,6 +52,20 @@ async def forget_events(timestamp: int) -> None:
     async with get_database().transaction(SERVICE) as session:
         await forget_old(session, KEPT)
         await record.forget_old(session)
+
+
+async def _apply_event(source: str, event_id: str) -> None:
+    async with get_database().transaction(SERVICE) as session:
+        event = await unhandled(session, source, event_id)
+        if event is None:
+            return
+        if reason := _reason_to_suppress(event):
+            recipients = event["data"].get("to") or ()
+            for address in [recipients] if isinstance(recipients, str) else recipients:
+                await service.suppress(session, parseaddr(address)[1] or address, reason)
+        if isinstance(event.get("data"), dict) and isinstance(email_id := event["data"].get("email_id"), str):
+            await record.told(session, email_id)
+        await mark_handled(session, source, event_id)
 
 
 def _reason_to_suppress(event: dict[str, Any]) -> str | None:

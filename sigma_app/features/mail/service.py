@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sigma_app.core.jobs import JobError, queue_job
+from sigma_app.core.webhooks import put_back
 from sigma_app.features.mail import record
 from sigma_app.features.mail.record import address_digest as address_digest
 from sigma_app.features.mail.record import forget as forget_record
@@ -125,8 +126,7 @@ async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any]:
 async def replay(transaction: AsyncSession, event_id: str) -> bool:
     """Have an event of Resend's worked again, also one that was worked, in a transaction of SERVICE; whether there is
     such a one."""
-    connection = await transaction.connection()
-    known = (await connection.execute(_REPLAY, {"id": event_id})).rowcount == 1
+    known = await put_back(transaction, "resend", event_id)
     if known:
         await queue_job(transaction, APPLY_EVENT, source="resend", event_id=event_id)
     return known
@@ -143,4 +143,3 @@ _NAMING = (
 )
 _FORGET = text(f"DELETE {_NAMING}")
 _EVENTS = text(f"SELECT id, type, body, received_at {_NAMING} ORDER BY received_at")
-_REPLAY = text("UPDATE sigma.webhook_events SET handled_at = NULL WHERE source = 'resend' AND id = :id")

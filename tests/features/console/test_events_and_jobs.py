@@ -82,7 +82,7 @@ def status_of(owner: psycopg.Connection, job: int) -> str | None:
         ({"source": "nobody"}, ["evt_4", "evt_3", "evt_2", "evt_1"]),
         ({"state": "failed"}, ["evt_3"]),
         ({"state": "waiting"}, ["evt_4", "evt_2"]),
-        ({"state": "handled"}, ["evt_1"]),
+        ({"state": "worked"}, ["evt_1"]),
         ({"type": "invoice."}, ["evt_3", "evt_1"]),
         ({"type": "invoice_"}, []),
         ({"type": "\0\ud800invoice.paid"}, ["evt_3", "evt_1"]),
@@ -110,13 +110,46 @@ async def test_an_event_shows_what_it_says_what_became_of_it_and_whose_it_is(
     assert page.found
     assert json.loads(page.payload) == {"id": "evt_1", "object": "für Ünal"}
     assert "für Ünal" in page.payload
-    assert fact(page.about, "State") == "failed so far"
-    assert (
-        page.became == "It could not be worked, after 3 failed tries. Its job tries again by itself, ten times in all."
-    )
+    assert fact(page.about, "State") == "failed"
     assert fact(page.about, "Last error") == "PaymentsRefused: no"
     assert fact(page.about, "Whose") == session.email
     assert next(one.href for one in page.about if one.name == "Whose") == f"/admin/user?id={session.user_id}"
+
+
+@pytest.mark.parametrize("source", ["stripe", "resend"])
+@pytest.mark.parametrize(
+    ("job", "error", "expected"),
+    [
+        ("todo", None, "It waits for its turn."),
+        ("doing", None, "It waits for its turn."),
+        ("todo", "No", "It could not be worked so far, after 3 failed tries. Its job tries again by itself."),
+        ("doing", "No", "It could not be worked so far, after 3 failed tries. Its job is at it right now."),
+        ("failed", "No", "It was not worked, and is not tried again by itself: its job failed for good. See why"),
+        ("failed", None, "It was not worked, and is not tried again by itself: its job failed for good. See why"),
+        (None, "No", "It was not worked, and is not tried again by itself: no job of it is in the queue any more."),
+        ("succeeded", None, "It was not worked, and is not tried again by itself: no job of it is in the queue"),
+    ],
+)
+async def test_an_event_is_only_said_to_be_tried_again_while_its_job_waits(
+    bob: Session, told: Told, queued: Queued, source: str, job: str | None, error: str | None, expected: str
+):
+    told("evt_1", source, error=error, tries=3)
+    tasks = {"stripe": "billing:apply_event", "resend": "mail:apply_event"}
+    queued("mail:forget", "todo", event_id="evt_1")
+    queued(tasks[source], "todo", event_id="evt_2")
+    if job:
+        queued(tasks[source], job, event_id="evt_1")
+    assert (await shown(EventState, bob, source=source, id="evt_1")).became.startswith(expected)
+
+
+async def test_a_failed_event_waits_again_once_it_was_replayed(bob: Session, told: Told, queued: Queued):
+    for source, error in (("stripe", "No"), ("resend", "No")):
+        told("evt_1", source, error=error, tries=3)
+        await event.replay(bob, source, "evt_1")
+        page = await shown(EventState, bob, source=source, id="evt_1")
+        assert page.became == "It waits for its turn."
+        assert "Last error" not in [one.name for one in page.about]
+    assert cells((await shown(EventsState, bob, state="failed")).rows) == []
 
 
 async def test_an_event_says_what_it_did_to_somebodys_access_and_what_they_pay(
@@ -156,8 +189,6 @@ async def test_an_event_of_a_mail_says_how_the_mail_stands(bob: Session, told: T
     assert not page.payer
     told("msg_2", "resend", handled_at="2026-11-28")
     assert "No mail of ours" in (await shown(EventState, bob, source="resend", id="msg_2")).became
-    told("msg_3", "resend")
-    assert (await shown(EventState, bob, source="resend", id="msg_3")).became == "It waits for its turn."
 
 
 @pytest.mark.parametrize(
@@ -167,7 +198,7 @@ async def test_an_event_of_a_mail_says_how_the_mail_stands(bob: Session, told: T
             "handled_at = '2026-11-28 10:00:01+00'",
             ("It was worked again at 10:00:01 UTC. It changed nobody's access.", ""),
         ),
-        ("tries = 4, error = 'No'", ("", "It failed again, and is tried again by itself: No")),
+        ("tries = 4, error = 'No'", ("", "It failed again: No")),
         ("tries = 3", ("It is in the queue.", "")),
     ],
 )
@@ -176,11 +207,34 @@ async def test_what_working_an_event_again_came_to_is_told_when_it_has(
 ):
     told("evt_1", tries=3, error="No")
     page = EventState()  # pyright: ignore[reportCallIssue] - of rx.State, outside of an app
-    page.outcome, page._before = "It is in the queue.", (3, 0)
+    page.outcome, page._before = "It is in the queue.", await event.replay(bob, "stripe", "evt_1")
     owner.execute(f"update sigma.webhook_events set {then}".encode())
     async with reading(bob) as cursor:
         await page._read(cursor, {"source": "stripe", "id": "evt_1"}, bob)
     assert (page.outcome, page.refusal) == expected
+
+
+async def test_what_working_an_event_again_changed_is_told_apart_from_what_it_had_changed_before(
+    bob: Session, session: Session, told: Told, owner: psycopg.Connection
+):
+    def access(granted: bool, rule: str, cause: str) -> None:
+        owner.execute(
+            "select sigma.set_access(%s, %s, 'cus_1', 'price_1', %s, 'sub_1', 'event', %s)",
+            [session.user_id, granted, rule, cause],
+        )
+
+    owner.execute("insert into billing.customers (id, user_id) values ('cus_1', %s)", [session.user_id])
+    told("evt_1", customer="cus_1", handled_at="2026-11-01", tries=2)
+    access(True, "subscribed", "evt_1")
+    access(False, "nothing", "evt_2")
+    page = EventState()  # pyright: ignore[reportCallIssue] - of rx.State, outside of an app
+    page._before = await event.replay(bob, "stripe", "evt_1")
+    assert page._before == (2, 1)
+    access(True, "bought", "evt_1")
+    owner.execute("update sigma.webhook_events set handled_at = '2026-11-28 10:00:01+00'")
+    async with reading(bob) as cursor:
+        await page._read(cursor, {"source": "stripe", "id": "evt_1"}, bob)
+    assert page.outcome == f"It was worked again at 10:00:01 UTC. It opened their access: {RULES['bought']}"
 
 
 @pytest.mark.parametrize(

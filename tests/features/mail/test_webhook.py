@@ -243,6 +243,18 @@ async def test_no_address_is_logged(told, client, owner, caplog: pytest.LogCaptu
     assert "alice" not in caplog.text.lower()
 
 
+async def test_an_event_that_cannot_be_worked_is_kept_with_the_reason_until_it_can(told, database, owner):
+    await told("email.complained", to=[1])  # which Resend has never told
+    failed = "select tries, error, handled_at is not null from sigma.webhook_events"
+    ((tries, error, handled),) = owner.execute(failed).fetchall()
+    assert (tries, handled) == (1, False)
+    assert error.startswith(("TypeError", "AttributeError"))
+    owner.execute("update sigma.webhook_events set body = jsonb_set(body, '{data,to}', '[\"alice@example.com\"]')")
+    await apply_event("resend", "msg_1")
+    assert owner.execute(failed).fetchall() == [(1, None, True)]
+    assert await suppressed(database)
+
+
 async def test_events_are_forgotten_a_month_after_they_were_handled(told, owner):
     await told("email.delivered", "msg_old")
     await told("email.delivered", "msg_new")
