@@ -17,7 +17,18 @@ from sigma_app.features.console import asked as asks
 from sigma_app.features.console import deed_words, paging
 from sigma_app.features.console.deed_words import DEEDS, Thing
 from sigma_app.features.console.paging import Key
-from sigma_app.features.console.parts import choice, console_page, field, filters, page, pager, part
+from sigma_app.features.console.parts import (
+    choice,
+    console_page,
+    exactly,
+    field,
+    filters,
+    page,
+    pager,
+    part,
+    row_of,
+    table_of,
+)
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
@@ -150,7 +161,7 @@ def _entry(row: Mapping[str, Any], thing: Thing) -> Entry:
     return Entry(
         id=str(row["id"]),
         at=f"{at:%Y-%m-%d %H:%M:%S}",
-        moment=at.isoformat(timespec="seconds"),
+        moment=exactly(at),
         who=row["operator_name"],
         by=f"{ROUTE}?who={row['operator'] or COMMAND_LINE}",
         what=deed_words.sentence(row["action"], row["detail"]),
@@ -186,7 +197,9 @@ def audit() -> rx.Component:
             pager(AuditState.newer, AuditState.older),
         ),
         here=ROUTE,
-        lede="Everything an operator does, here or on the command line. Rows are only ever added. Days are UTC's.",
+        lede="What is done here or on the command line to people, leads, mail, events, jobs and operators. "
+        "Backups, restoring, moving to Supabase, reconciling with Stripe, psql and Growth's CSV leave nothing here. "
+        "Rows are only ever added. Days are UTC's.",
     )
 
 
@@ -216,32 +229,9 @@ def table(caption: str, rows: Any, *, empty: Any) -> rx.Component:
             one.more,
             one.request,
         )
-        return rx.el.tr(
-            *(
-                rx.el.td(cell, class_name=_LOOKS.get(heading, ""), custom_attrs={"data-label": heading})
-                for heading, cell in zip(HEADINGS, cells, strict=True)
-            ),
-            key=one.id,
-        )
+        return rx.el.tr(*row_of(HEADINGS, cells), key=one.id)
 
-    heads = (rx.el.th(heading, scope="col", class_name=_LOOKS.get(heading, "")) for heading in HEADINGS)
-    return rx.cond(
-        rows.length() > 0,
-        rx.el.div(
-            rx.el.table(
-                rx.el.caption(caption, class_name="sr-only"),
-                rx.el.thead(rx.el.tr(*heads)),
-                rx.el.tbody(rx.foreach(rows, row)),
-                class_name="console-table",
-            ),
-            class_name="console-scroll",
-            role="region",
-            aria_label=caption,
-            custom_attrs={"tabIndex": 0},
-        ),
-        rx.el.p(empty, class_name="console-empty"),
-    )
+    return table_of(caption, HEADINGS, rows, row, empty=empty)
 
 
-_LOOKS = {"When (UTC)": "whole", "Did what": "sentence"}
 PAGES = [page(audit, ROUTE, "Audit log", AuditState)]

@@ -6,7 +6,7 @@ and is there for as long as its owner is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 from urllib.parse import urlencode
@@ -65,15 +65,6 @@ _SENTENCES = {action: words for deeds in DEEDS.values() for action, words in dee
 _IN_THE_SENTENCE = ("leads", "filter", "rows", "device", "events", "jobs", "source")
 _MORE = {"ask": "each new lead is asked to confirm", "left": "not gone yet"}
 """What details are called that do not speak for themselves."""
-_FILTERS = {
-    "q": "address begins with",
-    "status": "status",
-    "source": "source",
-    "since": "from",
-    "until": "to",
-    "flagged": "flagged",
-    "file": "imported by",
-}
 _SUBJECTS = dict.fromkeys(("user", "operator", "person"), "account") | {
     "lead": "lead",
     "leads": "import",
@@ -229,12 +220,30 @@ def _leads(detail: Mapping[str, Any]) -> str:
         return _counted(len(asked), "lead")
     if (wanted := detail.get("filter")) is None:
         return "a lead"
-    named = [_filter(name, value) for name, value in wanted.items()]
-    return f"all leads with {', '.join(named)}" if named else "everybody on the list"
+    said = ", ".join(_filters(wanted))
+    return f"all leads {said}" if said else "everybody on the list"
 
 
-def _filter(name: str, value: str) -> str:
-    return "a flag" if name == "flagged" else f"{_FILTERS.get(name, name)} {value}"
+def _filters(wanted: Mapping[str, str]) -> Iterator[str]:
+    """What leads are by a filter, each in words that go on after "leads"."""
+    if "file" in wanted:
+        yield "from one imported file"
+    marks = [f"{name} {wanted[name]}" for name in ("status", "source") if name in wanted]
+    marks += ["a flag"] if "flagged" in wanted else []
+    if marks:
+        *rest, last = marks
+        yield f"with {', '.join(rest)} and {last}" if rest else f"with {last}"
+    if "q" in wanted:
+        yield f"whose address begins with ({wanted['q'].removesuffix(' of an address')})"
+    match wanted:
+        case {"since": first, "until": last}:
+            yield f"who joined from {first} to {last}"
+        case {"since": first}:
+            yield f"who joined from {first} on"
+        case {"until": last}:
+            yield f"who joined up to {last}"
+        case _:
+            pass
 
 
 def _jobs(detail: Mapping[str, Any]) -> str:

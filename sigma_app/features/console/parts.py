@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,8 @@ PAGES = (
 )
 
 
-_WHOLE = ("State", "Access")  # headings of cells that stand in one line where there is room, as times do
+_LOOKS = {"State": "whole", "Access": "whole", "Did what": "sentence"}
+"""How cells look under their headings: in one line where there is room, as times do, or with room for words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,21 +134,50 @@ def table(
     """
 
     def row(one: Any) -> rx.Component:
-        def cell(index: int, heading: str) -> rx.Component:
-            text = one.cells[index]
-            inner = rx.cond(one.href != "", link(text, href=one.href), rx.el.span(text)) if index == 0 else text
-            return rx.el.td(inner, class_name=_look(heading, numbers), custom_attrs={"data-label": heading})
-
         box = rx.el.td(
             rx.el.input(type="checkbox", name=f"pick-{one.id}", aria_label=f"Pick {one.cells[0]}", key=one.id),
             class_name="pick",
         )
-        cells = [cell(index, heading) for index, heading in enumerate(headings)]
+        leads = rx.cond(one.href != "", link(one.cells[0], href=one.href), rx.el.span(one.cells[0]))
+        said = [leads, *(one.cells[index] for index in range(1, len(headings)))]
+        cells = row_of(headings, said, numbers)
         return rx.el.tr(*([box] if pick else []), *cells, key=one.id, custom_attrs={"data-tone": one.tone})
 
-    heads = [rx.el.th(heading, scope="col", class_name=_look(heading, numbers)) for heading in headings]
     everyone = rx.el.input(type="checkbox", aria_label="Pick all of this page", custom_attrs={"data-pick-all": ""})
     first = [rx.el.th(everyone, scope="col", class_name="pick")] if pick else []
+    return table_of(caption, headings, rows, row, empty=empty, numbers=numbers, first=first)
+
+
+def row_of(headings: Sequence[str], said: Sequence[Any], numbers: Sequence[str] = ()) -> list[rx.Component]:
+    """The cells of a row of `table_of`, under their headings."""
+    return [
+        rx.el.td(cell, class_name=_look(heading, numbers), custom_attrs={"data-label": heading})
+        for heading, cell in zip(headings, said, strict=True)
+    ]
+
+
+def table_of(
+    caption: str,
+    headings: Sequence[str],
+    rows: Any,
+    row: Callable[[Any], rx.Component],
+    *,
+    empty: Any,
+    numbers: Sequence[str] = (),
+    first: Sequence[rx.Component] = (),
+) -> rx.Component:
+    """A table of rows of any kind, as `table` takes them.
+
+    Args:
+        caption: as `table`'s.
+        headings: one for each cell.
+        rows: a Var of a list.
+        row: the `tr` of one of them, of the cells that `row_of` makes.
+        empty: what stands in the place of no rows.
+        numbers: as `table`'s.
+        first: headings before the others.
+    """
+    heads = [rx.el.th(heading, scope="col", class_name=_look(heading, numbers)) for heading in headings]
     return rx.cond(
         rows.length() > 0,
         rx.el.div(
@@ -169,7 +199,7 @@ def table(
 def _look(heading: str, numbers: Sequence[str]) -> str:
     if heading in numbers:
         return "number"
-    return "whole" if heading.endswith("(UTC)") or heading in _WHOLE else ""
+    return "whole" if heading.endswith("(UTC)") else _LOOKS.get(heading, "")
 
 
 def facts(known: Any) -> rx.Component:
@@ -254,6 +284,11 @@ def choice(label: str, name: str, value: Any, choices: Sequence[tuple[str, str]]
 def moment(at: Any, exactly: Any) -> rx.Component:
     """A moment as `when` writes it, with its seconds for whoever points at it, and for programs."""
     return rx.el.time(at, date_time=exactly, title=exactly, class_name="console-moment")
+
+
+def exactly(at: datetime) -> str:
+    """A moment to the second, as programs read it."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def when(at: datetime | None) -> str:
