@@ -1,9 +1,13 @@
-"""/admin/mail: what was sent to whom and what became of it, the newest first; and who gets no mail."""
+"""/admin/mail: what was sent to whom and what became of it, the newest first; and who gets no mail.
+
+Other pages ask for the mails of an account, or about the address of a mail, by its id, `?user=` and `?message=`:
+servers and browsers keep the address of a page, which somebody's should not stand in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, LiteralString
 
 import reflex as rx
 from psycopg import AsyncCursor
@@ -38,9 +42,9 @@ STATES = {
     "bounced": "bounced: it came back",
     "complained": "complained: called spam",
 }
-UNDELIVERED = "undelivered"
+PROBLEM = "problem"
 _BAD = ("refused", "bounced", "complained")
-_CHOICES = {UNDELIVERED: "not delivered: refused, bounced or called spam", **STATES}
+_CHOICES = {PROBLEM: "with a problem: refused, bounced or called spam", **STATES}
 LATEST_FIRST = Key({"queued_at": "timestamptz", "id": "uuid"})
 _COLUMNS = SQL("select id, recipient, kind, state, tries, queued_at, note from ")
 _BEGINS = SQL("address ~>=~ %(beginning)s and address ~<~ %(beyond)s")
@@ -65,23 +69,40 @@ async def suppress(session: Session, address: str) -> None:
         await mails.suppress(transaction, address, BY_HAND)
 
 
-def listing(email: str, state: str) -> tuple[Composed, dict[str, Any]]:
-    """The SELECT of the mails in a state and to addresses that begin with `email`, each "" for any, and its values."""
-    table = SQL("sigma.messages_by_address") if email else SQL("sigma.messages")
-    conditions = [*([_BEGINS] if email else []), *([SQL("state = any(%(states)s)")] if state else []), SQL("true")]
-    values = {"states": list(_BAD) if state == UNDELIVERED else [state], **asks.between(email)}
+def listing(email: str, state: str, to: str = "") -> tuple[Composed, dict[str, Any]]:
+    """The SELECT of some mails, and its values.
+
+    Args:
+        email: how their addresses begin; "" for any.
+        state: theirs, or `PROBLEM`; "" for any.
+        to: their whole address, in any case; "" for any.
+    """
+    table = SQL("sigma.messages_by_address") if email or to else SQL("sigma.messages")
+    conditions = [
+        *([_BEGINS] if email else []),
+        *([SQL("address = lower(%(to)s)")] if to else []),
+        *([SQL("state = any(%(states)s)")] if state else []),
+        SQL("true"),
+    ]
+    values = {"states": list(_BAD) if state == PROBLEM else [state], "to": to, **asks.between(email)}
     return _COLUMNS + table + SQL(" where ") + SQL(" and ").join(conditions), values
 
 
 class MailState(ConsolePage, Deeds, SessionState):
-    """A page of the list; and `whom` was asked about: `known` is whether that is an address, and `why` it gets none."""
+    """A page of the list; and `whom` was asked about: `known` is whether that is an address, and `why` it gets none.
+
+    `to` is the address of the account `user`, whose mails alone are listed, and `typed` what was typed to ask about.
+    """
 
     rows: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
     email: str = ""
+    user: str = ""
+    to: str = ""
     which: str = ""
     newer: str = ""
     older: str = ""
     reasons: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
+    typed: str = ""
     whom: str = ""
     known: bool = False
     mistake: str = ""
@@ -93,7 +114,11 @@ class MailState(ConsolePage, Deeds, SessionState):
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         self.email, self.which = asks.words(asked, "email"), asks.one_of(asked, "state", _CHOICES)
-        source, values = listing(self.email, self.which)
+        self.user = str(asks.identity(asked, "user") or "")
+        self.to = await _named(cursor, "select email from sigma.accounts where id = %s", self.user)
+        if self.user and not self.to:
+            self.user = ""
+        source, values = listing(self.email, self.which, self.to)
         found = await paging.read(cursor, source, LATEST_FIRST, asked, values)
         self.rows = [_row(one) for one in found.rows]
         self.newer, self.older = paging.ways(ROUTE, asked, found)
@@ -102,14 +127,17 @@ class MailState(ConsolePage, Deeds, SessionState):
             "select reason, count(*) from sigma.suppressions group by reason order by 2 desc, 1 limit 20"
         )
         self.reasons = [Row(one["reason"], [one["reason"], f"{one['count']:,}"]) for one in await cursor.fetchall()]
-        await self._look_up(cursor, asks.words(asked, "address"))
+        self.typed = asks.words(asked, "address")
+        message = str(asks.identity(asked, "message") or "")
+        about = await _named(cursor, "select recipient as email from sigma.messages where id = %s", message)
+        await self._look_up(cursor, self.typed or about)
 
-    async def _look_up(self, cursor: AsyncCursor[dict[str, Any]], typed: str) -> None:
-        self.whom, self.known, self.mistake, self.why, self.since = typed, False, "", "", ""
-        if not typed:
+    async def _look_up(self, cursor: AsyncCursor[dict[str, Any]], address: str) -> None:
+        self.whom, self.known, self.mistake, self.why, self.since = address, False, "", "", ""
+        if not address:
             return
         try:
-            self.whom = waitlist.read_address(typed, allow_test_domains=True).email
+            self.whom = waitlist.read_address(address, allow_test_domains=True).email
         except waitlist.InvalidAddress as error:
             self.mistake = str(error)
             return
@@ -139,6 +167,15 @@ class MailState(ConsolePage, Deeds, SessionState):
 
         async for _ in self._do("suppress", do):
             yield
+
+
+async def _named(cursor: AsyncCursor[dict[str, Any]], query: LiteralString, identity: str) -> str:
+    """The address of what has this id; "" for none, or where there is none."""
+    if not identity:
+        return ""
+    await cursor.execute(query, [identity])
+    found = await cursor.fetchone()
+    return (found["email"] or "") if found else ""
 
 
 _SUPPRESSED = "select reason, suppressed_at from sigma.suppressions where digest = %s"
@@ -179,7 +216,9 @@ def mail() -> rx.Component:
         ),
         part(
             "What was sent",
+            rx.cond(MailState.to != "", rx.el.p("Those to ", rx.el.strong(MailState.to), ".")),
             filters(
+                rx.cond(MailState.user != "", rx.el.input(type="hidden", name="user", value=MailState.user)),
                 field("Address begins with", "email", MailState.email, type="search", auto_complete="off"),
                 choice("State", "state", MailState.which, (("", "Any"), *_CHOICES.items())),
                 action=ROUTE,
@@ -191,7 +230,7 @@ def mail() -> rx.Component:
         part(
             "Who gets no mail",
             filters(
-                field("Address", "address", MailState.whom, type="search", auto_complete="off"),
+                field("Address", "address", MailState.typed, type="search", auto_complete="off"),
                 action=ROUTE,
             ),
             rx.el.p(MailState.mistake, role="alert", class_name="console-warning"),

@@ -31,6 +31,7 @@ _TIMES = {
     "bounced_at": "Bounced",
     "complained_at": "Called spam",
 }
+_RESEND_TELLS = ("delivered_at", "bounced_at", "complained_at")
 
 
 class MessageState(ConsolePage, SessionState):
@@ -43,16 +44,16 @@ class MessageState(ConsolePage, SessionState):
     mailbox: bool = False
 
     _topics = frozenset({"mail", "events"})
+    _message: dict[str, Any] | None = None  # as it was read
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         await cursor.execute(_ONE, [asks.identity(asked)])
-        message = await cursor.fetchone()
+        self._message = message = await cursor.fetchone()
         self.found = message is not None
         self.name, self.about, self.events = "", [], []
         if message is None:
             return
-        self.name, self.about = message["recipient"], [*_about(message), await _went_to(message)]
-        self.mailbox = not get_settings().is_hosted("mail")
+        self.name, self.about = message["recipient"], _about(message)
         await cursor.execute(_EVENTS, [message["provider_id"]])
         self.events = [
             Row(
@@ -62,6 +63,11 @@ class MessageState(ConsolePage, SessionState):
             )
             for one in await cursor.fetchall()
         ]
+
+    async def _read_besides(self) -> None:
+        if message := self._message:
+            self.mailbox = await gateway.is_kept(message["provider_id"] or "")
+            self.about = [*self.about, _went_to(message, kept=self.mailbox, told=bool(self.events))]
 
 
 def _about(message: Mapping[str, Any]) -> list[Fact]:
@@ -78,22 +84,29 @@ def _about(message: Mapping[str, Any]) -> list[Fact]:
         known.append(Fact("Whose", message["recipient"], f"/admin/user?id={message['user_id']}"))
     if message["lead_id"]:
         known.append(Fact("On the list", "their place and story", f"/admin/lead?id={message['lead_id']}"))
-    query = urlencode({"address": message["recipient"]})
-    known.append(Fact("Gets mail", "no" if message["suppressed"] else "yes", f"{LIST}?{query}"))
+    known.append(Fact("Gets mail", "no" if message["suppressed"] else "yes", f"{LIST}?message={message['id']}"))
     return known
 
 
-async def _went_to(message: Mapping[str, Any]) -> Fact:
-    """Where it was handed over: Sigma may send by Resend today, and have kept its mails itself yesterday."""
+def _went_to(message: Mapping[str, Any], *, kept: bool, told: bool) -> Fact:
+    """Where it was handed over, as far as that can be proved: Sigma may send by Resend today, and may have kept its
+    mails itself yesterday.
+
+    Args:
+        message: as it was read.
+        kept: whether the mailbox has it.
+        told: whether events of it are still kept; all are Resend's.
+    """
     if message["sent_at"] is None:
         return Fact("Went to", "nowhere yet")
-    settings = get_settings()
-    if await gateway.is_kept(message["provider_id"] or ""):
-        shown = gateway.has_mailbox(settings)
+    if kept:
+        shown = gateway.has_mailbox(get_settings())
         return Fact("Went to", "the mailbox of this Sigma, and no further", gateway.MAILBOX if shown else "")
-    if settings.is_hosted("mail"):
+    if told or any(message[name] for name in _RESEND_TELLS):
         return Fact("Went to", "Resend")
-    return Fact("Went to", "the mailbox of this Sigma, which has it no more")
+    if get_settings().is_hosted("mail"):
+        return Fact("Went to", "Resend, if mail was set up then as it is now: nothing was told of it")
+    return Fact("Went to", "not known any more: Resend, or a mailbox")
 
 
 _ONE = """
@@ -123,8 +136,9 @@ def message() -> rx.Component:
                     rx.el.p(
                         rx.cond(
                             MessageState.mailbox,
-                            "Mails stay on this machine, in the mailbox, which tells nothing of them.",
-                            "By Resend, where its webhook is set up; events are kept for a month.",
+                            "It is in the mailbox, which tells nothing of its mails.",
+                            "By Resend, where its webhook is set up; events are kept for a month. "
+                            "A mailbox tells nothing.",
                         ),
                         class_name="fine-print",
                     ),

@@ -11,7 +11,7 @@ from psycopg.sql import SQL
 
 from sigma_app.features.console import audit, queue
 from sigma_app.features.console.audit import Entry
-from sigma_app.features.console.mail import UNDELIVERED
+from sigma_app.features.console.mail import PROBLEM
 from sigma_app.features.console.parts import Fact, Row, console_page, numbers, page, part, table
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.operations import service as operations
@@ -33,22 +33,27 @@ class OverviewState(ConsolePage, SessionState):
     deeds: list[Entry] = []  # noqa: RUF012 - a Var, copied for each state
 
     _topics = frozenset({"leads", "users", "events", "jobs", "mail", "audit"})
+    _now: dict[str, Any] = {}  # noqa: RUF012 - as they are; what `_NUMBERS` gave
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         await cursor.execute(_NUMBERS)
-        now = await cursor.fetchone() or {}
+        self._now = now = await cursor.fetchone() or {}
         self.people = [
             Fact("on the list", f"{now['leads']:,}", "/admin/leads"),
             Fact("joined today (UTC)", f"{now['joined']:,}", f"/admin/leads?since={now['today']}"),
             Fact("wait in line", f"{now['waiting']:,}", "/admin/leads?status=confirmed"),
             Fact("have access", f"{now['paying']:,}", "/admin/users?which=access"),
         ]
-        jobs = await operations.queue_now()
+        await cursor.execute(_LATEST)
+        self.deeds = await audit.entries(cursor, await cursor.fetchall())
+
+    async def _read_besides(self) -> None:
+        now, jobs = self._now, await operations.queue_now()
         self.work = [
             *(Fact(f"jobs {one.name}", one.value, one.href) for one in queue.standing(jobs)),
             Fact("events failed", f"{now['failed_events']:,}", "/admin/events?state=failed"),
             Fact("events waiting", f"{now['events']:,}", "/admin/events?state=waiting"),
-            Fact("mails not delivered", f"{now['undelivered']:,}", f"/admin/mail?state={UNDELIVERED}"),
+            Fact("mails with a problem", f"{now['bad_mails']:,}", f"/admin/mail?state={PROBLEM}"),
         ]
         checks = await operations.checks()
         self.health = [
@@ -61,8 +66,6 @@ class OverviewState(ConsolePage, SessionState):
             *_some(jobs.jobs.get("failed", 0), "job", "failed for good.", f"{queue.ROUTE}?state=failed"),
             *_some(now["failed_events"], "event", "could not be worked so far.", "/admin/events?state=failed"),
         ]
-        await cursor.execute(_LATEST)
-        self.deeds = await audit.entries(cursor, await cursor.fetchall())
 
 
 def _wrong(what: str, words: str, href: str = "") -> Row:
@@ -80,7 +83,7 @@ select public.founder_count() as leads, sigma.waiting() as waiting, (now() at ti
   (select count(*) from public.profiles where has_access) as paying,
   (select count(*) from sigma.webhook_events where handled_at is null and error is null) as events,
   (select count(*) from sigma.webhook_events where handled_at is null and error is not null) as failed_events,
-  (select count(*) from sigma.messages where state in ('refused', 'bounced', 'complained')) as undelivered
+  (select count(*) from sigma.messages where state in ('refused', 'bounced', 'complained')) as bad_mails
 """
 
 

@@ -122,9 +122,8 @@ class JobsState(ConsolePage, Deeds, SessionState):
         self.newer, self.older = paging.ways(ROUTE, asked, found)
         await cursor.execute(_FAILED_KINDS)
         self.failed = [FailedKind(one["task"], f"{one['count']:,} failed") for one in await cursor.fetchall()]
-        await self._look_at_the_queue()
 
-    async def _look_at_the_queue(self) -> None:
+    async def _read_besides(self) -> None:
         queue = await operations.queue_now()
         self.now = [
             *standing(queue),

@@ -46,6 +46,7 @@ class ConsolePage(rx.State, mixin=True):
                     if only_ask and self.ready and not self.trouble:
                         return
                     await read(cursor, self.router.url.query_parameters, session)
+                await self._read_besides()
                 self.ready, self.trouble = True, ""
         except NotAnOperator as error:
             self.reset()
@@ -60,6 +61,13 @@ class ConsolePage(rx.State, mixin=True):
             SigmaError: it could not be read; the page says why.
         """
         raise NotImplementedError
+
+    async def _read_besides(self) -> None:
+        """Read what takes a connection of its own, after the cursor of `_read` went back: nobody holds two at a time.
+
+        Raises:
+            SigmaError: as `_read`.
+        """
 
     async def _read_again(
         self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session

@@ -27,6 +27,7 @@ async def shown(state: type[ConsolePage], session: Session, /, **asked: str) -> 
     page = state()  # pyright: ignore[reportCallIssue] - of rx.State, outside of an app
     async with reading(session) as cursor:
         await page._read(cursor, asked, session)
+    await page._read_besides()
     return page
 
 

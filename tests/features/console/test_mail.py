@@ -65,7 +65,7 @@ async def gets_none(address: str) -> bool:
         ({"email": "\0\ud800bob"}, ["bob@example.com"]),
         ({"state": "bounced"}, ["bob@example.com"]),
         ({"state": "queued"}, ["carl@example.com"]),
-        ({"state": "undelivered"}, ["bob@example.com"]),
+        ({"state": "problem"}, ["bob@example.com"]),
         ({"state": "nonsense"}, ["carl@example.com", "bob@example.com", ANN]),
         ({"state": "bounced", "email": "ann"}, []),
     ],
@@ -82,16 +82,24 @@ async def test_mails_are_listed_newest_first_and_filtered(operator: Session, sen
 
 
 @pytest.mark.parametrize(
-    ("email", "state"), [("", ""), ("p777", ""), ("", "bounced"), ("p777", "sent"), ("", "undelivered")]
+    ("email", "state", "to"),
+    [
+        ("", "", ""),
+        ("p777", "", ""),
+        ("", "bounced", ""),
+        ("p777", "sent", ""),
+        ("", "problem", ""),
+        ("", "", "P777@example.com"),
+    ],
 )
-async def test_the_list_is_read_by_an_index(operator: Session, owner, email: str, state: str):
+async def test_the_list_is_read_by_an_index(operator: Session, owner, email: str, state: str, to: str):
     """Whatever is asked for: at a million mails a scan would be felt."""
     owner.execute(
         "insert into sigma.messages (key, kind, recipient, digest, queued_at, bounced_at) select 'key-' || n, 'signup',"
         " 'p' || n || '@example.com', sha256(''), now() - n * interval '1 minute',"
         " case when n % 50 = 0 then now() end from generate_series(1, 20000) as n; analyze sigma.messages"
     )
-    source, values = mail.listing(email, state)
+    source, values = mail.listing(email, state, to)
     plan = await planned(operator, source, mail.LATEST_FIRST, values)
     assert "Seq Scan" not in plan, plan
 
@@ -109,7 +117,8 @@ async def test_a_mail_shows_what_became_of_it_when_and_whose_it_is(operator: Ses
     assert fact(page.about, "Note") == "Permanent"
     assert fact(page.about, "Gets mail") == "yes"
     assert next(one.href for one in page.about if one.name == "On the list") == f"/admin/lead?id={ann}"
-    assert fact(page.about, "Went to") == "the mailbox of this Sigma, which has it no more"
+    assert fact(page.about, "Went to") == "Resend"  # nobody else tells
+    assert next(one.href for one in page.about if one.name == "Gets mail") == f"/admin/mail?message={identity}"
     assert "Delivered" not in [one.name for one in page.about]
     assert [row.href for row in page.events] == ["/admin/event?source=resend&id=msg_1"]
 
@@ -120,16 +129,28 @@ async def test_a_mail_says_where_it_went(operator: Session, sent: Sent, owner: p
         " returning id"
     ).fetchone() or (None,)
     here, there, waits = sent(sent_at="now", provider_id=str(kept)), sent(sent_at="now", provider_id="re_1"), sent()
+    arrived, heard_of = (
+        sent(sent_at="now", delivered_at="now", provider_id="re_2"),
+        sent(sent_at="now", provider_id="m"),
+    )
+    owner.execute(
+        "insert into sigma.webhook_events (source, id, type, body)"
+        " values ('resend', 'msg_1', 'email.opened', '{\"data\": {\"email_id\": \"m\"}}')"
+    )
 
-    async def went(identity: UUID) -> tuple[str, str]:
-        about = (await shown(MessageState, operator, id=str(identity))).about
-        return next((one.value, one.href) for one in about if one.name == "Went to")
+    async def went(identity: UUID) -> tuple[str, str, bool]:
+        page = await shown(MessageState, operator, id=str(identity))
+        return *next((one.value, one.href) for one in page.about if one.name == "Went to"), page.mailbox
 
-    assert await went(here) == ("the mailbox of this Sigma, and no further", "/dev/mailbox")
-    assert await went(waits) == ("nowhere yet", "")
+    mailbox = "the mailbox of this Sigma, and no further"
+    assert await went(here) == (mailbox, "/dev/mailbox", True)
+    assert await went(waits) == ("nowhere yet", "", False)
+    assert await went(there) == ("not known any more: Resend, or a mailbox", "", False)
+    assert await went(arrived) == await went(heard_of) == ("Resend", "", False)
     with settled(settings.model_copy(update={"resend_api_key": SecretStr("re_key")})):
-        assert await went(there) == ("Resend", "")
-        assert await went(here) == ("the mailbox of this Sigma, and no further", "")
+        assert await went(there) == ("Resend, if mail was set up then as it is now: nothing was told of it", "", False)
+        assert await went(arrived) == ("Resend", "", False)
+        assert await went(here) == (mailbox, "", True)
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "\0", "00000000-0000-4000-8000-000000000000"])
@@ -149,6 +170,22 @@ async def test_an_address_is_told_to_get_no_mail_why_and_since_when(operator: Se
     assert [row.cells for row in page.reasons] == [["complained", "1"]]
     other = await shown(MailState, operator, address="bob@example.com")
     assert (other.known, other.why) == (True, "")
+
+
+async def test_by_an_id_the_list_is_of_one_account_and_the_question_about_the_address_of_a_mail(
+    operator: Session, stranger: Session, sent: Sent
+):
+    mine, longer = sent(stranger.email.upper()), sent(f"{stranger.email}.au")
+    sent()
+    page = await shown(MailState, operator, user=str(stranger.user_id))
+    assert [row.id for row in page.rows] == [str(mine)]
+    assert (page.to, page.email) == (stranger.email, "")
+    assert (await shown(MailState, operator, user=str(stranger.user_id), state="bounced")).rows == []
+    page = await shown(MailState, operator, message=str(longer))
+    assert (page.known, page.whom, page.typed) == (True, f"{stranger.email}.au", "")
+    for wrong in ("nonsense", "00000000-0000-4000-8000-000000000000"):
+        page = await shown(MailState, operator, user=wrong, message=wrong)
+        assert (len(page.rows), page.user, page.known) == (3, "", False)
 
 
 @pytest.mark.parametrize("typed", ["ann", "@", "ann@", "\0", "ann@example.com, bob@example.com"])

@@ -72,7 +72,7 @@ async def test_every_number_leads_to_as_many_as_it_says(operator: Session, busy:
         "jobs scheduled for later": "1",
         "events failed": "1",
         "events waiting": "1",
-        "mails not delivered": "3",
+        "mails with a problem": "3",
     }
     for one in (*page.people, *page.work):
         address = urlsplit(one.href)
