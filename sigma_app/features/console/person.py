@@ -1,7 +1,7 @@
 """/admin/person: one person by their address: everything that is kept about them, to give to them, and forgetting it.
 
-Whom it is about is named by an id in the address, `?user=` or `?lead=`, or typed: an address of somebody's is in no
-address of a page, which servers and browsers keep.
+Whom it is about is named by an id in the address of the page, `?user=` or `?lead=`, or typed: the address of somebody
+stands in no address of this page, which servers and browsers keep.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, LiteralString
+from uuid import UUID
 
 import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.features.console import asked as asks
-from sigma_app.features.console.deeds import Deeds, button, outcome
+from sigma_app.features.console.deeds import Deeds, asking, button, outcome
 from sigma_app.features.console.parts import QUIET, Fact, console_page, facts, field, page, part
 from sigma_app.features.console.service import acting, reading
 from sigma_app.features.console.state import ConsolePage
@@ -52,29 +53,27 @@ class PersonState(ConsolePage, Deeds, SessionState):
         """Be about whoever has the address that was typed."""
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
         self.address, self.receipt, self._receipt = str(fields.get("email", "")).strip(), [], ""
-        self.outcome = self.refusal = ""
+        self.asking = self.outcome = self.refusal = ""
         try:
             if "@" not in self.address:
                 raise NotLikeThat("Please type a whole address.")
             if session := await self._signed_in():
-                async with reading(session):
-                    await operations.find_person(self.address)
+                await look_for(session, self.address)
         except SigmaError as error:
             self.address, self.refusal = "", str(error)
 
     @rx.event
-    async def erase(self, form_data: dict[str, Any]):
+    async def forget(self, form_data: dict[str, Any]):
         """Forget them, once the word was typed."""
-        fields = form_data if isinstance(form_data, dict) else {}
+        if not self._means(form_data, "forget"):
+            return
 
         async def do(session: Session) -> str:
-            if str(fields.get("word", "")).strip().lower() != "erase":
-                raise NotLikeThat("Type the word erase to go on.", "word")
             receipt = await forget(session, self.address)
             self._receipt, self.receipt = receipt.as_json(), _told(receipt)
             return "Forgotten." if receipt.complete else "Not everything is gone yet; the receipt says what is left."
 
-        async for _ in self._do("erase", do, asked=False):
+        async for _ in self._do("forget", do):
             yield
 
     @rx.event
@@ -85,15 +84,27 @@ class PersonState(ConsolePage, Deeds, SessionState):
         return None
 
 
+async def look_for(session: Session, address: str) -> UUID | None:
+    """The account of whoever has an address, in the name of an operator; None for somebody without one.
+
+    Raises:
+        NotAnOperator, Nobody, DatabaseUnavailable: nothing is known.
+    """
+    async with reading(session):  # which has to be left first: nobody holds two connections at a time
+        pass
+    return await operations.find_person(address)
+
+
 async def forget(session: Session, address: str) -> operations.Receipt:
     """Forget whoever has an address, in the name of an operator; on record with the id of their account.
 
     Raises:
         NotAnOperator, Nobody, OperatorsAccount: nothing was done.
-        DatabaseUnavailable: it went away half way; erase again.
+        DatabaseUnavailable: it went away half way; forget them again.
     """
     async with reading(session):
-        account = await operations.find_person_to_erase(address)
+        pass
+    account = await operations.find_person_to_erase(address)
     async with acting(session, "person.erase", account):
         pass
     return await operations.erase_person(address, session.email)
@@ -105,8 +116,7 @@ async def told(session: Session, address: str) -> AsyncIterator[bytes]:
     Raises:
         NotAnOperator, and what `operations.export_person` raises: before the first piece.
     """
-    async with reading(session):
-        account = await operations.find_person(address)
+    account = await look_for(session, address)
     async with acting(session, "person.export", account):
         pass
     with SpooledTemporaryFile(_IN_MEMORY) as file:
@@ -156,7 +166,7 @@ def person() -> rx.Component:
         rx.cond(PersonState.receipt.length() > 0, _receipt()),  # pyright: ignore[reportAttributeAccessIssue] - a Var
         rx.cond(
             (PersonState.address != "") & (PersonState.receipt.length() == 0),  # pyright: ignore[reportAttributeAccessIssue]
-            rx.fragment(_export(), _erase()),
+            rx.fragment(_export(), _forgetting()),
         ),
         here="/admin/users",
         lede="Everything that is kept about one person, on the list, with an account or neither.",
@@ -175,23 +185,18 @@ def _export() -> rx.Component:
     )
 
 
-def _erase() -> rx.Component:
+def _forgetting() -> rx.Component:
     return part(
         "Forgetting them",
-        rx.el.form(
-            rx.el.p("Forgets everything about ", rx.el.strong(PersonState.address), ", for good."),
-            field("Type “erase” to go on", "word", "", auto_complete="off"),
-            rx.el.div(
-                rx.el.button(
-                    rx.cond(PersonState.busy == "erase", "Forgetting …", "Forget them"),
-                    type="submit",
-                    disabled=PersonState.busy != "",
-                    class_name=ALARM,
-                ),
-                class_name="console-actions",
-            ),
-            on_submit=PersonState.erase,
-            class_name="console-run",
+        asking(
+            PersonState,
+            "forget",
+            "Forget them",
+            rx.fragment("Forgets everything about ", rx.el.strong(PersonState.address), ", for good."),
+            PersonState.forget,
+            yes="Forget them for good",
+            look=ALARM,
+            word="forget",
         ),
         intro="A subscription ends at once. Invoices stay at Stripe, as the law has it; backups keep what they have.",
     )

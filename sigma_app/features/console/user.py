@@ -19,12 +19,10 @@ from sigma_app.features.console import people
 from sigma_app.features.console.deeds import Deeds, asking, button, outcome
 from sigma_app.features.console.paid import paid, paid_table
 from sigma_app.features.console.parts import (
-    QUIET,
     Fact,
     Row,
     console_page,
     facts,
-    field,
     nothing_here,
     page,
     part,
@@ -153,9 +151,7 @@ class UserState(ConsolePage, Deeds, SessionState):
     @rx.event
     async def delete(self, form_data: dict[str, Any]):
         """Delete the account with everything that belongs to it, once the word was typed."""
-        fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
-        if str(fields.get("word", "")).strip().lower() != "delete":
-            self.refusal = "Type the word delete to go on. Nothing was deleted."
+        if not self._means(form_data, "delete"):
             return
 
         async def do(session: Session) -> str:
@@ -189,7 +185,7 @@ def _about(account: Mapping[str, Any]) -> list[Fact]:
     if account["lead"]:
         known.append(Fact("On the list", "their place and story", f"/admin/lead?id={account['lead']}"))
     if account["email"]:
-        known.append(Fact("Mail", "what was sent to them", f"/admin/mail?{urlencode({'email': account['email']})}"))
+        known.append(Fact("Mail", "what was sent to them", f"/admin/mail?user={account['id']}"))
     known.append(Fact("Everything about them", "to take along, or to forget", f"/admin/person?user={account['id']}"))
     known.append(Fact("Done to them", "what operators did", f"/admin/audit?subject={account['id']}"))
     if account["role"] == "admin":
@@ -287,9 +283,9 @@ _CLOSING = (
     "within an hour."
 )
 _DELETING = (
-    "Their account, profile, files, place in line, devices and what is on record of their mails go at once and for "
-    "good. A subscription ends, nothing is given back, and Stripe keeps the invoices. A mail tells them. There is no "
-    "way back but a backup."
+    "Their account, profile, files, place in line and devices go at once and for good, and what is on record of their "
+    "mails within minutes. A subscription ends, nothing is given back, and Stripe keeps the invoices. A mail tells "
+    "them. There is no way back but a backup. "
 )
 _LEFT = (
     "It is what the button on their own account page does. Stripe's events about them stay for a month, mails that "
@@ -315,10 +311,15 @@ def _deeds() -> rx.Component:
             yes="Disable them",
         ),
     )
-    deleting = rx.cond(
-        UserState.asking == "delete",
-        _delete(),
-        button(UserState, "delete", "Delete", UserState.ask("delete")),
+    deleting = asking(
+        UserState,
+        "delete",
+        "Delete",
+        rx.fragment(_DELETING, _LEFT, link("forget this person", href=UserState.forgetting), "."),
+        UserState.delete,
+        yes="Delete them for good",
+        look=ALARM,
+        word="delete",
     )
     mine = rx.cond(
         UserState.mine, "This is you: you can neither disable nor delete yourself here. ", "This is an operator. "
@@ -331,28 +332,6 @@ def _deeds() -> rx.Component:
             class_name="fine-print",
         ),
         rx.el.div(closing, deleting, class_name="console-deeds"),
-    )
-
-
-def _delete() -> rx.Component:
-    return rx.el.form(
-        rx.el.p(_DELETING),
-        rx.el.p(_LEFT, link("forget this person", href=UserState.forgetting), "."),
-        field("Type “delete” to go on", "word", "", auto_complete="off", auto_focus=True),
-        rx.el.div(
-            rx.el.button("Delete them for good", type="submit", class_name=ALARM),
-            rx.el.button(
-                "Leave it",
-                type="button",
-                on_click=UserState.leave_it,
-                class_name=QUIET,
-                custom_attrs={"data-leave": "delete"},
-            ),
-            class_name="console-actions",
-        ),
-        on_submit=UserState.delete,
-        aria_label="Delete",
-        class_name="console-ask",
     )
 
 

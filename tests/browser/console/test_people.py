@@ -150,7 +150,7 @@ def test_an_account_is_deleted_only_when_that_is_meant(sigma: Portal, alice: Som
     expect(operator.get_by_label("Type “delete”")).to_be_focused()
     expect(operator.get_by_role("link", name="forget this person")).to_be_visible()
     operator.keyboard.press("Enter")
-    expect(operator.get_by_role("alert").filter(has_text="Nothing was deleted")).to_be_visible()
+    expect(operator.get_by_role("alert").filter(has_text="Type the word delete")).to_be_visible()
     operator.get_by_label("Type “delete”").fill("Delete")
     operator.get_by_role("button", name="Delete them for good").dblclick()
     expect(operator.get_by_role("status").filter(has_text="Deleted")).to_be_visible()
@@ -207,7 +207,7 @@ def test_an_event_is_read_and_worked_again(sigma: Portal, operator: Page, email:
             " values ('stripe', %s, 'product.updated', %s, '2026-01-01')",
             [identity, json.dumps(body)],
         )
-    operator.goto("/admin/events?type=product.&state=handled")
+    operator.goto("/admin/events?type=product.&state=worked")
     operator.get_by_role("link", name=identity).click()
     expect(operator.get_by_text('"id": "of the object"')).to_be_hidden()
     operator.get_by_text("The payload").click()
@@ -217,7 +217,7 @@ def test_an_event_is_read_and_worked_again(sigma: Portal, operator: Page, email:
     expect(operator.get_by_role("status").filter(has_text="It was worked again at")).to_be_visible()
     expect(operator.get_by_role("status").filter(has_text="It changed nobody's access.")).to_be_visible()
     expect(operator.get_by_text("2026-01-01")).to_have_count(0)
-    expect(operator.locator("dd").filter(has_text=re.compile("^handled$"))).to_be_visible()
+    expect(operator.locator("dd").filter(has_text=re.compile("^worked$"))).to_be_visible()
     assert on_record(sigma, identity) == ["event.replay"]
 
 

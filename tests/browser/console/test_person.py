@@ -26,9 +26,11 @@ def test_from_their_account_to_the_receipt(operator: Page, bob: Somebody, sigma:
     told = json.loads(zipfile.ZipFile(tmp_path / "person.zip").read("data.json"))
     assert told["address"] == bob.email
     operator.get_by_role("button", name="Forget them").click()
-    expect(operator.get_by_role("alert").filter(has_text="Type the word erase")).to_be_visible()
-    operator.get_by_label("Type “erase”").fill("erase")
-    operator.get_by_role("button", name="Forget them").click()
+    expect(operator.get_by_label("Type “forget”")).to_be_focused()
+    operator.keyboard.press("Enter")
+    expect(operator.get_by_role("alert").filter(has_text="Type the word forget")).to_be_visible()
+    operator.get_by_label("Type “forget”").fill("forget")
+    operator.get_by_role("button", name="Forget them for good").click()
     expect(operator.get_by_role("heading", name="Receipt")).to_be_visible(timeout=20_000)
     with operator.expect_download() as download:
         operator.get_by_role("button", name="Save it as a file").click()

@@ -112,6 +112,8 @@ async def test_the_page_of_an_account_says_who_it_is_and_where_they_are_signed_i
     assert fact(page.about, "State") == "as usual"
     assert fact(page.about, "Access") == "no"
     assert fact(page.about, "On the list")
+    assert not any("@" in one.href or "%40" in one.href for one in page.about)
+    assert next(one.href for one in page.about if one.name == "Mail") == f"/admin/mail?user={session.user_id}"
     assert [one.id for one in page.devices] == [str(session.id)]
     assert (page.operator, page.mine, page.disabled) == (False, False, False)
     mine = await shown(UserState, bob, id=str(bob.user_id))
