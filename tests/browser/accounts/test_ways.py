@@ -44,7 +44,7 @@ def test_an_operator_signs_out_of_the_console(sigma: Portal, alice: Somebody, si
     assert "/sign-in?next=%2Fadmin" in page.url
 
 
-def test_for_others_there_is_no_word_of_it(bob: Somebody, signed_in: Callable[..., Page]):
+def test_others_are_not_shown_the_way(bob: Somebody, signed_in: Callable[..., Page]):
     page = signed_in(bob)
     for path in PAGES:
         page.goto(path)
