@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 import psycopg
 import pytest
 
+from sigma_app.core.database import SERVICE, get_database
+from sigma_app.features.billing import service as billing
 from sigma_app.features.billing.access import RULES
 from sigma_app.features.console import event, queue
 from sigma_app.features.console.event import EventState
@@ -150,6 +152,15 @@ async def test_a_failed_event_waits_again_once_it_was_replayed(bob: Session, tol
         assert page.became == "It waits for its turn."
         assert "Last error" not in [one.name for one in page.about]
     assert cells((await shown(EventsState, bob, state="failed")).rows) == []
+
+
+async def test_failed_events_wait_again_once_all_were_replayed(bob: Session, told: Told, queued: Queued):
+    told("evt_1", error="No", tries=3)
+    told("evt_2")
+    async with get_database().transaction(SERVICE) as transaction:
+        assert await billing.replay_waiting(transaction) == 2
+    for identity in ("evt_1", "evt_2"):
+        assert (await shown(EventState, bob, source="stripe", id=identity)).became == "It waits for its turn."
 
 
 async def test_an_event_says_what_it_did_to_somebodys_access_and_what_they_pay(
