@@ -249,7 +249,9 @@ class Outlook:
     about: Count
     """How many leads it is about."""
     judged: int
-    """How many of them were looked at one by one: all, or, of more than `leads.EXACT`, the newest."""
+    """How many of them were looked at one by one: all, or, of more than `leads.EXACT`, the first of the list."""
+    more: bool
+    """Whether there are more than were looked at; `about`, which may be an estimate, does not tell."""
     passed: Mapping[str, int]
     """How many of those would be passed over, by reason: `reasons.WORDS`."""
 
@@ -265,24 +267,30 @@ async def outlook(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Outlook:
     Raises:
         DatabaseUnavailable, psycopg.Error: it could not be asked.
     """
-    if wish.ids:
-        about, condition, values = Count(len(wish.ids)), SQL("id = any(%(ids)s)"), {"ids": list(wish.ids)}
-        table, order = SQL("public.leads"), SQL("created_at desc")
-    else:
-        about = await leads.count(cursor, wish.filter)
-        condition, values = wish.filter.condition()
-        table, order = wish.filter.table, SQL("address") if wish.filter.q else SQL("created_at desc, id desc")
-    statement = SQL(
-        "select why, count(*) as many from (select {} as why from"
-        " (select * from {} where {} order by {} limit {}) as lead) as judged group by why"
-    ).format(reasons.reason(wish.action), table, condition, order, leads.EXACT)
-    await cursor.execute(statement, {**values, "reason": wish.reason})
+    about = Count(len(wish.ids)) if wish.ids else await leads.count(cursor, wish.filter)
+    await cursor.execute(*judging(wish))
     counts: dict[str | None, int] = {row["why"]: row["many"] for row in await cursor.fetchall()}
     judged = sum(counts.values())
     passed = {why: many for why, many in counts.items() if why}
     if wish.ids and judged < len(wish.ids):
         passed[reasons.GONE], judged = len(wish.ids) - judged, len(wish.ids)
-    return Outlook(about, judged, passed)
+    return Outlook(about, judged, about.about or about.number > leads.EXACT, passed)
+
+
+def judging(wish: Wish) -> tuple[Composed, dict[str, Any]]:
+    """The SELECT of how many of the first leads of a wish there are by reason, and its values; first as the list is."""
+    if wish.ids:
+        condition, values = SQL("id = any(%(ids)s)"), {"ids": list(wish.ids)}
+        table, order = SQL("public.leads"), SQL("created_at desc")
+    else:
+        condition, values = wish.filter.condition()
+        # `using`: the way of the index, see paging.Key
+        table, order = wish.filter.table, SQL("address using ~<~" if wish.filter.q else "created_at desc, id desc")
+    statement = SQL(
+        "select why, count(*) as many from (select {} as why from"
+        " (select * from {} where {} order by {} limit {}) as lead) as judged group by why"
+    ).format(reasons.reason(wish.action), table, condition, order, leads.EXACT)
+    return statement, {**values, "reason": wish.reason}
 
 
 _HIGHEST = UUID(int=2**128 - 1)

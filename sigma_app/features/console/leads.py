@@ -18,7 +18,7 @@ from sigma_app.features.console.paging import NEWEST_FIRST, Key
 STATUSES = ("joined", "confirmed", "invited", "signed up", "customer", "unsubscribed")
 NO_SOURCE = "(none)"
 EXACT = 10_000
-"""Up to how many leads are counted; of more, Postgres' estimate is told as one."""
+"""Up to how many leads are counted, but for those of a file; of more, Postgres' estimate is told as one."""
 
 MOST_SOURCES = 100  # that are offered
 
@@ -115,14 +115,16 @@ class LeadFilter:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are, and whether that is an estimate."""
+    """How many there are, and whether that is an estimate; one of no more than `EXACT` says that there are more."""
 
     number: int
     about: bool = False
 
     def __str__(self) -> str:
         """As it is written: "about 310,000"."""
-        return f"about {self.number:,}" if self.about else f"{self.number:,}"
+        if not self.about:
+            return f"{self.number:,}"
+        return f"about {self.number:,}" if self.number > EXACT else f"more than {self.number:,}"
 
 
 def listing(wanted: LeadFilter) -> tuple[Composed, dict[str, Any]]:
@@ -135,16 +137,19 @@ def listing(wanted: LeadFilter) -> tuple[Composed, dict[str, Any]]:
 async def count(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter) -> Count:
     """How many leads `wanted` finds: exactly up to `EXACT`, of more as the planner estimates.
 
+    Those of a file are counted, however many: they are no more than its rows, and the planner cannot know how many.
+
     Raises:
         DatabaseUnavailable, psycopg.Error: it could not be asked.
     """
     condition, values = wanted.condition()
+    most = None if wanted.file else EXACT + 1
     first_ones = SQL("select count(*) as n from (select from {} where {} limit {}) as first_ones").format(
-        wanted.table, condition, EXACT + 1
+        wanted.table, condition, most
     )
     await cursor.execute(first_ones, values)
     found = (await cursor.fetchone() or {"n": 0})["n"]
-    if found <= EXACT:
+    if most is None or found < most:
         return Count(found)
     # By the view: under row level security the planner takes half of all leads to be hidden from whoever asks.
     view = SQL("explain (format json) select from sigma.leads_by_address where {}").format(condition)

@@ -159,7 +159,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
             self.said = str(error)
             return
         self.proposal = _proposed(wish, outlook)
-        if outlook.will_do:
+        if outlook.will_do or outlook.more:
             self._wish, self.asking = wish, wish.action
         else:
             self.said, self.proposal = self.proposal, ""
@@ -199,13 +199,16 @@ class LeadsState(ConsolePage, Deeds, SessionState):
 def _proposed(wish: Wish, outlook: Outlook) -> str:
     """What would be done to how many, and how many are passed over and why."""
     many = outlook.will_do
-    newest = ""
-    if outlook.judged < outlook.about.number:
-        newest = f"{outlook.about} leads were picked. Of the newest {outlook.judged:,}, "
-    who = f"{many:,} {'lead' if many == 1 else 'leads'}" if many else "nobody" if newest else "Nobody"
+    picked = others = ""
+    if outlook.more:
+        number = f"{outlook.about}"
+        picked = f"{number[0].upper()}{number[1:]} leads were picked. Of the first {outlook.judged:,}, "
+        others = " The others follow in the same way; for whom it was not done is told then."
+    who = f"{many:,} {'lead' if many == 1 else 'leads'}" if many else "nobody" if picked else "Nobody"
     passed = sum(outlook.passed.values())
     over = f", {passed:,} will be passed over: {reasons.told(outlook.passed)}" if passed else ""
-    return f"{newest}{who} will {_WILL_BE[wish.action]}{over}.{_ERASING if wish.action == 'erase' and many else ''}"
+    erasing = _ERASING if wish.action == "erase" and (many or outlook.more) else ""
+    return f"{picked}{who} will {_WILL_BE[wish.action]}{over}.{others}{erasing}"
 
 
 def _wish(fields: Mapping[str, Any], wanted: LeadFilter) -> Wish:

@@ -16,6 +16,7 @@ from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.console import bulk, reasons
+from sigma_app.features.console.leads import Count
 from sigma_app.features.console.parts import QUIET, moment, when
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
@@ -91,7 +92,7 @@ def _told(run: Mapping[str, Any]) -> Run:
     """A run, in words."""
     action, state = run["action"], run["state"]
     looked_at = run["done"] + run["passed_over"]
-    total = f"{'about ' if run['about'] else ''}{run['total']:,}"
+    total = Count(run["total"], run["about"])
     who = f"{total} {'lead' if run['total'] == 1 else 'leads'}"
     waits = state == "waiting" and run["starts_at"] > datetime.now(UTC)
     done = f"{run['done']:,} {_DONE[action]}"

@@ -10,12 +10,15 @@ import pytest
 from psycopg.sql import SQL
 
 from sigma_app.core.errors import NotLikeThat
-from sigma_app.features.console import bulk, leads, reasons
+from sigma_app.features.console import bulk, importing, leads, reasons
 from sigma_app.features.console.bulk import Wish
 from sigma_app.features.console.leads import Count, LeadFilter
+from sigma_app.features.console.leads_page import LeadsState
 from sigma_app.features.console.service import NotAnOperator, reading
 from sigma_app.features.mail.service import address_digest
+from sigma_app.session.store import Session
 from tests.features.console.conftest import set_role
+from tests.features.console.operators import shown
 
 pytestmark = pytest.mark.anyio
 
@@ -156,14 +159,79 @@ async def test_of_those_picked_who_is_gone_is_told_too(operator, owner, lead, du
     assert state_of(owner, run) == ("done", 1, 2)
 
 
-async def test_of_more_than_are_counted_the_newest_are_judged(operator, lead, monkeypatch):
+@pytest.mark.parametrize("asked", [{}, {"q": "p"}])
+async def test_of_more_than_are_counted_the_first_of_the_list_are_judged(operator, lead, monkeypatch, asked):
+    """The newest, or under a search those whose addresses come first; and what is wished is offered all the same."""
     monkeypatch.setattr(leads, "EXACT", 2)
-    lead("old@example.com", created_at="2026-01-01T00:00:00Z", confirmed=True)
+    lead("p9@example.com", created_at="2026-01-01T00:00:00Z", confirmed=True)
     for number in range(2):
         lead(f"p{number}@example.com")
     async with reading(operator) as cursor:
-        outlook = await bulk.outlook(cursor, wish("invite"))
+        outlook = await bulk.outlook(cursor, wish("invite", **asked))
     assert (outlook.judged, outlook.will_do, dict(outlook.passed)) == (2, 0, {"unconfirmed": 2})
+    page = await proposing(operator, monkeypatch, {"everybody": "on", "action": "invite"}, **asked)
+    assert (page.asking, page.said) == ("invite", "")
+    assert " leads were picked. Of the first 2, nobody will be invited, 2 will be passed over" in page.proposal
+    assert "The others follow" in page.proposal
+
+
+async def test_where_nobody_is_left_that_it_could_be_done_to_nothing_is_asked(operator, lead, monkeypatch):
+    lead("ann@example.com")
+    page = await proposing(operator, monkeypatch, {"everybody": "on", "action": "invite"})
+    assert (page.asking, page.proposal) == ("", "")
+    assert page.said.startswith("Nobody will be invited, 1 will be passed over")
+
+
+async def test_however_low_the_estimate_is_nobody_takes_those_that_were_judged_for_all(
+    operator, owner, lead, monkeypatch
+):
+    """As the planner's is of a table that was never analyzed."""
+    monkeypatch.setattr(leads, "EXACT", 10)
+    owner.execute("insert into leads (email) select 'p' || n || '@example.com' from generate_series(1, 30) as n")
+    monkeypatch.setattr(leads, "count", lambda *_: estimated(10))
+    page = await proposing(operator, monkeypatch, {"everybody": "on", "action": "erase"})
+    assert page.proposal.startswith("More than 10 leads were picked. Of the first 10, 10 leads will be erased.")
+
+
+async def estimated(number: int) -> Count:
+    return Count(number, about=True)
+
+
+async def test_those_of_a_file_are_counted_however_many(operator, owner, monkeypatch):
+    monkeypatch.setattr(leads, "EXACT", 10)
+    emails = "".join(f"p{number}@example.com\n" for number in range(30))
+    file = await importing.take(operator, "in.csv", f"email\n{emails}".encode(), allow_test_domains=True)
+    await importing.begin(operator, file, False)
+    while await importing.carry_on(file):
+        pass
+    page = await proposing(operator, monkeypatch, {"everybody": "on", "action": "erase"}, file=str(file))
+    assert page.total == "30 leads of one imported file"
+    assert page.proposal.startswith("30 leads were picked. Of the first 10, 10 leads will be erased.")
+
+
+async def test_those_of_a_search_are_judged_by_the_index_that_lists_them(operator, owner, monkeypatch):
+    monkeypatch.setattr(leads, "EXACT", 100)
+    owner.execute(
+        "insert into leads (email) select 'p' || n || '@example.com' from generate_series(1, 20000) as n; analyze leads"
+    )
+    statement, values = bulk.judging(wish("erase", q="p9"))
+    async with reading(operator) as cursor:
+        await cursor.execute(SQL("explain (costs off) {}").format(statement), values)
+        plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
+    assert "Index Cond: ((lower(email) ~>=~ " in plan, plan
+    assert "Sort Key: (lower(" not in plan, plan
+
+
+async def proposing(operator, monkeypatch, fields: dict[str, str], **asked: str):
+    """The page of leads, once its form was sent."""
+
+    async def signed_in(_) -> Session:
+        return operator
+
+    monkeypatch.setattr(LeadsState, "_signed_in", signed_in)
+    page = await shown(LeadsState, operator, **asked)
+    await LeadsState.propose.fn(page, fields)  # pyright: ignore[reportAttributeAccessIssue] - an event handler
+    return page
 
 
 async def test_one_lead_alone_is_told_why_it_is_not_invited_with_the_dates(operator, owner, everybody):
