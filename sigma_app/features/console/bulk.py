@@ -27,7 +27,7 @@ from sigma_app.core.jobs import queue_job
 from sigma_app.features.console import leads, reasons
 from sigma_app.features.console.leads import Count, LeadFilter
 from sigma_app.features.console.reasons import PASSED
-from sigma_app.features.console.service import acting, record
+from sigma_app.features.console.service import NothingToDo, acting, record
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.session.operators import deputy, is_operator
 from sigma_app.session.store import Session
@@ -100,23 +100,27 @@ async def stop(session: Session, run: UUID) -> None:
     """Let a run end where it is; of one that has not begun nothing stays but what is on record.
 
     Raises:
+        NothingToDo: it has ended, or there is none.
         NotAnOperator, DatabaseUnavailable: it goes on.
     """
     async with acting(session, "run.stop", run) as transaction:
         connection = await transaction.connection()
-        await connection.execute(_STOP, {"run": run})
+        if not (await connection.execute(_STOP, {"run": run})).rowcount:
+            raise NothingToDo
 
 
 async def undo(session: Session, run: UUID) -> None:
     """Have the flags of a run put back as they were before, but for those that were changed since.
 
     Raises:
+        NothingToDo: it goes on, changed no flag, had them put back already, or there is none.
         NotAnOperator, DatabaseUnavailable: they stay.
     """
     async with acting(session, "run.undo", run) as transaction:
         connection = await transaction.connection()
-        if (await connection.execute(_UNDO, {"run": run})).rowcount:
-            await queue_job(transaction, CARRY_ON, run=str(run))
+        if not (await connection.execute(_UNDO, {"run": run})).rowcount:
+            raise NothingToDo
+        await queue_job(transaction, CARRY_ON, run=str(run))
 
 
 async def carry_on(run: UUID) -> bool:
@@ -308,7 +312,7 @@ _STOP_WITHOUT_OPERATOR = text(
 )
 _UNDO = text(
     "update sigma.bulk_runs set state = 'undoing', ended_at = null"
-    " where id = :run and state in ('done', 'stopped') and action in ('flag', 'unflag')"
+    " where id = :run and state in ('done', 'stopped') and action in ('flag', 'unflag') and done > 0"
 )
 _HOLD = text(
     "select * from sigma.bulk_runs where id = :run and state in ('waiting', 'running', 'undoing')"

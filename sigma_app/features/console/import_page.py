@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from sigma_app.core.errors import SigmaError
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import importing
 from sigma_app.features.console.parts import PRIMARY, QUIET, Fact, Row, console_page, numbers, page, part, table
+from sigma_app.features.console.service import NothingToDo
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
@@ -90,7 +92,8 @@ class ImportState(ConsolePage, SessionState):
             session = await self._signed_in()
             if session is None or not self.identity:
                 return
-            await importing.begin(session, UUID(self.identity), bool(fields.get("ask")))
+            with suppress(NothingToDo):  # a second click, or somebody else's; how far it is is shown
+                await importing.begin(session, UUID(self.identity), bool(fields.get("ask")))
         except SigmaError as error:
             self.said = str(error)
             return

@@ -21,7 +21,7 @@ from sigma_app.core.csv_cells import plain
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.core.jobs import queue_job
-from sigma_app.features.console.service import acting, record
+from sigma_app.features.console.service import NothingToDo, acting, record
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.session.operators import deputy, is_operator
 from sigma_app.session.store import Session
@@ -189,7 +189,7 @@ async def take(session: Session, name: str, data: bytes, *, allow_test_domains: 
 
 
 async def begin(session: Session, identity: UUID, ask: bool) -> None:
-    """Import a judged file; does nothing for one that is under way or done.
+    """Import a judged file.
 
     Args:
         session: the operator's.
@@ -197,12 +197,14 @@ async def begin(session: Session, identity: UUID, ask: bool) -> None:
         ask: whether each new lead is mailed the question to confirm.
 
     Raises:
+        NothingToDo: it is under way or done, or there is none.
         NotAnOperator, DatabaseUnavailable: nothing will be imported.
     """
     async with acting(session, "leads.import", identity, ask=ask) as transaction:
         connection = await transaction.connection()
-        if (await connection.execute(_BEGIN, {"id": identity, "ask": ask})).rowcount:
-            await queue_job(transaction, CARRY_ON, identity=str(identity))
+        if not (await connection.execute(_BEGIN, {"id": identity, "ask": ask})).rowcount:
+            raise NothingToDo
+        await queue_job(transaction, CARRY_ON, identity=str(identity))
 
 
 async def carry_on(identity: UUID) -> bool:

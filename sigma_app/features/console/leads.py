@@ -167,17 +167,25 @@ async def sources(cursor: AsyncCursor[dict[str, Any]]) -> Sequence[str]:
     return [row["utm_source"] for row in await cursor.fetchall()]
 
 
-def as_spelt(wanted: LeadFilter, known: Sequence[str]) -> LeadFilter:
-    """`wanted` with its source as leads have it, where it was typed in another case.
+async def as_spelt(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter) -> LeadFilter:
+    """`wanted` with its source as leads have it, where it was typed in another case; as an operator.
 
-    Args:
-        wanted: what was asked for.
-        known: the sources that there are.
+    One that nobody has in this spelling costs a look into the index for each source that there is.
+
+    Raises:
+        DatabaseUnavailable, psycopg.Error: it could not be asked.
     """
-    if wanted.source in (*known, ""):
+    if wanted.source.lower() == NO_SOURCE:
+        return replace(wanted, source=NO_SOURCE)
+    if not wanted.source:
         return wanted
-    alike = [source for source in (NO_SOURCE, *known) if source.casefold() == wanted.source.casefold()]
-    return replace(wanted, source=alike[0]) if alike else wanted
+    exactly = "select true as yes from sigma.leads_by_address where utm_source = %(typed)s limit 1"
+    await cursor.execute(exactly, {"typed": wanted.source})
+    if await cursor.fetchone():
+        return wanted
+    await cursor.execute(_ALIKE, {"typed": wanted.source})
+    alike = await cursor.fetchone()
+    return replace(wanted, source=alike["utm_source"]) if alike else wanted
 
 
 async def fresh(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, since: datetime) -> int:
@@ -190,12 +198,13 @@ async def fresh(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, since: 
     return (await cursor.fetchone() or {"n": 0})["n"]
 
 
-SOURCES = """
+_SEEN = """
 with recursive seen as (
   select (select min(utm_source) from sigma.leads_by_address) as utm_source
   union all
   select (select min(utm_source) from sigma.leads_by_address where utm_source > seen.utm_source)
   from seen where seen.utm_source is not null
 )
-select utm_source from seen where utm_source is not null limit %(most)s
 """
+SOURCES = f"{_SEEN} select utm_source from seen where utm_source is not null limit %(most)s"
+_ALIKE = f"{_SEEN} select utm_source from seen where lower(utm_source) = lower(%(typed)s) limit 1"

@@ -44,10 +44,11 @@ class Run:
 
 
 class RunsState(ConsolePage, SessionState):
-    """The runs that go on or ended a moment ago, and those before."""
+    """The runs that go on or ended a moment ago, and those before; `said` is why one was not stopped or undone."""
 
     runs: list[Run] = []  # noqa: RUF012 - a Var, copied for each state
     earlier: list[Run] = []  # noqa: RUF012 - a Var, copied for each state
+    said: str = ""
 
     _topics = frozenset({"runs"})
 
@@ -62,15 +63,24 @@ class RunsState(ConsolePage, SessionState):
         await self._act(bulk.undo, run)
 
     async def _act(self, act: Any, run: str) -> None:
+        self.said = ""
         try:
             if session := await self._signed_in():
-                await act(session, UUID(run))
-        except (SigmaError, ValueError) as error:
-            self.trouble = str(error) if isinstance(error, SigmaError) else ""
+                await act(session, UUID(str(run)))
+        except SigmaError as error:
+            self.said = str(error)
+        except ValueError:  # a client may send anything
             return
-        await self._show()
+        await self._show(again=True)
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        self.said = ""
+        await self._read_again(cursor, asked, session)
+
+    async def _read_again(
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
+    ) -> None:
+        """Read the runs; what was said of one stays until the next deed."""
         await cursor.execute(_LATEST, {"most": _MOST, "passed": reasons.PASSED})
         found = await cursor.fetchall()
         fresh = sum(one["fresh"] for one in found)
@@ -123,8 +133,11 @@ def _told(run: Mapping[str, Any]) -> Run:
 
 
 def runs() -> rx.Component:
-    """The runs that go on or ended a moment ago, each with its bar."""
-    return rx.el.div(rx.foreach(RunsState.runs, _run), aria_live="polite")
+    """The runs that go on or ended a moment ago, each with its bar; above them why one was not stopped or undone."""
+    return rx.fragment(
+        rx.el.p(RunsState.said, role="alert", class_name="said"),
+        rx.el.div(rx.foreach(RunsState.runs, _run), aria_live="polite"),
+    )
 
 
 def earlier_runs() -> rx.Component:

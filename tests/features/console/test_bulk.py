@@ -14,7 +14,8 @@ from sigma_app.features.console import bulk, importing, leads, reasons
 from sigma_app.features.console.bulk import Wish
 from sigma_app.features.console.leads import Count, LeadFilter
 from sigma_app.features.console.leads_page import LeadsState
-from sigma_app.features.console.service import NotAnOperator, reading
+from sigma_app.features.console.runs import RunsState, runs
+from sigma_app.features.console.service import NotAnOperator, NothingToDo, reading
 from sigma_app.features.mail.service import address_digest
 from sigma_app.session.store import Session
 from tests.features.console.conftest import set_role
@@ -264,7 +265,7 @@ def test_reasons_are_sentences_of_one_and_of_many():
     )
 
 
-async def test_within_the_grace_it_is_taken_back_without_a_trace(operator, owner, lead, due):
+async def test_within_the_grace_it_is_taken_back_and_no_lead_is_changed(operator, owner, lead, due):
     lead("ann@example.com")
     run = await bulk.begin(operator, wish("erase"), Count(1))
     await bulk.stop(operator, run)
@@ -291,7 +292,8 @@ async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_si
     assert flags == [("before",), ("mine",), (None,), (None,), (None,)]
     put = [one for action, _, detail in deeds() if action == "lead.flag back" for one in detail["leads"]]
     assert sorted(put) == sorted(str(one) for one in (ids[0], ids[2], ids[3]))
-    await bulk.undo(operator, run)  # a second click
+    with pytest.raises(NothingToDo):
+        await bulk.undo(operator, run)
     assert state_of(owner, run)[0] == "undone"
 
 
@@ -357,8 +359,44 @@ async def test_what_cannot_be_put_back_is_not(operator, owner, lead, due):
     run = await bulk.begin(operator, wish("invite", [lead("ann@example.com", confirmed=True)]), Count(1))
     due()
     await to_its_end(run)
-    await bulk.undo(operator, run)
+    with pytest.raises(NothingToDo):
+        await bulk.undo(operator, run)
     assert state_of(owner, run) == ("done", 1, 0)
+
+
+async def test_what_was_not_done_is_not_on_record(operator, owner, lead, due, deeds):
+    nobody = UUID(int=0)
+    run = await bulk.begin(operator, wish("flag", [lead("ann@example.com", flag="odd")], "odd"), Count(1))
+    await bulk.stop(operator, run)
+    before = deeds()
+    for act, one in ((bulk.stop, run), (bulk.undo, run), (bulk.stop, nobody), (bulk.undo, nobody)):
+        with pytest.raises(NothingToDo):
+            await act(operator, one)
+    assert deeds() == before
+
+
+async def test_why_a_run_was_not_stopped_or_put_back_is_said_on_the_page(operator, owner, lead, monkeypatch):
+    run = await bulk.begin(operator, wish("flag", [lead("ann@example.com")], "odd"), Count(1))
+
+    async def signed_in(_) -> Session:
+        return operator
+
+    async def show(page, *, again: bool = False) -> None:
+        async with reading(operator) as cursor:
+            await (page._read_again if again else page._read)(cursor, {}, operator)
+
+    monkeypatch.setattr(RunsState, "_signed_in", signed_in)
+    monkeypatch.setattr(RunsState, "_show", show)
+    page = await shown(RunsState, operator)
+    stop, undo = RunsState.stop.fn, RunsState.undo.fn  # pyright: ignore[reportAttributeAccessIssue] - event handlers
+    await stop(page, str(run))
+    assert (page.said, page.runs[0].can_stop) == ("", False)
+    for act in (stop, undo):
+        await act(page, str(run))
+        assert page.said == "It is so already; nothing was done."
+    await show(page, again=True)  # some run is further on
+    assert page.said != ""
+    assert str(RunsState.said) in str(runs())
 
 
 async def test_an_address_that_was_searched_for_goes_with_a_run_that_was_taken_back(operator, owner, lead):

@@ -14,7 +14,7 @@ from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.features.console import exporting, importing
 from sigma_app.features.console.leads import LeadFilter
-from sigma_app.features.console.service import NotAnOperator
+from sigma_app.features.console.service import NotAnOperator, NothingToDo
 from sigma_app.features.waitlist import service as waitlist
 from tests.features.accounts.people import places_of
 from tests.features.console.conftest import set_role
@@ -160,7 +160,7 @@ async def test_those_who_came_by_a_file_are_found_again(operator, owner, lead, d
     assert await exported(operator, file=str(UUID(int=0))) == []
 
 
-async def test_importing_puts_the_new_ones_on_the_list_once(operator, owner, lead, monkeypatch):
+async def test_importing_puts_the_new_ones_on_the_list_once(operator, owner, lead, monkeypatch, deeds):
     monkeypatch.setattr(importing, "STEP", 2)
     text = "email,utm_source,consent_version,consent_at\n" + "\n".join(
         f"p{number}@example.com,x,v1,2026-01-01" for number in range(5)
@@ -168,7 +168,10 @@ async def test_importing_puts_the_new_ones_on_the_list_once(operator, owner, lea
     identity = await importing.take(operator, "in.csv", text.encode(), allow_test_domains=True)
     lead("p1@example.com")  # joins by itself meanwhile
     await importing.begin(operator, identity, False)
-    await importing.begin(operator, identity, False)  # a second click
+    before = deeds()
+    with pytest.raises(NothingToDo):
+        await importing.begin(operator, identity, True)  # a second click
+    assert deeds() == before
     jobs = "select count(*) from procrastinate.procrastinate_jobs where task_name = 'console:import'"
     assert owner.execute(jobs).fetchone() == (1,)
     while await importing.carry_on(identity):
