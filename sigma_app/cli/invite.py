@@ -13,17 +13,6 @@ from sigma_app.cli.jobs import warn_without_worker
 from sigma_app.cli.progress import bar
 from sigma_app.settings import get_settings
 
-_REASONS = {
-    None: "is not on the list",
-    "joined": "has not confirmed, so no mail may go there",
-    "invited": "is invited, and the invitation is still good",
-    "unsubscribed": "has unsubscribed",
-    "signed up": "has an account",
-    "customer": "has an account, and access",
-}
-"""Why somebody cannot be invited, by their status."""
-
-
 @click.command()
 @click.option("--next", "count", type=click.IntRange(min=1), help="Invite so many, from the front of the line.")
 @click.option(
@@ -33,7 +22,8 @@ def command(count: int | None, emails: tuple[str, ...]) -> None:
     """Invite leads who wait in line: by their place, or by address.
 
     Each is invited in a transaction of its own together with its mail, so the command can be interrupted and called
-    again: nobody is invited twice. The mails go out while the server or a worker runs.
+    again: nobody is invited twice. Whoever gets no mail is passed over, as in the console. The mails go out while the
+    server or a worker runs.
     """
     if (count is None) == (not emails):
         raise click.UsageError("Say either how many, as in --next 50, or whom, as in --email ann@example.com.")
@@ -62,12 +52,13 @@ async def _invite_next(count: int) -> int:
     if stop.is_set() and invited < count:
         print(f"Stopped. {invited} of {count} are invited; --next {count - invited} goes on.", file=sys.stderr)
         return 130
-    print(f"{invited} invited." if invited == count else f"{invited} invited; nobody else waits in line.")
+    print(f"{invited} invited." if invited == count else f"{invited} invited; nobody else waits who gets mail.")
     return 0
 
 
 async def _invite(emails: tuple[str, ...]) -> int:
     from sigma_app.core.database import SERVICE, get_database
+    from sigma_app.features.console import bulk, reasons
     from sigma_app.features.console.service import record
     from sigma_app.features.waitlist import line
     from sigma_app.gateways.database import serving_requests
@@ -76,10 +67,14 @@ async def _invite(emails: tuple[str, ...]) -> int:
     async with serving_requests():
         for email in map(str.strip, emails):
             async with get_database().transaction(SERVICE) as session:
-                invited = await line.invite(session, email)
+                await line.hold(session)
                 lead = await line.find(session, email)
-                if lead and invited:
-                    await record(session, "lead.invite", lead.id)
-            print(f"{email}: {'invited' if invited else _REASONS[lead.status if lead else None]}.")
-            missed += not invited
+                said = "is not on the list"
+                if lead and lead.id:
+                    why = await bulk.why_not_invited(session, lead.id)
+                    said = reasons.of_one(why) if why else "invited"
+                    if not why and await line.invite(session, email):
+                        await record(session, "lead.invite", lead.id)
+            print(f"{email}: {said}.")
+            missed += said != "invited"
     return 1 if missed else 0

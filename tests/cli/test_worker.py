@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
+from sigma_app.features.mail.service import address_digest
 from tests.gateways.conftest import KEY, Resend
 from tests.sigma import Sigma, free_port
 from tests.waiting import until_said
@@ -131,14 +132,19 @@ async def test_what_can_never_be_sent_is_shown_with_its_reason_and_can_be_tried_
 
 async def test_inviting_the_next_in_line_says_how_many_and_invites_nobody_twice(sigma: Sigma, resend: Resend):
     await worker(sigma)
-    confirm(sigma, "alice@example.com", "bob@example.com", "carol@example.com")
+    confirm(sigma, "dave@example.com", "alice@example.com", "bob@example.com", "carol@example.com")
+    with sigma.database() as owner:  # who is first in line, and gets no mail
+        gone = address_digest("dave@example.com")
+        owner.execute("insert into sigma.suppressions (digest, reason) values (%s, 'bounced')", [gone])
     assert sigma.run("invite", "--next", "2").stdout == "2 invited.\n"
-    assert sigma.run("invite", "--next", "2").stdout == "1 invited; nobody else waits in line.\n"
-    again = sigma.run("invite", "--email", " Alice@example.com ", "--email", "nobody@example.com")
+    assert sigma.run("invite", "--next", "2").stdout == "1 invited; nobody else waits who gets mail.\n"
+    others = ("--email", "nobody@example.com", "--email", "Dave@example.com")
+    again = sigma.run("invite", "--email", " Alice@example.com ", *others)
     assert again.returncode == 1
     assert again.stdout.splitlines() == [
-        "Alice@example.com: is invited, and the invitation is still good.",
+        "Alice@example.com: has an invitation that is still good.",
         "nobody@example.com: is not on the list.",
+        "Dave@example.com: gets no mail: one came back, or was called spam.",
     ]
 
     def invited() -> list[str]:

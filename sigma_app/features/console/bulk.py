@@ -36,6 +36,7 @@ Action = Literal["invite", "flag", "unflag", "erase"]
 ACTIONS: tuple[Action, ...] = ("invite", "flag", "unflag", "erase")
 CARRY_ON = "console:carry_on"
 GRACE = timedelta(seconds=10)
+UNDO = timedelta(days=30)  # from when it was asked for: so long its flags can be put back
 STEP = 50  # leads of one transaction: invitations hold the line meanwhile
 LONGEST_REASON = 200  # characters
 
@@ -113,12 +114,12 @@ async def undo(session: Session, run: UUID) -> None:
     """Have the flags of a run put back as they were before, but for those that were changed since.
 
     Raises:
-        NothingToDo: it goes on, changed no flag, had them put back already, or there is none.
+        NothingToDo: it goes on, changed no flag, had them put back already, is older than `UNDO`, or there is none.
         NotAnOperator, DatabaseUnavailable: they stay.
     """
     async with acting(session, "run.undo", run) as transaction:
         connection = await transaction.connection()
-        if not (await connection.execute(_UNDO, {"run": run})).rowcount:
+        if not (await connection.execute(_UNDO, {"run": run, "undo": UNDO})).rowcount:
             raise NothingToDo
         await queue_job(transaction, CARRY_ON, run=str(run))
 
@@ -230,9 +231,12 @@ async def _do(transaction: AsyncSession, run: Mapping[str, Any], lead: UUID) -> 
 
 async def invite(transaction: AsyncSession, lead: UUID) -> bool:
     """Invite a lead, unless one of `reasons.WORDS` stands against it; whether it was. In a transaction of SERVICE."""
-    statement = SQL("select {} from public.leads as lead where id = %(lead)s").format(reasons.reason("invite"))
-    rows = await _rows(transaction, statement, {"lead": lead})
-    return rows == [(None,)] and await waitlist.invite(transaction, lead)
+    return await why_not_invited(transaction, lead) is None and await waitlist.invite(transaction, lead)
+
+
+async def why_not_invited(transaction: AsyncSession, lead: UUID) -> str | None:
+    """Which of `reasons.WORDS` keeps a lead from being invited; None for none. In a transaction of SERVICE."""
+    return (await _why_not(transaction, {"action": "invite", "reason": None}, [lead]))[lead]
 
 
 async def _put_back(transaction: AsyncSession, run: UUID) -> bool:
@@ -297,6 +301,21 @@ def judging(wish: Wish) -> tuple[Composed, dict[str, Any]]:
     return statement, {**values, "reason": wish.reason}
 
 
+async def forget_old() -> None:
+    """Forget why the flags of runs were set, and those of before, once their time to be put back is over."""
+    async with get_database().cursor(SERVICE) as cursor:
+        await cursor.execute(
+            "delete from sigma.bulk_changes using sigma.bulk_runs as run"
+            " where run_id = run.id and run.ended_at is not null and run.created_at < now() - %s",
+            [UNDO],
+        )
+        await cursor.execute(
+            "update sigma.bulk_runs set reason = null"
+            " where reason is not null and ended_at is not null and created_at < now() - %s",
+            [UNDO],
+        )
+
+
 _HIGHEST = UUID(int=2**128 - 1)
 _BEGIN = text(
     "insert into sigma.bulk_runs (operator, action, reason, filter, ids, total, about, starts_at)"
@@ -313,6 +332,7 @@ _STOP_WITHOUT_OPERATOR = text(
 _UNDO = text(
     "update sigma.bulk_runs set state = 'undoing', ended_at = null"
     " where id = :run and state in ('done', 'stopped') and action in ('flag', 'unflag') and done > 0"
+    " and created_at > now() - :undo"
 )
 _HOLD = text(
     "select * from sigma.bulk_runs where id = :run and state in ('waiting', 'running', 'undoing')"

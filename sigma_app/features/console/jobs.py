@@ -28,5 +28,6 @@ async def carry_on_importing(identity: str) -> None:
 @queue.periodic(cron="35 3 * * *")
 @queue.task(name="console:forget_files", queueing_lock="console:forget_files")
 async def forget_files(timestamp: int) -> None:
-    """Once a night, forget the rows of files that nobody imports any more."""
+    """Once a night, forget the rows of files that nobody imports any more, and the reasons of old runs."""
     await importing.forget_old()
+    await bulk.forget_old()

@@ -93,13 +93,12 @@ def why_not_invited(lead: Mapping[str, Any]) -> str:
 def told(counts: Mapping[str, int]) -> str:
     """How many are passed over and why, such as "3 have unsubscribed, 1 has …"; the most first, "" for none."""
     most_first = sorted(((many, code) for code, many in counts.items() if many), key=lambda one: (-one[0], one[1]))
-    return ", ".join(f"{many:,} {_of(many, WORDS.get(code, code))}" for many, code in most_first)
+    return ", ".join(f"{many:,} {WORDS.get(code, code) if many != 1 else of_one(code)}" for many, code in most_first)
 
 
-def _of(many: int, words: str) -> str:
-    """`words` of one lead or of many."""
-    if many != 1:
-        return words
+def of_one(code: str) -> str:
+    """A reason in words that go on after one lead, such as "has unsubscribed"."""
+    words = WORDS.get(code, code)
     for plural, singular in (("have ", "has "), ("are ", "is "), ("get ", "gets ")):
         if words.startswith(plural):
             return (singular + words.removeprefix(plural)).replace("their ", "its ")

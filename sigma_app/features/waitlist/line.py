@@ -186,8 +186,10 @@ async def erase(session: AsyncSession, lead: Lead) -> None:
 
 
 async def invite_next(session: AsyncSession) -> UUID | None:
-    """Invite the first in line; which lead that is, or None when nobody waits."""
-    return (await session.exec(select(func.sigma.invite()))).one()
+    """Invite the first in line who gets mail; which lead that is, or None when nobody waits who does."""
+    await hold(session)
+    first = (await (await session.connection()).execute(_FIRST)).scalar_one_or_none()
+    return first and (await session.exec(select(func.sigma.invite(first)))).one()
 
 
 async def invite(session: AsyncSession, email: str) -> bool:
@@ -245,6 +247,13 @@ async def admit(session: AsyncSession, email: str, token: str) -> None:
 async def find(session: AsyncSession, email: str) -> Lead | None:
     """The lead of this address, in any case."""
     return (await session.exec(select(Lead).where(func.lower(Lead.email) == func.lower(email)))).first()
+
+
+_FIRST = text(
+    "select id from public.leads where line_key is not null"
+    " and not exists (select from sigma.suppressions where digest = sha256(convert_to(lower(email), 'UTF8')))"
+    " order by line_key, line_number desc limit 1"
+)
 
 
 async def _call(session: AsyncSession, function: Any) -> None:

@@ -310,6 +310,20 @@ async def test_flags_that_were_taken_away_go_back(operator, owner, lead, due):
     ]
 
 
+async def test_a_month_later_it_is_not_known_why_and_nothing_is_put_back(operator, owner, lead, due):
+    run = await bulk.begin(operator, wish("flag", [lead("ann@example.com")], "a friend of Bob's"), Count(1))
+    due()
+    await to_its_end(run)
+    await bulk.forget_old()
+    assert owner.execute("select reason from sigma.bulk_runs").fetchall() == [("a friend of Bob's",)]
+    owner.execute("update sigma.bulk_runs set created_at = now() - interval '31 days'")
+    with pytest.raises(NothingToDo):
+        await bulk.undo(operator, run)
+    await bulk.forget_old()
+    assert owner.execute("select reason from sigma.bulk_runs").fetchall() == [(None,)]
+    assert owner.execute("select count(*) from sigma.bulk_changes").fetchone() == (0,)
+
+
 async def test_a_step_that_fails_changes_nothing_and_is_taken_again(operator, owner, lead, due, monkeypatch):
     ids = [lead(f"p{number}@example.com") for number in range(4)]
     run = await bulk.begin(operator, wish("flag", ids, "odd"), Count(4))
