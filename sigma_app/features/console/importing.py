@@ -36,6 +36,7 @@ COLUMNS = ("email", *TIMES, *TEXTS)
 """What a file may say of a lead; other columns are left out."""
 TEMPLATE = ",".join(COLUMNS) + "\r\n"
 _HEADINGS = 1  # their line; what is said of it is about no lead
+_LEFT = " Whoever has an unsubscribed_at would be on the list as one who merely joined: take them out first."
 _LONGEST_NAME = 200
 _LONGEST_ADDRESS = 320
 _LONGEST_QUOTE = 40
@@ -89,7 +90,13 @@ def _left_out(headings: list[str]) -> Iterator[Judged]:
     if unknown:
         more = f" and {len(unknown) - _MOST_HEADINGS:,} more" if len(unknown) > _MOST_HEADINGS else ""
         named = ", ".join(unknown[:_MOST_HEADINGS])
-        yield Judged(_HEADINGS, "", None, f"Columns that Sigma does not keep, and leaves out: {named}{more}.")
+        warning = _LEFT if "unsubscribed_at" in headings else ""
+        yield Judged(_HEADINGS, "", None, f"Columns that are not imported: {named}{more}.{warning}")
+
+
+def _quoted(said: str) -> str:
+    """A text of a file in a sentence, which no erasure would find somebody's address in."""
+    return "an address" if "@" in said else f"“{said[:_LONGEST_QUOTE]}”"
 
 
 def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[Judged]:
@@ -145,11 +152,6 @@ def _lead(given: dict[str, str], allow_test_domains: bool) -> dict[str, str]:
     return lead
 
 
-def _quoted(cell: str) -> str:
-    """A cell in what is said of a row; an address is looked for in the row's address alone."""
-    return "an address" if "@" in cell else f"“{cell[:_LONGEST_QUOTE]}”"
-
-
 def _moment(column: str, said: str) -> str:
     try:
         moment = datetime.fromisoformat(said)
@@ -162,7 +164,7 @@ def _moment(column: str, said: str) -> str:
 
 
 async def take(session: Session, name: str, data: bytes, *, allow_test_domains: bool) -> UUID:
-    """Judge a file and keep what it says until it is imported, or for a day; its id.
+    """Judge a file and keep what it says until the night after it is imported, or is a day old; its id.
 
     Raises:
         NotLikeThat: it cannot be read.

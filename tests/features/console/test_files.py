@@ -277,6 +277,21 @@ async def test_runs_are_forgotten_after_a_month(operator, owner):
     assert owner.execute("select reason from sigma.bulk_runs order by 1").fetchall() == [("bob",), ("eve",)]
 
 
+async def test_no_address_of_a_file_stands_in_what_is_said_of_it(operator, owner):
+    text = b"email,created_at,carl@example.com\nann@example.com,bob@example.com,\n"
+    await importing.take(operator, "in.csv", text, allow_test_domains=True)
+    said = owner.execute("select problem from sigma.import_rows order by line").fetchall()
+    assert ["an address" in one for (one,) in said] == [True, True]
+    assert "@" not in str(said)
+
+
+async def test_who_has_unsubscribed_elsewhere_is_warned_of(operator, owner):
+    text = b"email,flag,unsubscribed_at\nann@example.com,,2026-01-01\n"
+    await importing.take(operator, "in.csv", text, allow_test_domains=True)
+    (said,) = owner.execute("select problem from sigma.import_rows where line = 1").fetchone()
+    assert said.startswith("Columns that are not imported: “flag”, “unsubscribed_at”. Whoever has an unsubscribed_at")
+
+
 async def test_rows_of_an_import_under_way_are_not_forgotten(operator, owner):
     identity = await importing.take(operator, "in.csv", b"email\nann@example.com\n", allow_test_domains=True)
     await importing.begin(operator, identity, False)
