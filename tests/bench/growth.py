@@ -35,6 +35,7 @@ SOURCES = 300
 ROUNDS = 5
 COUNTING = "counting the leads by source"
 YEAR, MONTH, TODAY = "365 days by source", "30 days by source", "today alone, by everything"
+COHORT = "what became of those of 731 days"
 
 _OPERATOR = uuid4()
 _ACCOUNT = """
@@ -75,7 +76,7 @@ def measure(options: argparse.Namespace) -> Report:
         rolled, found = asyncio.run(_measure(login_url(owner_url), options.rounds or ROUNDS))
     counting = Sample(found[COUNTING])
     rows = [Row(COUNTING, counting, "ms")]
-    for name in (YEAR, MONTH, TODAY):
+    for name in (YEAR, MONTH, TODAY, COHORT):
         bar = Bar(1, at_most=True) if name == YEAR else None
         rows.append(
             Row(name, Sample(found[name]), "ms", ratios=[Ratio(COUNTING, Sample(found[name]).over(counting), bar)])
@@ -90,6 +91,7 @@ def measure(options: argparse.Namespace) -> Report:
 async def _measure(url: str, rounds: int) -> tuple[float, dict[str, list[float]]]:
     today = datetime.now(UTC).date()
     year, month = (Span(today - timedelta(days=days - 1), today) for days in (365, 30))
+    longest = Span(today - timedelta(days=service.LONGEST_SPAN - 1), today)
     async with Database(url, pool_size=3) as database:
         with serve_requests_from(database):
             started = time.perf_counter()
@@ -113,6 +115,7 @@ async def _measure(url: str, rounds: int) -> tuple[float, dict[str, list[float]]
                 YEAR: lambda cursor: service.read(cursor, year, "source"),
                 MONTH: lambda cursor: service.read(cursor, month, "source"),
                 TODAY: today_alone,
+                COHORT: lambda cursor: service.read_cohort(cursor, longest),
             }
             await _check(database, year)
             found: dict[str, list[float]] = {name: [] for name in ways}

@@ -218,18 +218,18 @@ def growth() -> rx.Component:
         part(
             "What became of those who joined in these days",
             table(
-                "How many of those who joined in these days have come how far since",
-                ("Step", "So far", "Of who joined"),
+                "How far those who joined in these days have come",
+                ("Step", "So far", "Share of those who joined"),
                 GrowthState.became,
                 empty="",
-                numbers=("So far", "Of who joined"),
+                numbers=("So far", "Share of those who joined"),
             ),
             intro="The same people at every step, whenever it happened to them, up to now: who joined lately has had "
             "less time. Who was erased since is not among them.",
         ),
         part(
             "By day, and by where from",
-            _links(GrowthState.ways, "By what the numbers are told apart"),
+            _links(GrowthState.ways, "Break down by"),
             rx.cond(GrowthState.is_empty, rx.fragment(), charts(GrowthState.charts)),
             rx.el.details(
                 rx.el.summary("As a table", class_name=QUIET),

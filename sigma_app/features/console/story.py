@@ -106,7 +106,8 @@ def _told(row: Mapping[str, Any]) -> _Told:
             return row["at"], f"Opened {letter} and used its link.", mail
         case _:
             way = f"/admin/audit?{urlencode({'subject': row['way']})}" if row["way"] else "/admin/audit"
-            return row["at"], f"{which} {deed_words.sentence(what, _THIS_ONE)}.", (way, "Audit log")
+            said = deed_words.sentence(what, _THIS_ONE).replace(" a lead", " this lead")
+            return row["at"], f"{which} {said}.", (way, "Audit log")
 
 
 _STORY = """

@@ -85,7 +85,7 @@ def test_no_share_is_more_than_all_of_them(operator: Page, numbers, database: ps
     database.execute("update leads set confirmed_at = now()")
     operator.goto("/admin/growth?days=7")
     expect(told(operator, "Confirmed")).to_have_text("40")
-    became = operator.get_by_role("table", name=re.compile("have come how far since")).get_by_role("row")
+    became = operator.get_by_role("table", name=re.compile("How far those who joined")).get_by_role("row")
     expect(became.nth(1)).to_have_text("Joined6100%")
     expect(became.nth(2)).to_have_text("Confirmed6100%")
     expect(became.nth(3)).to_have_text("Invited00%")

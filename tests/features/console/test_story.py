@@ -30,5 +30,5 @@ async def test_a_story_leads_to_account_mail_and_audit_log(operator, owner, lead
         told = {happening.words: happening.href for happening in await story.read(cursor, found)}
     assert told["Signed up: there is an account with this address."] == f"/admin/user?id={operator.user_id}"
     assert told["The invitation was written and handed over."] == f"/admin/message?id={mail[0]}"
-    assert told[f"{operator.email} flagged a lead."] == f"/admin/audit?subject={one}"
+    assert told[f"{operator.email} flagged this lead."] == f"/admin/audit?subject={one}"
     assert told["Joined the list."] == ""
