@@ -106,9 +106,21 @@ class GrowthState(ConsolePage, SessionState):
     rows: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
     more: str = ""
 
+    _cohort: tuple[Span, Counts] | None = None
     _topics = frozenset({"leads", "visits"})
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        await self._read_numbers(cursor, asked, only_visits=False)
+
+    async def _read_again(
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
+    ) -> None:
+        """As `_read`, but for what became of those who joined where visits alone came in."""
+        await self._read_numbers(cursor, asked, only_visits=self._changed & {"leads", "", "visits"} == {"visits"})
+
+    async def _read_numbers(
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], *, only_visits: bool
+    ) -> None:
         try:
             wanted, self.said = read_wanted(asked), ""
         except BadDates as error:
@@ -123,7 +135,10 @@ class GrowthState(ConsolePage, SessionState):
 
         self.is_empty = not any((*found.total.now, *found.total.before))
         self.steps = _steps(found.total)
-        self.became = _became(await service.read_cohort(cursor, wanted.span))
+        # All leads of the span, which no visit changes, and visits come in each second
+        if self._cohort is None or self._cohort[0] != wanted.span or not only_visits:
+            self._cohort = wanted.span, await service.read_cohort(cursor, wanted.span)
+        self.became = _became(self._cohort[1])
         self.funnel, self.funnel_words = funnel(found.total)
         if wanted.dimension:
             named = {VALUES[wanted.by].get(value, value): one for value, one in found.values.items()}

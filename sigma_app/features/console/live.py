@@ -86,7 +86,7 @@ async def kept_true(app: rx.App) -> AsyncIterator[None]:
             now = set(changed)
             changed.clear()
             for tab, watcher, shown in WATCHING.of(now):
-                await _refresh(app, tab, watcher, shown)
+                await _refresh(app, tab, watcher, now if shown else set())
             await asyncio.sleep(PACE)
 
     get_database().listen(CHANNEL, heard)
@@ -97,13 +97,13 @@ async def kept_true(app: rx.App) -> AsyncIterator[None]:
         task.cancel()
 
 
-async def _refresh(app: rx.App, tab: str, watcher: Watcher, shown: bool) -> None:
+async def _refresh(app: rx.App, tab: str, watcher: Watcher, changed: set[str]) -> None:
     connected = app.event_namespace and tab in app.event_namespace.token_to_sid
     if not connected or tab not in TABS.of(watcher.session_id):
         WATCHING.drop(tab)  # one that comes back loads its page anew
         return
     try:
         async with app.modify_state(rx.BaseStateToken(ident=tab, cls=watcher.state)) as root:
-            await (await root.get_state(watcher.state)).refresh(shown=shown)
+            await (await root.get_state(watcher.state)).refresh(frozenset(changed))
     except Exception as error:  # one that cannot be told must not keep the others from it
         logger.error("A tab of the console was not told what changed: %s", without_message(error))

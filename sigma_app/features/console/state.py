@@ -25,15 +25,18 @@ class ConsolePage(rx.State, mixin=True):
 
     _topics: ClassVar[frozenset[str]] = frozenset()
     """What has to change for the page to be read again: payloads of sigma.tell_console."""
+    _changed: frozenset[str] = frozenset()
+    """What has changed where the page is read again; "" for anything."""
 
     @rx.event
     async def load(self):
         """Show what is so."""
         await self._show()
 
-    async def refresh(self, *, shown: bool) -> None:
-        """Something changed that the page shows, or only, without `shown`, who may see it; called by live.py."""
-        await self._show(again=True, only_ask=not shown)
+    async def refresh(self, changed: frozenset[str]) -> None:
+        """These topics changed, some of which the page shows, or, without any, who may see it; called by live.py."""
+        self._changed = changed
+        await self._show(again=True, only_ask=not changed)
 
     async def _show(self, *, again: bool = False, only_ask: bool = False) -> None:
         """Read everything, or what changed, or ask only who looks; nothing stays for whoever may see it no more."""

@@ -122,7 +122,7 @@ def test_a_deed_is_a_sentence(action: str, detail: dict[str, Any], expected: str
 
 
 def test_what_the_sentence_does_not_say_is_said_beside_it():
-    assert more({"leads": ["x"], "reason": "odd", "ask": True}) == "reason: odd, each new lead is asked to confirm"
+    assert more({"leads": ["x"], "by": "odd", "ask": True}) == "by: odd, each new lead is asked to confirm"
     assert more({"erased": {"account": 1, "mails": 0, "events": 1200}, "left": 0}) == "1 account, 1,200 events"
     assert more({"ask": False, "source": "stripe"}) == ""
 
@@ -143,7 +143,7 @@ async def test_each_deed_leads_to_what_it_was_done_to(operator: Session, strange
         ("user.disable", stranger.user_id, {}, ("bob@example.com", f"/admin/user?id={stranger.user_id}")),
         ("person.erase", gone, {}, (f"an account that is gone: {gone}", "")),
         ("person.erase", None, {}, ("", "")),
-        ("lead.flag", listed, {"reason": "odd"}, ("ann@example.com", f"/admin/lead?id={listed}")),
+        ("lead.flag", listed, {}, ("ann@example.com", f"/admin/lead?id={listed}")),
         ("lead.invite", run, {"leads": [str(listed)]}, ("all of this run", f"/admin/audit?subject={run}")),
         ("leads.flag", None, {"leads": [str(listed)]}, ("ann@example.com", f"/admin/lead?id={listed}")),
         ("leads.flag", None, {"leads": [gone, str(listed)]}, ("", "")),

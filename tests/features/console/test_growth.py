@@ -15,14 +15,16 @@ from starlette.applications import Starlette
 from sigma_app.core import clock
 from sigma_app.core.database import Database, serve_requests_from
 from sigma_app.features.console import growth_csv
-from sigma_app.features.console.growth import BY_DAY, _in_words, read_wanted
+from sigma_app.features.console.growth import BY_DAY, GrowthState, _in_words, read_wanted
 from sigma_app.features.console.growth_charts import chart_of_days, chart_of_values, funnel
 from sigma_app.features.console.growth_words import STEPS, VALUES, change, percent
+from sigma_app.features.console.service import reading
 from sigma_app.features.growth import service
 from sigma_app.features.growth.service import DIMENSIONS, BadDates, Compared, Counts, Growth, Span
 from sigma_app.session.operators import reader
 from sigma_app.session.store import Session
 from tests.features.console.conftest import set_role
+from tests.features.console.operators import shown
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +114,26 @@ async def test_who_is_not_signed_in_is_led_to_sign_in(client, grant):
     grant()
     answer = await client.get("/admin/growth.csv?by=page", headers={"cookie": ""})
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fadmin%2Fgrowth.csv%3Fby%3Dpage")
+
+
+async def test_visits_alone_have_no_lead_read_again(serving, grant, laid, owner, session, monkeypatch):
+    grant()
+    read: list[Span] = []
+    cohort = service.read_cohort
+
+    async def counted(cursor, span: Span) -> Counts:
+        read.append(span)
+        return await cohort(cursor, span)
+
+    monkeypatch.setattr(service, "read_cohort", counted)
+    page = await shown(GrowthState, session)
+    owner.execute("insert into leads (email, created_at) values ('d@example.com', '2026-11-28 11:00Z')")
+    for changed, joined in (({"visits"}, "3"), ({"visits", "leads"}, "4"), ({"visits"}, "4"), ({""}, "4")):
+        page._changed = frozenset(changed)
+        async with reading(session) as cursor:
+            await page._read_again(cursor, {}, session)
+        assert page.became[0].cells[1] == joined
+    assert len(read) == 3
 
 
 async def test_bad_dates_are_answered_in_words_and_no_file(client, grant):
