@@ -40,6 +40,10 @@ class Deeds(rx.State, mixin=True):
         """Ask no more."""
         self.asking = ""
 
+    def _begin_anew(self) -> None:
+        """Forget the question that stands, and what became of the last deed."""
+        self.asking = self.outcome = self.refusal = ""
+
     async def _do(
         self, deed: str, do: Callable[[Session], Awaitable[str]], *, asked: bool = True
     ) -> AsyncIterator[None]:

@@ -35,8 +35,8 @@ from sigma_app.ui.parts import ALARM
 
 ROUTE = "/admin/lead"
 _ERASING = (
-    "The entry, its place, links, consents and mails go for good. An account, if there is one, stays: it is deleted"
-    " under Users. The audit log keeps that you erased it, and its id: no address."
+    "The entry, its place, links, consents and mails go for good. An account, if there is one, stays: “Everything"
+    " about them” forgets the whole person. The audit log keeps that you erased it, and its id: no address."
 )
 
 
@@ -162,7 +162,7 @@ def _known(lead: Mapping[str, Any]) -> list[Fact]:
         Fact("Has brought", f"{lead['referrals'] or 0:,}"),
         Fact("Throw-away address", {True: "yes", False: "no", None: "not known to be one"}[lead["disposable"]]),
     ]
-    known.append(Fact("Everything about them", "to take along, or to forget", f"/admin/person?lead={lead['id']}"))
+    known.append(Fact("Everything about them", "export it, or forget them", f"/admin/person?lead={lead['id']}"))
     if lead["account"]:
         known.append(Fact("Account", "there is one", f"/admin/user?id={lead['account']}"))
     return known

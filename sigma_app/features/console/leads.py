@@ -188,6 +188,12 @@ async def as_spelt(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter) -> L
     return replace(wanted, source=alike["utm_source"]) if alike else wanted
 
 
+async def these(cursor: AsyncCursor[dict[str, Any]], ids: Sequence[str]) -> Sequence[dict[str, Any]]:
+    """The rows of a list's leads as they are now, of those that are still there, in no order."""
+    await cursor.execute(SQL("select {} from public.leads where id = any(%s::uuid[])").format(_COLUMNS), [list(ids)])
+    return await cursor.fetchall()
+
+
 async def fresh(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, since: datetime) -> int:
     """How many came since a list was shown, a thousand at most."""
     condition, values = wanted.condition()

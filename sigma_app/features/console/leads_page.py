@@ -65,8 +65,8 @@ _ERASING = (
 class LeadsState(ConsolePage, Deeds, SessionState):
     """A page of the list, what it was asked for, and what is proposed to be done.
 
-    `mistake` is what was wrong with what was asked for, `said` with what was chosen; `fresh` how many have come since
-    the list was read; `filtered` by how much more than an address the list is filtered.
+    `mistake` is what was wrong with what was asked for, `said` with what was chosen; `fresh` how many have come
+    or changed since the list was read; `filtered` by how much more than an address the list is filtered.
     """
 
     rows: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
@@ -137,10 +137,13 @@ class LeadsState(ConsolePage, Deeds, SessionState):
     async def _read_again(
         self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
     ) -> None:
-        """Say how many came, and leave the rows where they are: somebody may be about to pick one."""
+        """Say how many came or changed, and leave the rows where they are: somebody may be about to pick one."""
         if self._seen and self._wanted:
-            count = await leads.fresh(cursor, self._wanted, self._seen)
-            self.fresh = f"{count:,} more since then. Show" if count else ""
+            more = await leads.fresh(cursor, self._wanted, self._seen)
+            now = {str(lead["id"]): _row(lead) for lead in await leads.these(cursor, [row.id for row in self.rows])}
+            changed = sum(now.get(row.id) != row for row in self.rows)
+            news = [*([f"{more:,} more"] if more else []), *([f"{changed:,} of these changed"] if changed else [])]
+            self.fresh = f"{', '.join(news)} since then. Show" if news else ""
 
     @rx.event
     async def propose(self, form_data: dict[str, Any]):

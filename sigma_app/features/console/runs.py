@@ -91,7 +91,9 @@ _MOST = 20
 _LATEST = """
 select run.*, run.ended_at is null or run.ended_at > now() - interval '2 minutes' as fresh,
   (select detail -> %(passed)s from sigma.audit_log
-    where subject = run.id::text and detail ? %(passed)s order by audit_log.id desc limit 1) as passed
+    where subject = run.id::text and detail ? %(passed)s order by audit_log.id desc limit 1) as passed,
+  (select coalesce(sum(jsonb_array_length(detail -> 'leads')), 0)::bigint from sigma.audit_log
+    where subject = run.id::text and action = 'lead.flag back') as back
 from sigma.bulk_runs as run
 where run.ended_at is null or run.created_at > now() - interval '30 days'
 order by fresh desc, run.created_at desc limit %(most)s
@@ -109,13 +111,14 @@ def _told(run: Mapping[str, Any]) -> Run:
     if run["passed_over"]:
         done += f", {run['passed_over']:,} passed over"
         done += f": {reasons.told(run['passed'])}" if run["passed"] else ""
+    kept = run["done"] - run["back"]
     said = {
         "waiting": "Begins within seconds." if waits else "Begins as soon as a worker is free.",
         "running": f"{done} so far.",
         "stopped": f"Stopped: {done}." if looked_at else "Taken back before it began: nobody was changed.",
         "done": f"{done[0].upper()}{done[1:]}.",
         "undoing": "Putting them back.",
-        "undone": "Put back as it was.",
+        "undone": f"{run['back']:,} put back{f', {kept:,} left as they are: changed or gone since' if kept else ''}.",
     }[state]
     return Run(
         id=str(run["id"]),

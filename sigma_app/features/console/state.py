@@ -9,6 +9,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
+from sigma_app.features.console.deeds import Deeds
 from sigma_app.features.console.live import WATCHING, Watcher
 from sigma_app.features.console.service import NotAnOperator, reading
 from sigma_app.session.store import Session
@@ -30,7 +31,9 @@ class ConsolePage(rx.State, mixin=True):
 
     @rx.event
     async def load(self):
-        """Show what is so."""
+        """Show what is so, and nothing any more of what was done when the page was looked at before."""
+        if isinstance(self, Deeds):
+            self._begin_anew()
         await self._show()
 
     async def refresh(self, changed: frozenset[str]) -> None:

@@ -186,7 +186,7 @@ def _about(account: Mapping[str, Any]) -> list[Fact]:
         known.append(Fact("On the list", "their place and story", f"/admin/lead?id={account['lead']}"))
     if account["email"]:
         known.append(Fact("Mail", "what was sent to them", f"/admin/mail?user={account['id']}"))
-    known.append(Fact("Everything about them", "to take along, or to forget", f"/admin/person?user={account['id']}"))
+    known.append(Fact("Everything about them", "export it, or forget them", f"/admin/person?user={account['id']}"))
     known.append(Fact("Done to them", "what operators did", f"/admin/audit?subject={account['id']}"))
     if account["role"] == "admin":
         known.append(Fact("Done by them", "what they did as an operator", f"/admin/audit?who={account['id']}"))

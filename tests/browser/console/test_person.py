@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 def test_from_their_account_to_the_receipt(operator: Page, bob: Somebody, sigma: Portal, tmp_path: Path):
     shown(operator, f"/admin/user?id={bob.id}", "User")
-    operator.get_by_role("link", name="to take along, or to forget").click()
+    operator.get_by_role("link", name="export it, or forget them").click()
     expect(operator.get_by_label("Address")).to_have_value(bob.email)
     with operator.expect_download() as download:
         operator.get_by_role("button", name="Download everything").click()

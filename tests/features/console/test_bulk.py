@@ -292,6 +292,8 @@ async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_si
     assert flags == [("before",), ("mine",), (None,), (None,), (None,)]
     put = [one for action, _, detail in deeds() if action == "lead.flag back" for one in detail["leads"]]
     assert sorted(put) == sorted(str(one) for one in (ids[0], ids[2], ids[3]))
+    (told,) = (await shown(RunsState, operator)).runs
+    assert told.said == "3 put back, 1 left as they are: changed or gone since."
     with pytest.raises(NothingToDo):
         await bulk.undo(operator, run)
     assert state_of(owner, run)[0] == "undone"
