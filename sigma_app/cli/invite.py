@@ -13,6 +13,7 @@ from sigma_app.cli.jobs import warn_without_worker
 from sigma_app.cli.progress import bar
 from sigma_app.settings import get_settings
 
+
 @click.command()
 @click.option("--next", "count", type=click.IntRange(min=1), help="Invite so many, from the front of the line.")
 @click.option(

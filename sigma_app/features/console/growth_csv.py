@@ -23,7 +23,7 @@ from sigma_app.session.cookie import cookie_of
 
 
 async def export_growth(request: Request) -> Response:
-    """The numbers of the page, by day or value: a row for each, with those of the days before; no more of its cohort."""
+    """The numbers of the page, by day or value: a row for each, with those of the days before."""
     try:
         if refusal := await guard.refusal(request.scope):
             return refusal

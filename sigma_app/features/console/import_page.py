@@ -188,8 +188,8 @@ def _judged() -> rx.Component:
             "Not imported",
             rx.el.p(
                 ImportState.how_many,
-                "What is written here is forgotten in the night after the import, or at the latest two nights after the file"
-                " came.",
+                "What is written here is forgotten in the night after the import, or, without one, at the latest two"
+                " nights after the file came.",
                 class_name="fine-print",
             ),
             table(

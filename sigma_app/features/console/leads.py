@@ -212,5 +212,5 @@ with recursive seen as (
   from seen where seen.utm_source is not null
 )
 """
-SOURCES = f"{_SEEN} select utm_source from seen where utm_source is not null limit %(most)s"
-_ALIKE = f"{_SEEN} select utm_source from seen where lower(utm_source) = lower(%(typed)s) limit 1"
+SOURCES = _SEEN + "select utm_source from seen where utm_source is not null limit %(most)s"  # noqa: S608 - no values
+_ALIKE = _SEEN + "select utm_source from seen where lower(utm_source) = lower(%(typed)s) limit 1"  # noqa: S608 - no values
