@@ -233,15 +233,13 @@ async def carry_on(identity: UUID) -> bool:
 
 
 async def forget_old() -> None:
-    """Forget what names people: rows of files that were judged a day ago and not imported, and in the end the files and
-    runs, whose reasons may."""
+    """Forget what names people: rows of files that were judged a day ago and not imported, and in the end the files."""
     async with get_database().cursor(SERVICE) as cursor:
         await cursor.execute(
             "delete from sigma.import_rows using sigma.imports where import_id = id"
             " and (state = 'done' or (state <> 'running' and created_at < now() - interval '1 day'))"
         )
         await cursor.execute("delete from sigma.imports where created_at < now() - interval '30 days'")
-        await cursor.execute("delete from sigma.bulk_runs where ended_at < now() - interval '30 days'")
 
 
 _ROWS = "copy sigma.import_rows (import_id, line, address, lead, problem) from stdin"

@@ -266,17 +266,6 @@ async def test_of_whoever_is_erased_no_row_is_left_refused_or_not(operator, owne
     assert "ann@example.com" not in str(owner.execute("select problem from sigma.import_rows").fetchall())
 
 
-async def test_runs_are_forgotten_after_a_month(operator, owner):
-    owner.execute(
-        "insert into sigma.bulk_runs (operator, action, reason, total, starts_at, ended_at)"
-        " select %s, 'flag', reason, 1, now(), ended_at from"
-        " (values ('ann', now() - interval '31 days'), ('bob', now()), ('eve', null)) as run (reason, ended_at)",
-        [operator.user_id],
-    )
-    await importing.forget_old()
-    assert owner.execute("select reason from sigma.bulk_runs order by 1").fetchall() == [("bob",), ("eve",)]
-
-
 async def test_no_address_of_a_file_stands_in_what_is_said_of_it(operator, owner):
     text = b"email,created_at,carl@example.com\nann@example.com,bob@example.com,\n"
     await importing.take(operator, "in.csv", text, allow_test_domains=True)
