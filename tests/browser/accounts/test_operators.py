@@ -26,6 +26,13 @@ def test_the_role_is_in_the_accounts_app_metadata(sigma: Portal, alice: Somebody
     assert sigma.ask_auth("GET", f"admin/users/{alice.id}").json()["app_metadata"]["role"] == "admin"
     assert status_of(page, "/admin") == 200
     page.get_by_role("heading", level=1, name="Overview").wait_for()
+    page.goto("/account")
+    page.get_by_text("Delete my account").click()
+    page.get_by_text("admin revoke").wait_for()
+    assert page.get_by_role("button", name="Delete it for good").count() == 0
     assert sigma.run("admin", "revoke", alice.email).returncode == 0
+    page.reload()
+    page.get_by_text("Delete my account").click()
+    page.get_by_role("button", name="Delete it for good").wait_for()
     assert "role" not in sigma.ask_auth("GET", f"admin/users/{alice.id}").json()["app_metadata"]
     assert status_of(page, "/admin") == 404
