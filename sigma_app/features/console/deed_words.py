@@ -29,7 +29,7 @@ DEEDS: Mapping[str, Mapping[str, str]] = {
         "leads.unflag": "asked for the flags of {leads} to be taken away",
         "leads.erase": "asked for {leads} to be erased from the list",
         "leads.export": "downloaded {leads} as CSV",
-        "leads.judge": "had a file of {rows} looked through",
+        "leads.judge": "had a file of {rows} checked",
         "leads.import": "imported a file of leads",
         "leads.imported": "put {leads} on the list, from a file",
         "run.stop": "stopped a run",
@@ -63,7 +63,7 @@ DEEDS: Mapping[str, Mapping[str, str]] = {
 
 _SENTENCES = {action: words for deeds in DEEDS.values() for action, words in deeds.items()}
 _IN_THE_SENTENCE = ("leads", "filter", "rows", "device", "events", "jobs", "source")
-_MORE = {"ask": "each new lead is asked to confirm", "left": "not gone yet"}
+_MORE = {"ask": "each new lead is asked to confirm"}
 """What details are called that do not speak for themselves."""
 _SUBJECTS = dict.fromkeys(("user", "operator", "person"), "account") | {
     "lead": "lead",
@@ -254,8 +254,6 @@ def _jobs(detail: Mapping[str, Any]) -> str:
 
 
 def _said(name: str, value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{many:,} {kind}" for kind, many in value.items() if many)
     return "" if value in (False, None, 0) else f"{name.replace('_', ' ')}: {value}"
 
 

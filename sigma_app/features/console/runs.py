@@ -17,7 +17,7 @@ from psycopg import AsyncCursor
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.console import bulk, reasons
 from sigma_app.features.console.leads import Count
-from sigma_app.features.console.parts import QUIET, moment, when
+from sigma_app.features.console.parts import QUIET, exactly, moment, when
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
@@ -124,7 +124,7 @@ def _told(run: Mapping[str, Any]) -> Run:
         id=str(run["id"]),
         title=f"{_WAITING[action]} {who}",
         at=f"{when(run['created_at'])} UTC",
-        exactly=f"{run['created_at'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        exactly=exactly(run["created_at"]),
         said=said,
         total=max(run["total"], looked_at, 1),
         looked_at=looked_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,7 +12,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.features.console import deed_words
-from sigma_app.features.console.parts import moment, when
+from sigma_app.features.console.parts import exactly, moment, when
 from sigma_app.ui.link import link
 
 
@@ -41,10 +41,7 @@ async def read(cursor: AsyncCursor[dict[str, Any]], lead: Mapping[str, Any]) -> 
     await cursor.execute(_STORY, {"id": lead["id"], "as_text": str(lead["id"])})
     found = [*_steps(lead), *map(_told, await cursor.fetchall())]
     found.sort(key=lambda one: one[0], reverse=True)
-    return [
-        Happening(str(index), when(at), f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}", words, *way)
-        for index, (at, words, way) in enumerate(found)
-    ]
+    return [Happening(str(index), when(at), exactly(at), words, *way) for index, (at, words, way) in enumerate(found)]
 
 
 def told(happenings: Any) -> rx.Component:
