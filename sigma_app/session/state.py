@@ -9,10 +9,13 @@ from reflex.middleware.middleware import Middleware
 from reflex.state import BaseState, StateUpdate
 from reflex_base.event import Event
 
+from sigma_app.core.errors import SigmaError
 from sigma_app.core.links import digest
 from sigma_app.core.metrics import EVENTS, event_label
 from sigma_app.session import store
+from sigma_app.session.guard import CONSOLE
 from sigma_app.session.handshake import sealed_cookie
+from sigma_app.session.operators import is_operator
 from sigma_app.session.store import Session
 from sigma_app.session.tabs import TABS
 
@@ -21,12 +24,13 @@ class SessionState(rx.State):
     """Whose page this is.
 
     `phase` is "" until the session was looked up, "in" while somebody is signed in, "out" from then on: portal.js then
-    leads to the sign-in page. `email` is theirs. Nothing of a person's may be in a state that does not extend this one:
-    its end resets them all.
+    leads to the sign-in page. `email` is theirs, `console` the console's address for those who operate Sigma. Nothing of
+    a person's may be in a state that does not extend this one: its end resets them all.
     """
 
     phase: str = ""
     email: str = ""
+    console: str = ""
 
     _session_id: str = ""
     _owner: bytes = b""  # the digest of the cookie whose session this shows
@@ -55,6 +59,14 @@ class SessionState(rx.State):
             return None
         shared.phase, shared.email = "in", session.email
         return session
+
+    async def _look_for_console(self, session: Session) -> None:
+        """Note the way to the console, for operators alone, and for nobody while that cannot be asked."""
+        shared = await self.get_state(SessionState)
+        try:
+            shared.console = CONSOLE if await is_operator(session.user_id) else ""
+        except SigmaError:
+            shared.console = ""
 
     def _close(self) -> None:
         """Forget whose page this was, and what it showed."""

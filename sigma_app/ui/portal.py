@@ -22,7 +22,7 @@ def portal(
     pages: Sequence[tuple[str, str]] = PAGES,
     label: str = "Portal",
     look: str = "portal",
-    ways: Sequence[rx.Component] = (),
+    console: Any = "",
 ) -> rx.Component:
     """A whole page for whoever is signed in.
 
@@ -32,7 +32,7 @@ def portal(
         pages: what the header leads to, each an address and its name.
         label: what these pages are, for who cannot see that.
         look: the class of the whole page.
-        ways: links to elsewhere, after those to `pages`.
+        console: the console's address, for whoever may go there.
     """
     return rx.el.div(
         link("Skip to content", href="#content", class_name="skip-link"),
@@ -40,7 +40,7 @@ def portal(
             wordmark(),
             rx.el.nav(
                 *(link(name, href=href, **({"aria_current": "page"} if href == here else {})) for href, name in pages),
-                *ways,
+                rx.cond(console, link("Console", href=console)),
                 aria_label=label,
                 class_name="portal-nav",
             ),

@@ -6,7 +6,6 @@ from sigma_app.features.accounts.devices import Device
 from sigma_app.features.accounts.page import SAID
 from sigma_app.features.accounts.passwords import AT_LEAST
 from sigma_app.features.accounts.state import AccountState
-from sigma_app.session.ways import console_way
 from sigma_app.ui import head
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import section
@@ -25,7 +24,7 @@ def account() -> rx.Component:
             waiting(AccountState.trouble, AccountState.load),
         ),
         here="/account",
-        ways=[console_way()],
+        console=AccountState.console,
     )
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import reflex as rx
 
 from sigma_app.features.accounts.state import ProfileState
-from sigma_app.session.ways import console_way
 from sigma_app.ui import head
 from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import section
@@ -34,7 +33,7 @@ def profile() -> rx.Component:
             waiting(ProfileState.trouble, ProfileState.load),
         ),
         here="/profile",
-        ways=[console_way()],
+        console=ProfileState.console,
     )
 
 

@@ -53,6 +53,7 @@ class ProfileState(SessionState):
                 self.plan, self.has_access = await billing.plan_of(session)
                 self.owner = hashlib.sha256(session.user_id.bytes).hexdigest()[:16]
                 self.trouble = ""
+                await self._look_for_console(session)
         except SigmaError as error:
             self.trouble = str(error)
 
@@ -115,6 +116,7 @@ class AccountState(SessionState):
                 self.stays = await _why_it_stays(session.user_id)
                 self.devices = devices(await store.sessions_of(session.user_id), session)
                 self.trouble = ""
+                await self._look_for_console(session)
         except DatabaseUnavailable as error:
             self.trouble = str(error)
 

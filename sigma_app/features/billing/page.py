@@ -6,7 +6,6 @@ from sigma_app.features.billing.access import RULES
 from sigma_app.features.billing.parts import PORTAL, TODAY, banner, heading, manage, plan_cards, some, terms
 from sigma_app.features.billing.standing import Change
 from sigma_app.features.billing.state import BillingState
-from sigma_app.session.ways import console_way
 from sigma_app.ui import head
 from sigma_app.ui.layout import section
 from sigma_app.ui.link import link
@@ -40,7 +39,7 @@ def billing() -> rx.Component:
             waiting(BillingState.trouble, BillingState.load, _plainly()),
         ),
         here="/billing",
-        ways=[console_way()],
+        console=BillingState.console,
     )
 
 
@@ -207,7 +206,7 @@ def thanks() -> rx.Component:
             waiting(BillingState.trouble, BillingState.load_thanks, _plainly()),
         ),
         here="/billing",
-        ways=[console_way()],
+        console=BillingState.console,
     )
 
 
@@ -225,7 +224,7 @@ def home() -> rx.Component:
             waiting(BillingState.trouble, BillingState.load, _plainly()),
         ),
         here="/app",
-        ways=[console_way()],
+        console=BillingState.console,
     )
 
 

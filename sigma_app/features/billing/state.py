@@ -72,6 +72,7 @@ class BillingState(SessionState):
                 self.subscribed, self.customer = now.subscribed, now.customer
                 self.bought, self.plans, self.history = now.bought, now.plans, now.history
                 self.ready, self.trouble = True, ""
+                await self._look_for_console(session)
         except SigmaError as error:
             self.trouble = str(error)
 
