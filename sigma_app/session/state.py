@@ -24,8 +24,8 @@ class SessionState(rx.State):
     """Whose page this is.
 
     `phase` is "" until the session was looked up, "in" while somebody is signed in, "out" from then on: portal.js then
-    leads to the sign-in page. `email` is theirs, `console` the console's address for those who operate Sigma. Nothing of
-    a person's may be in a state that does not extend this one: its end resets them all.
+    leads to the sign-in page. `email` is theirs, `console` the console's address for those who operate Sigma. Nothing
+    of a person's may be in a state that does not extend this one: its end resets them all.
     """
 
     phase: str = ""
