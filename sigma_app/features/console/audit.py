@@ -112,6 +112,8 @@ class AuditState(ConsolePage, SessionState):
         operator, since, until = asks.identity(asked, "who"), asks.day(asked, "since"), asks.day(asked, "until")
         if since and until and since > until:
             raise NotLikeThat("The first day is after the last: nothing can be between them.", "since")
+        if "@" in self.subject:
+            raise NotLikeThat("The log has ids and no addresses; “Done to them”, on the page of a user, asks by one.")
         conditions = [
             *([SQL("operator is null")] if self.who == COMMAND_LINE else []),
             *([SQL("operator = %(operator)s")] if self.who not in ("", COMMAND_LINE) else []),

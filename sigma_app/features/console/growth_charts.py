@@ -18,6 +18,7 @@ from sigma_app.features.growth.service import Compared, Growth
 
 _HIGH = 100  # of a chart, in its own units; a day is one wide
 _BARS = 6  # of a chart of values
+_NOTHING = "0.0%"  # of the longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,10 @@ def bars(known: Any, words: Any) -> rx.Component:
                 rx.el.span(one.name, class_name="growth-name"),
                 rx.el.svg(
                     rx.el.svg.rect(width=one.now, height="100%", class_name="growth-now"),
-                    rx.el.svg.rect(x=one.before, width="4", height="100%", class_name="growth-before"),
+                    rx.cond(
+                        one.before != _NOTHING,
+                        rx.el.svg.rect(x=one.before, width="4", height="100%", class_name="growth-before"),
+                    ),
                 ),
                 rx.el.b(one.value),
                 key=one.name,

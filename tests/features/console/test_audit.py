@@ -214,9 +214,10 @@ async def test_the_log_is_filtered(
         ({"since": "yesterday"}, "“yesterday” is no day"),
         ({"until": "2026-02-30"}, "“2026-02-30” is no day"),
         ({"since": "2026-02-02", "until": "2026-02-01"}, "The first day is after the last"),
+        ({"subject": "ann@example.com"}, "The log has ids and no addresses"),
     ],
 )
-async def test_days_that_are_none_are_said_to_be(
+async def test_what_cannot_be_asked_for_is_said_to_be_so(
     operator: Session, three_deeds: UUID, asked: dict[str, str], said: str
 ):
     page = await shown(AuditState, operator, **asked)
