@@ -29,11 +29,12 @@ class Deeds(rx.State, mixin=True):
     refusal: str = ""
 
     _last: tuple[str, float] = ("", 0.0)  # the deed that was done last, and when
+    _said_at: str = ""  # the address of the page on which it was
 
     @rx.event
     async def ask(self, deed: str):
         """Ask whether it is meant."""
-        self.asking, self.outcome, self.refusal = str(deed), "", ""
+        self.asking, self.outcome, self.refusal, self._said_at = str(deed), "", "", self._here()
 
     @rx.event
     async def leave_it(self):
@@ -41,8 +42,12 @@ class Deeds(rx.State, mixin=True):
         self.asking = ""
 
     def _begin_anew(self) -> None:
-        """Forget the question that stands, and what became of the last deed."""
-        self.asking = self.outcome = self.refusal = ""
+        """Forget what became of the last deed, if that was on another page; one that connects again still says it."""
+        if self._said_at != self._here():
+            self.outcome = self.refusal = ""
+
+    def _here(self) -> str:
+        return str(self.router.url)
 
     async def _do(
         self, deed: str, do: Callable[[Session], Awaitable[str]], *, asked: bool = True
@@ -57,6 +62,7 @@ class Deeds(rx.State, mixin=True):
         if (asked and self.asking != deed) or self._is_second_click(deed):
             return
         self.asking, self.outcome, self.refusal, self.busy = "", "", "", deed
+        self._said_at = self._here()
         yield
         try:
             if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState

@@ -31,7 +31,7 @@ class ConsolePage(rx.State, mixin=True):
 
     @rx.event
     async def load(self):
-        """Show what is so, and nothing any more of what was done when the page was looked at before."""
+        """Show what is so, and nothing any more of what was done on another page."""
         if isinstance(self, Deeds):
             self._begin_anew()
         await self._show()
