@@ -2,8 +2,8 @@
 
 Nothing happens for `GRACE`: until then a run can be taken back, and no lead is changed; that it was asked for and taken
 back stays on record. Whom nothing can be done for is passed over, and each step's record has how many those are so far,
-by reason (reasons.py). Later it can be stopped, and flags can
-be put back; a mail that is on its way, or a lead that was erased, cannot.
+by reason (reasons.py). Later it can be stopped, and flags can be put back; a mail that is on its way, or a lead that
+was erased, cannot.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ def growth() -> rx.Component:
                 rx.cond(GrowthState.by == BY_DAY, _numbers("Day"), _numbers("Where from")),
                 rx.cond(GrowthState.more != "", rx.el.p(GrowthState.more, class_name="fine-print")),
                 open=GrowthState.by != BY_DAY,
-                class_name="growth-table",
+                class_name="console-fold",
             ),
             link("CSV", href=GrowthState.file, class_name=QUIET),
         ),
