@@ -248,6 +248,7 @@ def event() -> rx.Component:
             nothing_here("There is no such event, or it was removed: they are kept for a month.", LIST, "All events"),
         ),
         here=LIST,
+        of_one=True,
     )
 
 

@@ -127,6 +127,7 @@ def job() -> rx.Component:
             nothing_here("There is no such job. One that succeeded is gone.", LIST, "All jobs"),
         ),
         here=LIST,
+        of_one=True,
     )
 
 

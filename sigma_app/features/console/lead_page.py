@@ -184,6 +184,7 @@ def lead_page() -> rx.Component:
             part("", rx.el.p("There is no such lead. It may have been erased.", class_name="console-empty")),
         ),
         here="/admin/leads",
+        of_one=True,
         lede=link("All leads", href="/admin/leads"),
     )
 

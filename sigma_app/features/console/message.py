@@ -147,6 +147,7 @@ def message() -> rx.Component:
             nothing_here("There is no such mail, or it was forgotten: they are kept for 90 days.", LIST, "All mail"),
         ),
         here=LIST,
+        of_one=True,
     )
 
 

@@ -61,6 +61,7 @@ def console_page(
     here: str,
     lede: rx.Component | str = "",
     script: Path | None = None,
+    of_one: bool = False,
 ) -> rx.Component:
     """A whole page of the console.
 
@@ -71,13 +72,15 @@ def console_page(
         here: which of `PAGES` it is, or belongs to.
         lede: what the page is about.
         script: a file that is run as the document is read; among `children` it would not be.
+        of_one: whether the address names the one thing that it shows. Of another one a tab remembers nothing then, for
+            as long as that takes to read. A list goes on showing what it has, and whoever types in its filters.
     """
     return portal(
         inline_script(Path(__file__).parent / "deeds.js"),
         inline_script(script) if script else rx.fragment(),
         phase(state),
         rx.cond(
-            (state.phase == "in") & state.ready,
+            (state.phase == "in") & (state.ready & _is_for_this_address(state) if of_one else state.ready),
             rx.el.div(
                 rx.el.header(
                     rx.el.h1(title, class_name="title"),
@@ -102,6 +105,12 @@ def console_page(
         label="Console",
         look="portal console",
     )
+
+
+def _is_for_this_address(state: Any) -> rx.Var[bool]:
+    """Whether what was read is of what the browser's address names, of which the state knows later than the page."""
+    here = rx.Var("(typeof window === 'undefined' ? '' : window.location.search.slice(1))", _var_type=str)
+    return here == state.read_for
 
 
 def page(component: Any, route: str, title: str, state: Any) -> dict[str, Any]:

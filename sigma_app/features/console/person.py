@@ -169,6 +169,7 @@ def person() -> rx.Component:
             rx.fragment(_export(), _forgetting()),
         ),
         here="/admin/users",
+        of_one=True,
         lede="Everything that is kept about one person, on the list, with an account or neither.",
     )
 

@@ -18,10 +18,12 @@ from sigma_app.session.store import Session
 class ConsolePage(rx.State, mixin=True):
     """Of a page for operators, mixed into a state that extends `SessionState`; all it shows is read by `_read`.
 
-    `ready` is whether anything was read yet, `trouble` why there is nothing to show.
+    `ready` is whether anything was read yet, `read_for` the query of the address that it was read for, `trouble` why
+    there is nothing to show.
     """
 
     ready: bool = False
+    read_for: str = ""
     trouble: str = ""
 
     _topics: ClassVar[frozenset[str]] = frozenset()
@@ -53,7 +55,7 @@ class ConsolePage(rx.State, mixin=True):
                         return
                     await read(cursor, self.router.url.query_parameters, session)
                 await self._read_besides()
-                self.ready, self.trouble = True, ""
+                self.ready, self.read_for, self.trouble = True, self.router.url.query, ""
         except NotAnOperator as error:
             self.reset()
             self.trouble = str(error)

@@ -246,6 +246,7 @@ def user() -> rx.Component:
             nothing_here("No account has this id, or none any more.", LIST, "All users"),
         ),
         here=LIST,
+        of_one=True,
     )
 
 

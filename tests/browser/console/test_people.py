@@ -176,6 +176,20 @@ def test_an_address_that_leads_to_nothing_says_so(operator: Page, path: str, que
     expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
 
 
+def test_whoever_comes_to_another_one_never_sees_the_one_before(alice: Somebody, operator: Page):
+    operator.add_init_script("""
+      window.seen = ""
+      new MutationObserver(() => { window.seen += document.body?.innerText ?? "" }).observe(
+        document, {childList: true, subtree: true, characterData: true})
+    """)
+    operator.goto(of(alice))
+    expect(operator.get_by_text(alice.email).first).to_be_visible()
+    assert alice.email in operator.evaluate("window.seen"), "or it would see nobody"
+    operator.goto("/admin/user?id=5f0c6b0e-0000-4000-8000-000000000001")
+    expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
+    assert alice.email not in operator.evaluate("window.seen")
+
+
 def test_failed_jobs_show_by_themselves_and_are_tried_again_or_deleted(sigma: Portal, operator: Page):
     operator.goto("/admin/jobs")
     expect(operator.get_by_role("heading", name="Now")).to_be_visible()
