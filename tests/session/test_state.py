@@ -35,10 +35,10 @@ class Tab:
         self.name = name
         self.come_with(cookie)
 
-    def come_with(self, cookie: str | None) -> None:
-        """The handshake of the websocket that its next events come by."""
+    def come_with(self, cookie: str | None, path: str = "") -> None:
+        """The handshake of the websocket that its next events come by, and the page that they come from."""
         headers = {"cookie": seal_cookie(cookie).decode()} if cookie else {}
-        self.root.router = RouterData.from_router_data({"headers": headers, "token": self.name})
+        self.root.router = RouterData.from_router_data({"headers": headers, "token": self.name, "asPath": path})
 
     async def drawer(self) -> Drawer:
         return await self.root.get_state(Drawer)

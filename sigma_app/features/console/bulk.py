@@ -65,13 +65,13 @@ class Wish:
         return cls(action, wanted, tuple(dict.fromkeys(ids)), reason)
 
 
-async def begin(session: Session, wish: Wish, count: Count) -> UUID:
+async def begin(session: Session, wish: Wish, seen: Outlook) -> UUID:
     """Have a wish carried out, from `GRACE` on; the run's id.
 
     Args:
         session: the operator's.
         wish: what to do.
-        count: how many leads that is about.
+        seen: what the operator was told of it: nobody who joined since is taken.
 
     Raises:
         NotAnOperator, DatabaseUnavailable: nothing will be done.
@@ -87,8 +87,9 @@ async def begin(session: Session, wish: Wish, count: Count) -> UUID:
                 "reason": wish.reason or None,
                 "filter": Jsonb(wish.filter.as_query()),
                 "ids": list(wish.ids) or None,
-                "total": count.number,
-                "about": count.about,
+                "total": seen.about.number,
+                "about": seen.about.about,
+                "seen_at": seen.at,
                 "grace": GRACE,
             },
         )
@@ -190,20 +191,18 @@ async def _passed_so_far(transaction: AsyncSession, run: UUID) -> Mapping[str, i
 
 
 async def _next_leads(transaction: AsyncSession, run: Mapping[str, Any]) -> Sequence[tuple[UUID, datetime | None]]:
-    """The leads of the next step: of a list those after the ones that were looked at, else those that joined before."""
+    """The leads of the next step, after those that were looked at; a filter's begin with the newest that was seen."""
     if run["ids"]:
         taken = run["done"] + run["passed_over"]
         return [(one, None) for one in run["ids"][taken : taken + STEP]]
     condition, values = LeadFilter.read(run["filter"]).condition()
     statement = SQL(
         "select id, created_at from (select *, lower(email) as address from public.leads) as leads"
-        " where {} and created_at <= %(asked_at)s"
-        " and (created_at, id) < (coalesce(%(last_at)s, 'infinity'::timestamptz),"
-        " coalesce(%(last)s, %(highest)s::uuid))"
+        " where {} and (created_at, id) < (%(last_at)s, coalesce(%(last)s, %(highest)s::uuid))"
         " order by created_at desc, id desc limit %(step)s"
     ).format(condition)
     place = {"last_at": run["last_at"], "last": run["last_id"], "highest": _HIGHEST}
-    return await _rows(transaction, statement, {**values, **place, "asked_at": run["created_at"], "step": STEP})
+    return await _rows(transaction, statement, {**values, **place, "step": STEP})
 
 
 async def _rows(transaction: AsyncSession, statement: Composed, values: Mapping[str, Any]) -> Sequence[Any]:
@@ -262,6 +261,8 @@ class Outlook:
     """Whether there are more than were looked at; `about`, which may be an estimate, does not tell."""
     passed: Mapping[str, int]
     """How many of those would be passed over, by reason: `reasons.WORDS`."""
+    at: datetime
+    """When that was so, by the database's clock."""
 
     @property
     def will_do(self) -> int:
@@ -275,6 +276,8 @@ async def outlook(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Outlook:
     Raises:
         DatabaseUnavailable, psycopg.Error: it could not be asked.
     """
+    await cursor.execute("select now() as at")
+    (at,) = [row["at"] for row in await cursor.fetchall()]
     about = Count(len(wish.ids)) if wish.ids else await leads.count(cursor, wish.filter)
     await cursor.execute(*judging(wish))
     counts: dict[str | None, int] = {row["why"]: row["many"] for row in await cursor.fetchall()}
@@ -282,7 +285,7 @@ async def outlook(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Outlook:
     passed = {why: many for why, many in counts.items() if why}
     if wish.ids and judged < len(wish.ids):
         passed[reasons.GONE], judged = len(wish.ids) - judged, len(wish.ids)
-    return Outlook(about, judged, about.about or about.number > leads.EXACT, passed)
+    return Outlook(about, judged, about.about or about.number > leads.EXACT, passed, at)
 
 
 def judging(wish: Wish) -> tuple[Composed, dict[str, Any]]:
@@ -318,8 +321,8 @@ async def forget_old() -> None:
 
 _HIGHEST = UUID(int=2**128 - 1)
 _BEGIN = text(
-    "insert into sigma.bulk_runs (operator, action, reason, filter, ids, total, about, starts_at)"
-    " values (:operator, :action, :reason, :filter, :ids, :total, :about, now() + :grace) returning id"
+    "insert into sigma.bulk_runs (operator, action, reason, filter, ids, total, about, last_at, starts_at)"
+    " values (:operator, :action, :reason, :filter, :ids, :total, :about, :seen_at, now() + :grace) returning id"
 )
 _STOP = text(
     "update sigma.bulk_runs set state = 'stopped', ended_at = now(), filter = filter - 'q'"

@@ -29,7 +29,7 @@ class Deeds(rx.State, mixin=True):
     refusal: str = ""
 
     _last: tuple[str, float] = ("", 0.0)  # the deed that was done last, and when
-    _said_at: str = ""  # the address of the page on which it was
+    _said_at: str = ""  # the address of the page on which something was asked or done last
 
     @rx.event
     async def ask(self, deed: str):
@@ -42,9 +42,9 @@ class Deeds(rx.State, mixin=True):
         self.asking = ""
 
     def _begin_anew(self) -> None:
-        """Forget what became of the last deed, if that was on another page; one that connects again still says it."""
+        """Forget what was asked and done last, if that was on another page; one that connects again still says it."""
         if self._said_at != self._here():
-            self.outcome = self.refusal = ""
+            self.asking = self.outcome = self.refusal = ""
 
     def _here(self) -> str:
         return str(self.router.url)

@@ -92,6 +92,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
 
     _wanted: LeadFilter | None = None
     _wish: Wish | None = None
+    _outlook: Outlook | None = None
     _seen: datetime | None = None
 
     _topics = frozenset({"leads"})
@@ -130,7 +131,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
         self.filtered = sum(bool(asked.get(name)) for name in LeadFilter.__slots__ if name != "q")
 
     def _forget_wish(self) -> None:
-        self._wish, self.proposal = None, ""
+        self._wish, self._outlook, self.proposal = None, None, ""
         if self.asking in bulk.ACTIONS:
             self.asking = ""
 
@@ -163,7 +164,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
             return
         self.proposal = _proposed(wish, outlook)
         if outlook.will_do or outlook.more:
-            self._wish, self.asking = wish, wish.action
+            self._wish, self._outlook, self.asking = wish, outlook, wish.action
         else:
             self.said, self.proposal = self.proposal, ""
 
@@ -184,12 +185,9 @@ class LeadsState(ConsolePage, Deeds, SessionState):
             yield
 
     async def _begin(self, session: Session) -> str:
-        wish = self._wish
-        if wish is None:
+        if self._wish is None or self._outlook is None:
             raise NothingToDo
-        async with reading(session) as cursor:
-            outlook = await bulk.outlook(cursor, wish)
-        await bulk.begin(session, wish, outlook.about)
+        await bulk.begin(session, self._wish, self._outlook)
         self._wish = None
         return f"Asked for. It begins {bulk.GRACE.seconds} seconds later; how far it is stands below."
 

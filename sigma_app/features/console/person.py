@@ -45,15 +45,21 @@ class PersonState(ConsolePage, Deeds, SessionState):
             if identity := asks.identity(asked, name):
                 await cursor.execute(query, [identity])
                 found = await cursor.fetchone()
-                if found and not self.receipt:
-                    self.address = found["email"] or ""
+                if not self.receipt:
+                    self.address = (found and found["email"]) or ""
+
+    def _begin_anew(self) -> None:
+        """Be about nobody, on another page than that of the last deed."""
+        super()._begin_anew()
+        if self._said_at != self._here():
+            self.address, self.receipt, self._receipt = "", [], ""
 
     @rx.event
     async def look_for(self, form_data: dict[str, Any]):
         """Be about whoever has the address that was typed."""
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
         self.address, self.receipt, self._receipt = str(fields.get("email", "")).strip(), [], ""
-        self.asking = self.outcome = self.refusal = ""
+        self.asking, self.outcome, self.refusal, self._said_at = "", "", "", self._here()
         try:
             if "@" not in self.address:
                 raise NotLikeThat("Please type a whole address.")

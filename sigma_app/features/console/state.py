@@ -12,6 +12,7 @@ from sigma_app.core.errors import SigmaError
 from sigma_app.features.console.deeds import Deeds
 from sigma_app.features.console.live import WATCHING, Watcher
 from sigma_app.features.console.service import NotAnOperator, reading
+from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
 
 
@@ -57,10 +58,16 @@ class ConsolePage(rx.State, mixin=True):
                 await self._read_besides()
                 self.ready, self.read_for, self.trouble = True, self.router.url.query, ""
         except NotAnOperator as error:
-            self.reset()
+            await self._leave_the_console()
             self.trouble = str(error)
         except SigmaError as error:
             self.trouble = str(error)
+
+    async def _leave_the_console(self) -> None:
+        """Have nothing in this tab of what any page of the console read, nor the way there."""
+        for page in ConsolePage.__subclasses__():
+            (await self.get_state(page)).reset()
+        (await self.get_state(SessionState)).console = ""
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         """Read what the address asks for into the Vars.

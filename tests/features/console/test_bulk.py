@@ -11,7 +11,7 @@ from psycopg.sql import SQL
 
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.features.console import bulk, importing, leads, reasons
-from sigma_app.features.console.bulk import Wish
+from sigma_app.features.console.bulk import Outlook, Wish
 from sigma_app.features.console.leads import Count, LeadFilter
 from sigma_app.features.console.leads_page import LeadsState
 from sigma_app.features.console.runs import RunsState, runs
@@ -56,10 +56,20 @@ def wish(action: str, ids=(), reason: str = "", **asked: str) -> Wish:
     return Wish.read(action, LeadFilter.read(asked), ids, reason)
 
 
+NOBODY = Outlook(Count(0), 0, False, {}, datetime.now(UTC))
+
+
+async def begin(session: Session, wanted: Wish) -> UUID:
+    """Ask for what the operator has looked at."""
+    async with reading(session) as cursor:
+        seen = await bulk.outlook(cursor, wanted)
+    return await bulk.begin(session, wanted, seen)
+
+
 async def test_those_picked_are_flagged_each_on_record(operator, owner, lead, due, deeds):
     picked = [lead(f"p{number}@example.com") for number in range(5)]
     other = lead("other@example.com")
-    run = await bulk.begin(operator, wish("flag", picked, "odd"), Count(5))
+    run = await begin(operator, wish("flag", picked, "odd"))
     assert await to_its_end(run) == 0  # nothing before the grace is over
     assert owner.execute("select count(*) from leads where flag is not null").fetchone() == (0,)
     due()
@@ -74,7 +84,7 @@ async def test_all_that_a_filter_finds_but_who_joins_meanwhile(operator, owner, 
     for number in range(5):
         lead(f"p{number}@example.com", utm_source="x")
     lead("other@example.com", utm_source="y")
-    run = await bulk.begin(operator, wish("flag", source="x", reason="odd"), Count(5))
+    run = await begin(operator, wish("flag", source="x", reason="odd"))
     lead("late@example.com", utm_source="x")
     due()
     await to_its_end(run)
@@ -86,7 +96,7 @@ async def test_all_that_a_filter_finds_but_who_joins_meanwhile(operator, owner, 
 async def test_a_search_is_a_filter_too_and_no_address_stays_behind(operator, owner, lead, due, deeds):
     lead("Ann@example.com")
     lead("bob@example.com")
-    run = await bulk.begin(operator, wish("erase", q="Ann@example.com"), Count(1))
+    run = await begin(operator, wish("erase", q="Ann@example.com"))
     due()
     await to_its_end(run)
     assert owner.execute("select email from leads").fetchall() == [("bob@example.com",)]
@@ -97,13 +107,13 @@ async def test_a_search_is_a_filter_too_and_no_address_stays_behind(operator, ow
 async def test_inviting_passes_over_who_may_not_be_mailed(operator, owner, lead, due):
     lead("joined@example.com")
     ready = [lead(f"p{number}@example.com", confirmed=True) for number in range(3)]
-    run = await bulk.begin(operator, wish("invite"), Count(4))
+    run = await begin(operator, wish("invite"))
     due()
     await to_its_end(run)
     assert state_of(owner, run) == ("done", 3, 1)
     invited = owner.execute("select lead_id from sigma.lead_links where purpose = 'invite'").fetchall()
     assert sorted(invited) == sorted((one,) for one in ready)
-    again = await bulk.begin(operator, wish("invite", status="invited"), Count(3))
+    again = await begin(operator, wish("invite", status="invited"))
     due()
     await to_its_end(again)
     assert state_of(owner, again) == ("done", 0, 3)
@@ -138,7 +148,7 @@ async def test_what_would_be_done_is_what_is_done_and_for_whom_not_is_told_by_re
     async with reading(operator) as cursor:
         outlook = await bulk.outlook(cursor, wish("invite"))
     assert (outlook.about.number, outlook.will_do, dict(outlook.passed)) == (8, 3, REASONS)
-    run = await bulk.begin(operator, wish("invite"), outlook.about)
+    run = await bulk.begin(operator, wish("invite"), outlook)
     due()
     await to_its_end(run)
     assert state_of(owner, run) == ("done", 3, 5)
@@ -149,12 +159,23 @@ async def test_what_would_be_done_is_what_is_done_and_for_whom_not_is_told_by_re
     assert told == (REASONS,)
 
 
+async def test_who_joins_between_the_question_and_the_answer_is_left_out(operator, owner, lead, due):
+    lead("ann@example.com")
+    async with reading(operator) as cursor:
+        outlook = await bulk.outlook(cursor, wish("erase"))
+    lead("bob@example.com")
+    run = await bulk.begin(operator, wish("erase"), outlook)
+    due()
+    await to_its_end(run)
+    assert owner.execute("select email from leads").fetchall() == [("bob@example.com",)]
+
+
 async def test_of_those_picked_who_is_gone_is_told_too(operator, owner, lead, due):
     ids = [lead("ann@example.com", flag="odd"), lead("bob@example.com"), UUID(int=1)]
     async with reading(operator) as cursor:
         outlook = await bulk.outlook(cursor, wish("flag", ids, "odd"))
     assert (outlook.will_do, dict(outlook.passed)) == (1, {"flagged": 1, "gone": 1})
-    run = await bulk.begin(operator, wish("flag", ids, "odd"), outlook.about)
+    run = await bulk.begin(operator, wish("flag", ids, "odd"), outlook)
     due()
     await to_its_end(run)
     assert state_of(owner, run) == ("done", 1, 2)
@@ -267,7 +288,7 @@ def test_reasons_are_sentences_of_one_and_of_many():
 
 async def test_within_the_grace_it_is_taken_back_and_no_lead_is_changed(operator, owner, lead, due):
     lead("ann@example.com")
-    run = await bulk.begin(operator, wish("erase"), Count(1))
+    run = await begin(operator, wish("erase"))
     await bulk.stop(operator, run)
     due()
     assert await to_its_end(run) == 0
@@ -277,7 +298,7 @@ async def test_within_the_grace_it_is_taken_back_and_no_lead_is_changed(operator
 
 async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_since(operator, owner, lead, due, deeds):
     ids = [lead(f"p{number}@example.com", flag="before" if number == 0 else None) for number in range(5)]
-    run = await bulk.begin(operator, wish("flag", ids, "odd"), Count(5))
+    run = await begin(operator, wish("flag", ids, "odd"))
     due()
     assert await bulk.carry_on(run)
     assert await bulk.carry_on(run)
@@ -301,7 +322,7 @@ async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_si
 
 async def test_flags_that_were_taken_away_go_back(operator, owner, lead, due):
     ids = [lead(f"p{number}@example.com", flag=f"why {number}") for number in range(3)]
-    run = await bulk.begin(operator, wish("unflag", ids), Count(3))
+    run = await begin(operator, wish("unflag", ids))
     due()
     await to_its_end(run)
     assert owner.execute("select count(*) from leads where flag is null").fetchone() == (3,)
@@ -313,7 +334,7 @@ async def test_flags_that_were_taken_away_go_back(operator, owner, lead, due):
 
 
 async def test_a_month_later_it_is_not_known_why_and_nothing_is_put_back(operator, owner, lead, due):
-    run = await bulk.begin(operator, wish("flag", [lead("ann@example.com")], "a friend of Bob's"), Count(1))
+    run = await begin(operator, wish("flag", [lead("ann@example.com")], "a friend of Bob's"))
     due()
     await to_its_end(run)
     await bulk.forget_old()
@@ -328,7 +349,7 @@ async def test_a_month_later_it_is_not_known_why_and_nothing_is_put_back(operato
 
 async def test_a_step_that_fails_changes_nothing_and_is_taken_again(operator, owner, lead, due, monkeypatch):
     ids = [lead(f"p{number}@example.com") for number in range(4)]
-    run = await bulk.begin(operator, wish("flag", ids, "odd"), Count(4))
+    run = await begin(operator, wish("flag", ids, "odd"))
     due()
     real, seen = bulk.waitlist.flag, []
 
@@ -349,7 +370,7 @@ async def test_a_step_that_fails_changes_nothing_and_is_taken_again(operator, ow
 
 async def test_a_run_ends_with_its_operators_role(operator, owner, lead, due, deeds):
     lead("ann@example.com")
-    run = await bulk.begin(operator, wish("erase"), Count(1))
+    run = await begin(operator, wish("erase"))
     due()
     set_role(owner, operator.user_id, None)
     assert await to_its_end(run) == 0
@@ -359,7 +380,7 @@ async def test_a_run_ends_with_its_operators_role(operator, owner, lead, due, de
 
 @pytest.mark.parametrize("loses", ["the role", "the account"])
 async def test_putting_back_ends_with_the_operator_as_well(operator, owner, lead, due, loses):
-    run = await bulk.begin(operator, wish("flag", [lead("ann@example.com")], "odd"), Count(1))
+    run = await begin(operator, wish("flag", [lead("ann@example.com")], "odd"))
     due()
     await to_its_end(run)
     await bulk.undo(operator, run)
@@ -372,7 +393,7 @@ async def test_putting_back_ends_with_the_operator_as_well(operator, owner, lead
 
 
 async def test_what_cannot_be_put_back_is_not(operator, owner, lead, due):
-    run = await bulk.begin(operator, wish("invite", [lead("ann@example.com", confirmed=True)]), Count(1))
+    run = await begin(operator, wish("invite", [lead("ann@example.com", confirmed=True)]))
     due()
     await to_its_end(run)
     with pytest.raises(NothingToDo):
@@ -382,7 +403,7 @@ async def test_what_cannot_be_put_back_is_not(operator, owner, lead, due):
 
 async def test_what_was_not_done_is_not_on_record(operator, owner, lead, due, deeds):
     nobody = UUID(int=0)
-    run = await bulk.begin(operator, wish("flag", [lead("ann@example.com", flag="odd")], "odd"), Count(1))
+    run = await begin(operator, wish("flag", [lead("ann@example.com", flag="odd")], "odd"))
     await bulk.stop(operator, run)
     before = deeds()
     for act, one in ((bulk.stop, run), (bulk.undo, run), (bulk.stop, nobody), (bulk.undo, nobody)):
@@ -392,7 +413,7 @@ async def test_what_was_not_done_is_not_on_record(operator, owner, lead, due, de
 
 
 async def test_why_a_run_was_not_stopped_or_put_back_is_said_on_the_page(operator, owner, lead, monkeypatch):
-    run = await bulk.begin(operator, wish("flag", [lead("ann@example.com")], "odd"), Count(1))
+    run = await begin(operator, wish("flag", [lead("ann@example.com")], "odd"))
 
     async def signed_in(_) -> Session:
         return operator
@@ -417,7 +438,7 @@ async def test_why_a_run_was_not_stopped_or_put_back_is_said_on_the_page(operato
 
 async def test_an_address_that_was_searched_for_goes_with_a_run_that_was_taken_back(operator, owner, lead):
     lead("ann@example.com")
-    run = await bulk.begin(operator, wish("flag", q="ann@example.com", reason="odd"), Count(1))
+    run = await begin(operator, wish("flag", q="ann@example.com", reason="odd"))
     await bulk.stop(operator, run)
     assert owner.execute("select filter from sigma.bulk_runs").fetchall() == [({},)]
 
@@ -425,8 +446,8 @@ async def test_an_address_that_was_searched_for_goes_with_a_run_that_was_taken_b
 async def test_nobody_else_begins_stops_or_undoes(operator, stranger, owner, lead):
     one = lead("ann@example.com")
     with pytest.raises(NotAnOperator):
-        await bulk.begin(stranger, wish("erase", [one]), Count(1))
-    run = await bulk.begin(operator, wish("erase", [one]), Count(1))
+        await bulk.begin(stranger, wish("erase", [one]), NOBODY)
+    run = await begin(operator, wish("erase", [one]))
     with pytest.raises(NotAnOperator):
         await bulk.stop(stranger, run)
     with pytest.raises(NotAnOperator):
@@ -441,7 +462,7 @@ def test_what_is_wrong_with_a_wish_is_said(action, reason):
 
 
 async def test_it_is_a_job_that_waits_for_the_grace(operator, owner, lead):
-    await bulk.begin(operator, wish("flag", [lead("ann@example.com")], "odd"), Count(1))
+    await begin(operator, wish("flag", [lead("ann@example.com")], "odd"))
     rows = owner.execute(
         "select scheduled_at > now() + interval '5 seconds', args - '_request' ? 'run'"
         " from procrastinate.procrastinate_jobs where task_name = 'console:carry_on'"

@@ -20,8 +20,10 @@ from sigma_app.features.console.leads_page import LeadsState
 from sigma_app.features.console.live import WATCHING, kept_true
 from sigma_app.features.console.service import CHANNEL, tell_of_operators
 from sigma_app.features.console.state import ConsolePage
+from sigma_app.features.console.users import UsersState
 from sigma_app.session import store
-from sigma_app.session.state import emptying
+from sigma_app.session.guard import CONSOLE
+from sigma_app.session.state import SessionState, emptying
 from sigma_app.session.store import Session
 from sigma_app.session.tabs import CHANNEL as SESSIONS
 from sigma_app.session.tabs import TABS
@@ -86,7 +88,9 @@ async def until_heard() -> None:
 
 def texts_of(state: type[Any]) -> list[str]:
     """The Vars of a page that are texts, but for the one that says what is wrong."""
-    return [name for name, var in state.base_vars.items() if var._var_type is str and name != "trouble"]
+    return [
+        name for name, var in state.base_vars.items() if var._var_type is str and name not in ("trouble", "read_for")
+    ]
 
 
 def shows(page: Any) -> bool:
@@ -133,6 +137,18 @@ async def test_an_account_that_is_disabled_or_deleted_sees_nothing_more(
     owner.execute(how.encode(), [operator.user_id])
     await until(lambda: not open_page.ready)
     assert not shows(open_page)
+
+
+@pytest.mark.parametrize("open_page", [LeadsState], indirect=True)
+async def test_nothing_stays_of_the_pages_that_the_tab_showed_before(
+    open_page: Any, operator: Session, owner: psycopg.Connection
+):
+    before = await open_page.get_state(UsersState)
+    shared = await open_page.get_state(SessionState)
+    before.email, shared.console = SHOWN, CONSOLE
+    set_role(owner, operator.user_id, None)
+    await until(lambda: open_page.trouble)
+    assert (before.email, shared.console, shared.phase) == ("", "", "in")
 
 
 @pytest.mark.parametrize("open_page", [LeadsState], indirect=True)
