@@ -46,7 +46,7 @@ class PersonState(ConsolePage, Deeds, SessionState):
                 await cursor.execute(query, [identity])
                 found = await cursor.fetchone()
                 if not self.receipt:
-                    self.address = (found and found["email"]) or ""
+                    self.address = str(found["email"] or "") if found else ""
 
     def _begin_anew(self) -> None:
         """Be about nobody, on another page than that of the last deed."""
