@@ -39,6 +39,7 @@ GRACE = timedelta(seconds=10)
 UNDO = timedelta(days=30)  # from when it was asked for: so long its flags can be put back
 STEP = 50  # leads of one transaction: invitations hold the line meanwhile
 LONGEST_REASON = 200  # characters
+NAMED = 5  # leads, which a question calls by their addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,10 @@ class Outlook:
     """How many of those would be passed over, by reason: `reasons.WORDS`."""
     at: datetime
     """When that was so, by the database's clock."""
+    flagged: int = 0
+    """How many of those to whom it would be done have a flag now."""
+    names: Sequence[str] = ()
+    """The addresses of those to whom it would be done, where at most `NAMED` were picked."""
 
     @property
     def will_do(self) -> int:
@@ -280,12 +285,21 @@ async def outlook(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Outlook:
     (at,) = [row["at"] for row in await cursor.fetchall()]
     about = Count(len(wish.ids)) if wish.ids else await leads.count(cursor, wish.filter)
     await cursor.execute(*judging(wish))
-    counts: dict[str | None, int] = {row["why"]: row["many"] for row in await cursor.fetchall()}
+    found = await cursor.fetchall()
+    counts: dict[str | None, int] = {row["why"]: row["many"] for row in found}
+    flagged = sum(row["flagged"] for row in found if row["why"] is None)
     judged = sum(counts.values())
     passed = {why: many for why, many in counts.items() if why}
     if wish.ids and judged < len(wish.ids):
         passed[reasons.GONE], judged = len(wish.ids) - judged, len(wish.ids)
-    return Outlook(about, judged, about.about or about.number > leads.EXACT, passed, at)
+    names = await _names(cursor, wish) if len(wish.ids) <= NAMED else ()
+    return Outlook(about, judged, about.about or about.number > leads.EXACT, passed, at, flagged, names)
+
+
+async def _names(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Sequence[str]:
+    statement = SQL("select email from public.leads as lead where id = any(%(ids)s) and {} is null order by email")
+    await cursor.execute(statement.format(reasons.reason(wish.action)), {"ids": list(wish.ids), "reason": wish.reason})
+    return [row["email"] for row in await cursor.fetchall()]
 
 
 def judging(wish: Wish) -> tuple[Composed, dict[str, Any]]:
@@ -298,7 +312,7 @@ def judging(wish: Wish) -> tuple[Composed, dict[str, Any]]:
         # `using`: the way of the index, see paging.Key
         table, order = wish.filter.table, SQL("address using ~<~" if wish.filter.q else "created_at desc, id desc")
     statement = SQL(
-        "select why, count(*) as many from (select {} as why from"
+        "select why, count(*) as many, count(flag) as flagged from (select {} as why, flag from"
         " (select * from {} where {} order by {} limit {}) as lead) as judged group by why"
     ).format(reasons.reason(wish.action), table, condition, order, leads.EXACT)
     return statement, {**values, "reason": wish.reason}

@@ -19,11 +19,12 @@ _MOMENT = 1.0  # seconds; the second half of a double click comes within half of
 class Deeds(rx.State, mixin=True):
     """Of a page with buttons that act, mixed in beside `ConsolePage`.
 
-    `asking` is the deed that asks whether it is meant, `busy` the one under way, `outcome` what became of the last,
-    `refusal` why it was not done.
+    `asking` is the deed that asks whether it is meant, `mistyped` what is wrong with the word that was typed for it,
+    `busy` the deed under way, `outcome` what became of the last, `refusal` why it was not done.
     """
 
     asking: str = ""
+    mistyped: str = ""
     busy: str = ""
     outcome: str = ""
     refusal: str = ""
@@ -34,7 +35,8 @@ class Deeds(rx.State, mixin=True):
     @rx.event
     async def ask(self, deed: str):
         """Ask whether it is meant."""
-        self.asking, self.outcome, self.refusal, self._said_at = str(deed), "", "", self._here()
+        self.asking, self.mistyped, self._said_at = str(deed), "", self._here()
+        self.outcome = self.refusal = ""
 
     @rx.event
     async def leave_it(self):
@@ -61,7 +63,7 @@ class Deeds(rx.State, mixin=True):
         """
         if (asked and self.asking != deed) or self._is_second_click(deed):
             return
-        self.asking, self.outcome, self.refusal, self.busy = "", "", "", deed
+        self.asking, self.mistyped, self.outcome, self.refusal, self.busy = "", "", "", "", deed
         self._said_at = self._here()
         yield
         try:
@@ -83,7 +85,7 @@ class Deeds(rx.State, mixin=True):
         """Whether the word was typed that a question asks for; else it is said, and the question stays."""
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
         meant = str(fields.get("word", "")).strip().lower() == word
-        self.refusal = "" if meant else f"Type the word {word} to go on."
+        self.mistyped = "" if meant else f"That is not the word. Type {word} to go on."
         return meant
 
 
@@ -164,6 +166,7 @@ def question(
         answers = [
             rx.el.form(
                 typed,
+                rx.el.p(state.mistyped, role="alert", class_name="said"),
                 rx.el.div(meant, leaving, class_name="console-actions"),
                 on_submit=do,
                 class_name="console-answer",

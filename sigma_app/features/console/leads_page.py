@@ -66,7 +66,8 @@ class LeadsState(ConsolePage, Deeds, SessionState):
     """A page of the list, what it was asked for, and what is proposed to be done.
 
     `mistake` is what was wrong with what was asked for, `said` with what was chosen; `fresh` how many have come
-    or changed since the list was read; `filtered` by how much more than an address the list is filtered.
+    or changed since the list was read; `filtered` by how much more than an address the list is filtered; `begun` how
+    many runs were, after each of which nobody is picked any more.
     """
 
     rows: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
@@ -89,6 +90,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
     filtered: int = 0
 
     proposal: str = ""
+    begun: int = 0
 
     _wanted: LeadFilter | None = None
     _wish: Wish | None = None
@@ -133,7 +135,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
     def _forget_wish(self) -> None:
         self._wish, self._outlook, self.proposal = None, None, ""
         if self.asking in bulk.ACTIONS:
-            self.asking = ""
+            self.asking = self.mistyped = ""
 
     async def _read_again(
         self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
@@ -189,6 +191,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
             raise NothingToDo
         await bulk.begin(session, self._wish, self._outlook)
         self._wish = None
+        self.begun += 1  # nobody is picked for the next deed because of this one
         return f"Asked for. It begins {bulk.GRACE.seconds} seconds later; how far it is stands below."
 
     @rx.event
@@ -206,10 +209,15 @@ def _proposed(wish: Wish, outlook: Outlook) -> str:
         picked = f"{number[0].upper()}{number[1:]} leads were picked. Of the first {outlook.judged:,}, "
         others = " The others follow in the same way; for whom it was not done is told then."
     who = f"{many:,} {'lead' if many == 1 else 'leads'}" if many else "nobody" if picked else "Nobody"
+    named = f": {', '.join(outlook.names)}" if outlook.names else ""
     passed = sum(outlook.passed.values())
-    over = f", {passed:,} will be passed over: {reasons.told(outlook.passed)}" if passed else ""
+    over = f"{'.' if named else ','} {passed:,} will be passed over: {reasons.told(outlook.passed)}" if passed else ""
+    replaced = ""
+    if wish.action == "flag" and outlook.flagged:
+        have = "has" if outlook.flagged == 1 else "have"
+        replaced = f" {outlook.flagged:,} of them {have} a flag, which this one replaces."
     erasing = _ERASING if wish.action == "erase" and (many or outlook.more) else ""
-    return f"{picked}{who} will {_WILL_BE[wish.action]}{over}.{others}{erasing}"
+    return f"{picked}{who} will {_WILL_BE[wish.action]}{named}{over}.{replaced}{others}{erasing}"
 
 
 def _wish(fields: Mapping[str, Any], wanted: LeadFilter) -> Wish:
@@ -299,10 +307,10 @@ def _list() -> rx.Component:
             rx.cond(LeadsState.rows.length() > 0, _with_those_picked()),  # pyright: ignore[reportAttributeAccessIssue] - a Var
             rx.el.p(LeadsState.said, role="alert", class_name="said", custom_attrs={"tabIndex": -1}),
             _question(),
-            outcome(LeadsState),
-            runs(),
             class_name="console-picked",
         ),
+        outcome(LeadsState),
+        runs(),
         rx.el.form(
             table(
                 "Leads",
@@ -314,6 +322,7 @@ def _list() -> rx.Component:
             ),
             on_submit=LeadsState.propose,
             custom_attrs={"id": "picked"},
+            key=LeadsState.begun,
         ),
     )
 
@@ -329,7 +338,8 @@ def _with_those_picked() -> rx.Component:
             class_name="console-why",
         ),
         rx.el.button("Go on", type="submit", class_name=QUIET, custom_attrs={"form": "picked", "data-deed": GO_ON}),
-        rx.el.p("Return, on a ticked row, leads here.", class_name="fine-print console-hint"),
+        rx.el.p("By the keyboard: Return on a ticked row leads here.", class_name="fine-print console-hint"),
+        key=LeadsState.begun,
         class_name="console-bar",
     )
 

@@ -150,7 +150,7 @@ def test_an_account_is_deleted_only_when_that_is_meant(sigma: Portal, alice: Som
     expect(operator.get_by_label("Type “delete”")).to_be_focused()
     expect(operator.get_by_role("link", name="forget this person")).to_be_visible()
     operator.keyboard.press("Enter")
-    expect(operator.get_by_role("alert").filter(has_text="Type the word delete")).to_be_visible()
+    expect(operator.get_by_role("alert").filter(has_text="Type delete to go on")).to_be_visible()
     operator.get_by_label("Type “delete”").fill("Delete")
     operator.get_by_role("button", name="Delete them for good").dblclick()
     expect(operator.get_by_role("status").filter(has_text="Deleted")).to_be_visible()

@@ -28,7 +28,7 @@ def test_from_their_account_to_the_receipt(operator: Page, bob: Somebody, sigma:
     operator.get_by_role("button", name="Forget them").click()
     expect(operator.get_by_label("Type “forget”")).to_be_focused()
     operator.keyboard.press("Enter")
-    expect(operator.get_by_role("alert").filter(has_text="Type the word forget")).to_be_visible()
+    expect(operator.get_by_role("alert").filter(has_text="Type forget to go on")).to_be_visible()
     operator.get_by_label("Type “forget”").fill("forget")
     operator.get_by_role("button", name="Forget them for good").click()
     expect(operator.get_by_role("heading", name="Receipt")).to_be_visible(timeout=20_000)

@@ -170,6 +170,21 @@ async def test_who_joins_between_the_question_and_the_answer_is_left_out(operato
     assert owner.execute("select email from leads").fetchall() == [("bob@example.com",)]
 
 
+async def test_a_few_are_named_and_a_flag_that_is_replaced_is_told(operator, lead, monkeypatch):
+    same, other, none = (
+        lead(f"{name}@example.com", flag=flag) for name, flag in (("same", "odd"), ("ann", "nice"), ("bob", None))
+    )
+    fields = {f"pick-{one}": "on" for one in (same, other, none)} | {"action": "flag", "reason": "odd"}
+    page = await proposing(operator, monkeypatch, fields)
+    assert page.proposal == (
+        "2 leads will be flagged: ann@example.com, bob@example.com. 1 will be passed over: 1 has this flag already."
+        " 1 of them has a flag, which this one replaces."
+    )
+    crowd = {f"pick-{lead(f'p{number}@example.com')}": "on" for number in range(bulk.NAMED)}
+    page = await proposing(operator, monkeypatch, fields | crowd)
+    assert page.proposal.startswith("7 leads will be flagged, 1 will be passed over")
+
+
 async def test_of_those_picked_who_is_gone_is_told_too(operator, owner, lead, due):
     ids = [lead("ann@example.com", flag="odd"), lead("bob@example.com"), UUID(int=1)]
     async with reading(operator) as cursor:
