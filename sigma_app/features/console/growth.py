@@ -113,10 +113,10 @@ class GrowthState(ConsolePage, SessionState):
         await self._read_numbers(cursor, asked, only_visits=False)
 
     async def _read_again(
-        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session, changed: frozenset[str]
     ) -> None:
         """As `_read`, but for what became of those who joined where visits alone came in."""
-        await self._read_numbers(cursor, asked, only_visits=self._changed & {"leads", "", "visits"} == {"visits"})
+        await self._read_numbers(cursor, asked, only_visits=changed & {"leads", "", "visits"} == {"visits"})
 
     async def _read_numbers(
         self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], *, only_visits: bool

@@ -138,14 +138,14 @@ class LeadsState(ConsolePage, Deeds, SessionState):
             self.asking = self.mistyped = ""
 
     async def _read_again(
-        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session, changed: frozenset[str]
     ) -> None:
         """Say how many came or changed, and leave the rows where they are: somebody may be about to pick one."""
         if self._seen and self._wanted:
             more = await leads.fresh(cursor, self._wanted, self._seen)
             now = {str(lead["id"]): _row(lead) for lead in await leads.these(cursor, [row.id for row in self.rows])}
-            changed = sum(now.get(row.id) != row for row in self.rows)
-            news = [*([f"{more:,} more"] if more else []), *([f"{changed:,} of these changed"] if changed else [])]
+            other = sum(now.get(row.id) != row for row in self.rows)
+            news = [*([f"{more:,} more"] if more else []), *([f"{other:,} of these changed"] if other else [])]
             self.fresh = f"{', '.join(news)} since then. Show" if news else ""
 
     @rx.event

@@ -71,14 +71,14 @@ class RunsState(ConsolePage, SessionState):
             self.said = str(error)
         except ValueError:  # a client may send anything
             return
-        await self._show(again=True)
+        await self._show(self._topics)
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         self.said = ""
-        await self._read_again(cursor, asked, session)
+        await self._read_again(cursor, asked, session, self._topics)
 
     async def _read_again(
-        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session, changed: frozenset[str]
     ) -> None:
         """Read the runs; what was said of one stays until the next deed."""
         await cursor.execute(_LATEST, {"most": _MOST, "passed": reasons.PASSED})

@@ -29,8 +29,8 @@ class ConsolePage(rx.State, mixin=True):
 
     _topics: ClassVar[frozenset[str]] = frozenset()
     """What has to change for the page to be read again: payloads of sigma.tell_console."""
-    _changed: frozenset[str] = frozenset()
-    """What has changed where the page is read again; "" for anything."""
+    _unread: frozenset[str] = frozenset()
+    """What has changed since the page was last read, also by a reading that failed; "" for anything."""
 
     @rx.event
     async def load(self):
@@ -41,22 +41,30 @@ class ConsolePage(rx.State, mixin=True):
 
     async def refresh(self, changed: frozenset[str]) -> None:
         """These topics changed, some of which the page shows, or, without any, who may see it; called by live.py."""
-        self._changed = changed
-        await self._show(again=True, only_ask=not changed)
+        await self._show(changed)
 
-    async def _show(self, *, again: bool = False, only_ask: bool = False) -> None:
-        """Read everything, or what changed, or ask only who looks; nothing stays for whoever may see it no more."""
+    async def _show(self, changed: frozenset[str] | None = None) -> None:
+        """Read everything, or what changed, or ask only who looks; nothing stays for whoever may see it no more.
+
+        Args:
+            changed: the topics that changed; none where only who may see the page may be another; None for everything.
+        """
+        self._unread |= frozenset({""}) if changed is None else changed
         try:
             if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
                 watcher = Watcher(self.router.url.path, session.id, type(self), self._topics)
                 WATCHING.add(self.router.session.client_token, watcher)
-                read = self._read_again if again and self.ready else self._read
+                asked = self.router.url.query_parameters
                 async with reading(session) as cursor:
-                    if only_ask and self.ready and not self.trouble:
+                    if self.ready and not self.trouble and not self._unread:
                         return
-                    await read(cursor, self.router.url.query_parameters, session)
+                    if changed is None or not self.ready:
+                        await self._read(cursor, asked, session)
+                    else:
+                        await self._read_again(cursor, asked, session, self._unread)
                 await self._read_besides()
                 self.ready, self.read_for, self.trouble = True, self.router.url.query, ""
+                self._unread = frozenset()
         except NotAnOperator as error:
             await self._leave_the_console()
             self.trouble = str(error)
@@ -85,7 +93,7 @@ class ConsolePage(rx.State, mixin=True):
         """
 
     async def _read_again(
-        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session
+        self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session, changed: frozenset[str]
     ) -> None:
-        """Read what changed, as `_read`; everything, unless a page knows better."""
+        """Read what `changed`, "" for anything, as `_read`; everything, unless a page knows better."""
         await self._read(cursor, asked, session)

@@ -20,6 +20,8 @@ from sigma_app.features.mail.service import address_digest
 from sigma_app.session.store import Session
 from tests.features.console.conftest import set_role
 from tests.features.console.operators import shown
+from tests.features.console.pages import opened
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -427,27 +429,18 @@ async def test_what_was_not_done_is_not_on_record(operator, owner, lead, due, de
     assert deeds() == before
 
 
-async def test_why_a_run_was_not_stopped_or_put_back_is_said_on_the_page(operator, owner, lead, monkeypatch):
+async def test_why_a_run_was_not_stopped_or_put_back_is_said_on_the_page(operator, cookie, owner, lead, monkeypatch):
     run = await begin(operator, wish("flag", [lead("ann@example.com")], "odd"))
-
-    async def signed_in(_) -> Session:
-        return operator
-
-    async def show(page, *, again: bool = False) -> None:
-        async with reading(operator) as cursor:
-            await (page._read_again if again else page._read)(cursor, {}, operator)
-
-    monkeypatch.setattr(RunsState, "_signed_in", signed_in)
-    monkeypatch.setattr(RunsState, "_show", show)
-    page = await shown(RunsState, operator)
     stop, undo = RunsState.stop.fn, RunsState.undo.fn  # pyright: ignore[reportAttributeAccessIssue] - event handlers
-    await stop(page, str(run))
-    assert (page.said, page.runs[0].can_stop) == ("", False)
-    for act in (stop, undo):
-        await act(page, str(run))
-        assert page.said == "It is so already; nothing was done."
-    await show(page, again=True)  # some run is further on
-    assert page.said != ""
+    async with opened(RunsState, cookie, owner, monkeypatch) as page:
+        await stop(page, str(run))
+        assert (page.said, page.runs[0].can_stop) == ("", False)
+        for act in (stop, undo):
+            await act(page, str(run))
+            assert page.said == "It is so already; nothing was done."
+        await begin(operator, wish("flag", [lead("bob@example.com")], "odd"))
+        await until(lambda: len(page.runs) == 2)
+        assert page.said != ""
     assert str(RunsState.said) in str(runs())
 
 

@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
-import reflex as rx
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.features import console
-from sigma_app.features.console import live
 from sigma_app.features.console.leads_page import LeadsState
-from sigma_app.features.console.live import WATCHING, kept_true
-from sigma_app.features.console.service import CHANNEL, tell_of_operators
+from sigma_app.features.console.service import tell_of_operators
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.console.users import UsersState
 from sigma_app.session import store
 from sigma_app.session.guard import CONSOLE
-from sigma_app.session.state import SessionState, emptying
+from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
-from sigma_app.session.tabs import CHANNEL as SESSIONS
-from sigma_app.session.tabs import TABS
 from tests.features.console.conftest import set_role
-from tests.session.test_state import Tab
+from tests.features.console.pages import PAGES, opened
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
-for _, module, _ in pkgutil.iter_modules(console.__path__):
-    import_module(f"{console.__name__}.{module}")
-PAGES = sorted(ConsolePage.__subclasses__(), key=lambda page: page.__name__)
-LISTENING = "select count(*) from pg_stat_activity where datname = current_database() and query like 'listen %'"
 SHOWN = "what only operators see"
-
-
-class App:
-    """A served application with one tab, as far as what empties tabs knows of it."""
-
-    def __init__(self, tab: Tab) -> None:
-        self.event_namespace = SimpleNamespace(token_to_sid={tab.name: "1"})
-        self._tab = tab
-
-    @asynccontextmanager
-    async def modify_state(self, token: Any) -> AsyncIterator[rx.State]:
-        assert token.ident == self._tab.name
-        yield self._tab.root
 
 
 @pytest.fixture
@@ -62,28 +35,10 @@ async def open_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Any]:
     """A page of an operator's that is open, with something in each Var that is a text."""
-    monkeypatch.setattr(live, "PACE", 0.01)
-    tab = Tab(cookie, "a tab of the console")
-    app: Any = App(tab)
-    state: type[Any] = request.param
-    async with kept_true(app), TABS.watched(emptying(app)):
-        await until(lambda: (owner.execute(LISTENING).fetchone() or (0,))[0] > 0)
-        await until_heard()
-        page = await tab.root.get_state(state)
-        await page._show()
-        assert (page.ready, page.trouble) == (True, "")
-        for name in texts_of(state):
+    async with opened(request.param, cookie, owner, monkeypatch) as page:
+        for name in texts_of(request.param):
             setattr(page, name, SHOWN)
         yield page
-    WATCHING.drop(tab.name)
-
-
-async def until_heard() -> None:
-    """Until this process listens: it hears itself."""
-    heard: list[str] = []
-    for channel in (CHANNEL, SESSIONS):
-        get_database().listen(channel, heard.append)
-    await until(lambda: len(heard) >= 2)  # each begins with what may have been missed
 
 
 def texts_of(state: type[Any]) -> list[str]:
@@ -158,9 +113,9 @@ async def test_whoever_still_operates_keeps_what_they_look_at(
     asked: list[bool] = []
     show = ConsolePage._show
 
-    async def counted(self: Any, *, again: bool = False, only_ask: bool = False) -> None:
-        await show(self, again=again, only_ask=only_ask)
-        asked.append(only_ask)
+    async def counted(self: Any, changed: frozenset[str] | None = None) -> None:
+        await show(self, changed)
+        asked.append(changed == frozenset())
 
     monkeypatch.setattr(LeadsState, "_show", counted)
     set_role(owner, stranger.user_id, "admin")
