@@ -56,3 +56,4 @@ def test_every_answer_says_what_a_browser_may_do_with_it(sigma: Sigma, page: Pag
         assert "frame-ancestors 'none'" in headers["content-security-policy"], path
         assert headers["cross-origin-opener-policy"] == "same-origin", path
         assert headers["referrer-policy"], path
+        assert "camera=()" in headers["permissions-policy"], path

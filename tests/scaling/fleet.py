@@ -66,7 +66,7 @@ class Fleet:
 
     def through(self, backend: Sigma) -> httpx.Client:
         """A client of one backend, whose requests come as nginx sends them."""
-        headers = {"host": self.host, "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https", "origin": self.url}
+        headers = {"host": self.host, "x-forwarded-for": "192.0.2.1", "origin": self.url}
         return httpx.Client(base_url=f"http://127.0.0.1:{backend.port}", headers=headers, timeout=20)
 
     def websockets(self, backend: Sigma) -> float:

@@ -113,6 +113,13 @@ def test_the_log_shows_what_was_done(operator: Page, alice: Somebody, sigma: Por
     operator.get_by_role("heading", level=1, name="User").wait_for()
 
 
+def test_the_log_grows_while_one_watches(operator: Page, bob: Somebody, sigma: Portal):
+    shown(operator, f"/admin/audit?subject={bob.id}", "Audit log")
+    expect(operator.get_by_text("Nothing like that was done.")).to_be_visible()
+    grant(sigma, bob)
+    expect(operator.locator("tbody tr")).to_contain_text("made somebody an operator")
+
+
 def test_looks(operator: Page, new_context: Callable[..., BrowserContext]):
     look(operator, "overview", new_context, "/admin", "Overview")
     look(operator, "audit", new_context, "/admin/audit", "Audit log")

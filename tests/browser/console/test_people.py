@@ -309,3 +309,45 @@ def test_no_page_is_wider_than_its_screen_however_long_the_values(
         owner.execute("delete from procrastinate.procrastinate_jobs where id = %s", [job])
         owner.execute("delete from sigma.webhook_events where error like 'zzz%'")
         owner.execute("delete from sigma.messages where id = %s", [message])
+
+
+def test_what_was_done_is_still_said_when_a_connection_that_was_lost_is_back(
+    sigma: Portal, alice: Somebody, operator: Page
+):
+    operator.goto(of(alice))
+    operator.get_by_role("button", name="Disable", exact=True).click()
+    operator.get_by_role("button", name="Disable them").click()
+    said = operator.get_by_role("status").filter(has_text="Disabled.")
+    expect(said).to_be_visible()
+    operator.context.set_offline(True)
+    with sigma.database() as owner:
+        owner.execute("update profiles set name = 'Ada, meanwhile' where id = %s", [alice.id])
+    operator.context.set_offline(False)
+    expect(operator.get_by_text("Ada, meanwhile")).to_be_visible()
+    expect(said).to_be_visible()
+
+
+def test_an_open_event_hears_of_its_job_and_of_its_end(sigma: Portal, operator: Page, email: str):
+    identity = f"evt_{email.partition('@')[0]}"
+    with sigma.database() as owner:
+        owner.execute("insert into sigma.webhook_events (source, id, body) values ('stripe', %s, '{}')", [identity])
+        operator.goto(f"/admin/event?source=stripe&id={identity}")
+        expect(operator.get_by_text("no job of it is in the queue any more")).to_be_visible()
+        owner.execute(
+            "insert into procrastinate.procrastinate_jobs (queue_name, task_name, args, scheduled_at)"
+            " values ('default', 'billing:apply_event', %s, now() + interval '1 day')",
+            [json.dumps({"event_id": identity})],
+        )
+        expect(operator.get_by_text("It waits for its turn.")).to_be_visible()
+        owner.execute("delete from sigma.webhook_events where id = %s", [identity])
+    expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
+
+
+def test_an_account_shows_by_itself_that_its_owner_is_on_the_list(sigma: Portal, alice: Somebody, operator: Page):
+    operator.goto(of(alice))
+    place = operator.get_by_role("link", name="their place and story")
+    expect(operator.get_by_text("Signed up")).to_be_visible()
+    expect(place).to_have_count(0)
+    with sigma.database() as owner:
+        owner.execute("insert into leads (email) values (%s)", [alice.email])
+    expect(place).to_be_visible()
