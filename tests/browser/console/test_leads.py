@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -273,6 +274,7 @@ def test_who_comes_meanwhile_is_announced_and_moves_no_row(
     assert rows(operator).first.inner_text() == first
     link.click()
     expect(rows(operator).first).to_contain_text(f"{campaign}-new@example.com")
+    expect(operator.get_by_text("61 leads", exact=True)).to_be_visible()
 
 
 def test_the_list_goes_out_as_a_file_and_a_file_comes_in(
@@ -310,6 +312,14 @@ def test_the_list_goes_out_as_a_file_and_a_file_comes_in(
     operator.get_by_role("link", name="Show those imported").click()
     expect(operator.get_by_text("60 leads of one imported file")).to_be_visible()
     expect(rows(operator).first).to_contain_text(sixty[0])
+
+
+def test_a_search_among_those_of_a_file_stays_among_them(operator: Page, sixty: list[str], campaign: str):
+    shown(operator, f"/admin/leads?file={uuid4()}", "Leads")
+    operator.get_by_label("Address begins with").fill(campaign)
+    operator.get_by_role("button", name="Show").click()
+    expect(operator.get_by_label("Address begins with")).to_have_value(campaign)
+    expect(operator.get_by_text("0 leads of one imported file")).to_be_visible()
 
 
 def test_a_file_that_is_none_is_explained(operator: Page, tmp_path: Path):

@@ -351,3 +351,23 @@ def test_an_account_shows_by_itself_that_its_owner_is_on_the_list(sigma: Portal,
     with sigma.database() as owner:
         owner.execute("insert into leads (email) values (%s)", [alice.email])
     expect(place).to_be_visible()
+
+
+def test_a_search_among_the_mails_of_an_account_stays_among_them(alice: Somebody, operator: Page):
+    operator.goto(f"/admin/mail?user={alice.id}")
+    operator.get_by_label("State").select_option("bounced")
+    operator.get_by_role("button", name="Show").first.click()
+    operator.wait_for_url("**state=bounced*")
+    expect(operator.get_by_text(f"Those to {alice.email}.")).to_be_visible()
+
+
+def test_what_was_done_shows_without_waiting_for_news_of_it(sigma: Portal, charlie: str, operator: Page):
+    operator.goto(f"/admin/mail?address={charlie}")
+    with sigma.database() as owner:
+        owner.execute("alter table sigma.suppressions disable trigger tell_console")
+        try:
+            operator.get_by_role("button", name="Send it no more mail").click()
+            operator.get_by_role("button", name="Send it no more mail").click()
+            expect(operator.get_by_text(f"{charlie} gets no mail since")).to_be_visible()
+        finally:
+            owner.execute("alter table sigma.suppressions enable trigger tell_console")

@@ -59,5 +59,19 @@ def test_an_address_that_is_typed_stands_in_no_address_of_a_page(operator: Page,
     assert email not in operator.url
 
 
+def test_a_question_about_somebody_is_withdrawn_when_somebody_else_is_looked_for(
+    operator: Page, email: str, sigma: Portal
+):
+    with sigma.database() as owner:
+        owner.execute("insert into leads (email) values (%s), (%s)", [email, f"other-{email}"])
+    shown(operator, "/admin/person", "Person")
+    for address in (email, f"other-{email}"):
+        operator.get_by_label("Address").fill(address)
+        operator.get_by_role("button", name="Look").click()
+        expect(operator.get_by_label("Type “forget”")).to_have_count(0)
+        operator.get_by_role("button", name="Forget them").click()
+        expect(operator.get_by_role("group").filter(has_text=f"{address}, for good")).to_be_visible()
+
+
 def test_looks(operator: Page, bob: Somebody, new_context: Callable[..., BrowserContext]):
     look(operator, "person", new_context, f"/admin/person?user={bob.id}", "Person")
