@@ -226,6 +226,25 @@ def test_a_question_that_comes_late_is_not_asked_of_others(operator: Page, sixty
     expect(operator.get_by_role("button", name="Erase them")).to_have_count(0)
 
 
+def test_what_was_wrong_with_a_choice_is_said_neither_of_a_right_one_nor_of_another_list(
+    operator: Page, sixty: list[str], campaign: str
+):
+    shown(operator, f"/admin/leads?source={campaign}", "Leads")
+    wrong = operator.get_by_role("alert").filter(has_text="Pick somebody first")
+    pick(operator, "invite")
+    expect(wrong).to_be_visible()
+    rows(operator).nth(0).get_by_role("checkbox").check()
+    pick(operator, "invite")
+    expect(operator.get_by_text(re.compile("^1 lead will be invited"))).to_be_visible()
+    expect(wrong).to_have_count(0)
+    rows(operator).nth(0).get_by_role("checkbox").uncheck()
+    pick(operator, "invite")
+    expect(wrong).to_be_visible()
+    operator.get_by_role("link", name="Older").click()
+    expect(rows(operator)).to_have_count(10)
+    expect(wrong).to_have_count(0)
+
+
 def test_one_lead_has_a_story_and_is_erased(operator: Page, sixty: list[str], campaign: str, sigma: Portal):
     shown(operator, f"/admin/leads?q={sixty[0]}", "Leads")
     rows(operator).first.get_by_role("link").click()
@@ -275,6 +294,7 @@ def test_who_comes_meanwhile_is_announced_and_moves_no_row(
     link.click()
     expect(rows(operator).first).to_contain_text(f"{campaign}-new@example.com")
     expect(operator.get_by_text("61 leads", exact=True)).to_be_visible()
+    expect(link).to_have_count(0)
 
 
 def test_the_list_goes_out_as_a_file_and_a_file_comes_in(

@@ -371,3 +371,14 @@ def test_what_was_done_shows_without_waiting_for_news_of_it(sigma: Portal, charl
             expect(operator.get_by_text(f"{charlie} gets no mail since")).to_be_visible()
         finally:
             owner.execute("alter table sigma.suppressions enable trigger tell_console")
+
+
+def test_what_was_said_goes_when_something_else_is_asked(alice: Somebody, operator: Page):
+    operator.goto(of(alice))
+    operator.get_by_role("button", name="Disable", exact=True).click()
+    operator.get_by_role("button", name="Disable them").click()
+    said = operator.get_by_role("status").filter(has_text="Disabled.")
+    expect(said).to_be_visible()
+    operator.get_by_role("button", name="Delete", exact=True).click()
+    expect(operator.get_by_label("Type “delete”")).to_be_visible()
+    expect(said).to_have_count(0)

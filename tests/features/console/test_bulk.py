@@ -337,6 +337,16 @@ async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_si
     assert state_of(owner, run)[0] == "undone"
 
 
+async def test_its_bar_moves_with_each_step(operator, lead, due):
+    run = await bulk.begin(operator, wish("flag", [lead(f"p{n}@example.com") for n in range(5)], "odd"), Count(5))
+    due()
+    bar = []
+    while await bulk.carry_on(run):
+        (told,) = (await shown(RunsState, operator)).runs
+        bar.append((told.looked_at, told.total, told.said, told.running))
+    assert bar == [(done, 5, f"{done} flagged so far.", True) for done in (2, 4, 5)]
+
+
 async def test_flags_that_were_taken_away_go_back(operator, owner, lead, due):
     ids = [lead(f"p{number}@example.com", flag=f"why {number}") for number in range(3)]
     run = await begin(operator, wish("unflag", ids))
@@ -442,6 +452,8 @@ async def test_why_a_run_was_not_stopped_or_put_back_is_said_on_the_page(operato
         await until(lambda: len(page.runs) == 2)
         assert page.said != ""
     assert str(RunsState.said) in str(runs())
+    await show(page)  # anew, or another list
+    assert page.said == ""
 
 
 async def test_an_address_that_was_searched_for_goes_with_a_run_that_was_taken_back(operator, owner, lead):
