@@ -330,7 +330,10 @@ def test_what_was_done_is_still_said_when_a_connection_that_was_lost_is_back(
 def test_an_open_event_hears_of_its_job_and_of_its_end(sigma: Portal, operator: Page, email: str):
     identity = f"evt_{email.partition('@')[0]}"
     with sigma.database() as owner:
-        owner.execute("insert into sigma.webhook_events (source, id, body) values ('stripe', %s, '{}')", [identity])
+        owner.execute(
+            "insert into sigma.webhook_events (source, id, type, body) values ('stripe', %s, 'invoice.paid', '{}')",
+            [identity],
+        )
         operator.goto(f"/admin/event?source=stripe&id={identity}")
         expect(operator.get_by_text("no job of it is in the queue any more")).to_be_visible()
         owner.execute(
