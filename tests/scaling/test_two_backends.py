@@ -134,7 +134,9 @@ def test_what_never_changes_comes_from_disk_and_the_rest_says_who_may_see_it(sig
         assert found.headers["content-security-policy"] == NOTHING_RUNS
         assert found.headers["strict-transport-security"]
         assert "etag" in found.headers
-        assert client.get("/assets/of-an-older-build.js").status_code == 404
+        unknown = client.get("/assets/of-an-older-build.js")
+        assert unknown.status_code == 404
+        assert "x-request-id" in unknown.headers, "What is not on the disk was not asked of a backend."
         assert client.get("/metrics").status_code == 404
         assert client.get("/readyz").json()["ready"]
         known = client.get("/healthz", headers={"x-request-id": "somebody-elses-0001"}).headers["x-request-id"]
