@@ -338,7 +338,7 @@ async def test_it_stops_in_the_middle_and_flags_go_back_but_for_those_changed_si
 
 
 async def test_its_bar_moves_with_each_step(operator, lead, due):
-    run = await bulk.begin(operator, wish("flag", [lead(f"p{n}@example.com") for n in range(5)], "odd"), Count(5))
+    run = await begin(operator, wish("flag", [lead(f"p{number}@example.com") for number in range(5)], "odd"))
     due()
     bar = []
     while await bulk.carry_on(run):
