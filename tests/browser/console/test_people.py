@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -53,6 +55,16 @@ def on_record(sigma: Portal, subject: object) -> list[str]:
     with sigma.database() as owner:
         rows = owner.execute("select action from sigma.audit_log where subject = %s order by id", [str(subject)])
         return [action for (action,) in rows.fetchall()]
+
+
+@contextmanager
+def without_news(owner: psycopg.Connection, table: str) -> Iterator[None]:
+    """Nobody who has a page open is told what happens to a table inside the block."""
+    owner.execute(f"alter table {table} disable trigger tell_console".encode())
+    try:
+        yield
+    finally:
+        owner.execute(f"alter table {table} enable trigger tell_console".encode())
 
 
 def test_somebody_is_found_disabled_told_so_and_let_in_again(
@@ -330,10 +342,11 @@ def test_what_was_done_is_still_said_when_a_connection_that_was_lost_is_back(
 def test_an_open_event_hears_of_its_job_and_of_its_end(sigma: Portal, operator: Page, email: str):
     identity = f"evt_{email.partition('@')[0]}"
     with sigma.database() as owner:
-        owner.execute(
-            "insert into sigma.webhook_events (source, id, type, body) values ('stripe', %s, 'invoice.paid', '{}')",
-            [identity],
-        )
+        with without_news(owner, "sigma.webhook_events"):
+            owner.execute(
+                "insert into sigma.webhook_events (source, id, type, body) values ('stripe', %s, 'invoice.paid', '{}')",
+                [identity],
+            )
         operator.goto(f"/admin/event?source=stripe&id={identity}")
         expect(operator.get_by_text("no job of it is in the queue any more")).to_be_visible()
         owner.execute(
@@ -342,13 +355,9 @@ def test_an_open_event_hears_of_its_job_and_of_its_end(sigma: Portal, operator: 
             [json.dumps({"event_id": identity})],
         )
         expect(operator.get_by_text("It waits for its turn.")).to_be_visible()
-        jobs = "alter table procrastinate.procrastinate_jobs {} trigger tell_console"
-        owner.execute(jobs.format("disable").encode())  # other jobs go on meanwhile
-        try:
+        with without_news(owner, "procrastinate.procrastinate_jobs"):  # other jobs go on meanwhile
             owner.execute("delete from sigma.webhook_events where id = %s", [identity])
             expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
-        finally:
-            owner.execute(jobs.format("enable").encode())
 
 
 def test_an_account_shows_by_itself_that_its_owner_is_on_the_list(sigma: Portal, alice: Somebody, operator: Page):
@@ -371,14 +380,10 @@ def test_a_search_among_the_mails_of_an_account_stays_among_them(alice: Somebody
 
 def test_what_was_done_shows_without_waiting_for_news_of_it(sigma: Portal, charlie: str, operator: Page):
     operator.goto(f"/admin/mail?address={charlie}")
-    with sigma.database() as owner:
-        owner.execute("alter table sigma.suppressions disable trigger tell_console")
-        try:
-            operator.get_by_role("button", name="Send it no more mail").click()
-            operator.get_by_role("button", name="Send it no more mail").click()
-            expect(operator.get_by_text(f"{charlie} gets no mail since")).to_be_visible()
-        finally:
-            owner.execute("alter table sigma.suppressions enable trigger tell_console")
+    with sigma.database() as owner, without_news(owner, "sigma.suppressions"):
+        operator.get_by_role("button", name="Send it no more mail").click()
+        operator.get_by_role("button", name="Send it no more mail").click()
+        expect(operator.get_by_text(f"{charlie} gets no mail since")).to_be_visible()
 
 
 def test_what_was_said_goes_when_something_else_is_asked(alice: Somebody, operator: Page):
