@@ -356,6 +356,13 @@ def test_an_open_event_hears_of_its_job_and_of_its_end(sigma: Portal, operator: 
         )
         expect(operator.get_by_text("It waits for its turn.")).to_be_visible()
         with without_news(owner, "procrastinate.procrastinate_jobs"):  # other jobs go on meanwhile
+            for tries in (1, 2):  # the first may be seen for what was told before
+                owner.execute(
+                    "update sigma.webhook_events set error = 'Odd', tries = %s where id = %s", [tries, identity]
+                )
+                expect(
+                    operator.get_by_text(re.compile(f"could not be worked so far, after {tries} failed"))
+                ).to_be_visible()
             owner.execute("delete from sigma.webhook_events where id = %s", [identity])
             expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
 
