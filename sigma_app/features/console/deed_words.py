@@ -111,7 +111,11 @@ def sentence(action: str, detail: Mapping[str, Any]) -> str:
 
 
 def more(detail: Mapping[str, Any]) -> str:
-    """What the log has besides, and the sentence does not say; such as "reason: odd"."""
+    """What the log has besides, and the sentence does not say; a detail that this version does not know by its name.
+
+    >>> more({"leads": ["a"], "ask": True, "of_tomorrow": 3})
+    'each new lead is asked to confirm, of tomorrow: 3'
+    """
     left = {name: value for name, value in detail.items() if name not in (*_IN_THE_SENTENCE, "task", PASSED)}
     passed = f"passed over so far: {reasons.told(detail[PASSED])}" if PASSED in detail else ""
     said = [_MORE[name] if value is True and name in _MORE else _said(name, value) for name, value in left.items()]
@@ -254,6 +258,7 @@ def _jobs(detail: Mapping[str, Any]) -> str:
 
 
 def _said(name: str, value: Any) -> str:
+    """A detail that no sentence is made for: the log outlives versions, and leaves nothing out."""
     return "" if value in (False, None, 0) else f"{name.replace('_', ' ')}: {value}"
 
 

@@ -177,15 +177,16 @@ def _about(event: Mapping[str, Any]) -> list[Fact]:
     return known
 
 
+# All jobs are looked through for that of an event, and the page listens to them: only for one that may still have any.
 _ONE = """
 select event.source, event.id, event.type, event.body, event.received_at, event.created_at, event.handled_at,
   event.customer, event.tries, event.error, known.user_id, account.email, message.id as message, message.recipient,
-  message.state as mail_state, (
+  message.state as mail_state, case when event.handled_at is null then (
     select job.status::text from procrastinate.procrastinate_jobs as job
     where job.task_name = case event.source when 'stripe' then 'billing:apply_event' else 'mail:apply_event' end
       and job.args ->> 'event_id' = event.id and job.status in ('todo', 'doing', 'failed')
     order by job.status = 'failed', job.status limit 1
-  ) as job
+  ) end as job
 from sigma.webhook_events as event
   left join billing.customers as known on known.id = event.customer
   left join sigma.accounts as account on account.id = known.user_id

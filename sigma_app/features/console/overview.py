@@ -9,6 +9,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 from psycopg.sql import SQL
 
+from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.features.console import audit, queue
 from sigma_app.features.console.audit import Entry
 from sigma_app.features.console.mail import PROBLEM
@@ -48,14 +49,16 @@ class OverviewState(ConsolePage, SessionState):
         self.deeds = await audit.entries(cursor, await cursor.fetchall())
 
     async def _read_besides(self) -> None:
-        now, jobs = self._now, await operations.queue_now()
+        now = self._now
+        checks, jobs = await operations.checks()
+        if jobs is None:
+            raise DatabaseUnavailable
         self.work = [
             *(Fact(f"jobs {one.name}", one.value, one.href) for one in queue.standing(jobs)),
             Fact("events failed", f"{now['failed_events']:,}", "/admin/events?state=failed"),
             Fact("events waiting", f"{now['events']:,}", "/admin/events?state=waiting"),
             Fact("mails with a problem", f"{now['bad_mails']:,}", f"/admin/mail?state={PROBLEM}"),
         ]
-        checks = await operations.checks()
         self.health = [
             Row(one.name, [one.name, "well" if one.ok else "not well", one.says], tone="" if one.ok else "bad")
             for one in checks

@@ -217,7 +217,7 @@ def facts(known: Any) -> rx.Component:
 
 
 def numbers(known: Any) -> rx.Component:
-    """A Var of `list[Fact]` as numbers side by side; they are told as they move."""
+    """A Var of `list[Fact]` as numbers side by side, which move in silence: a busy list has no end of news."""
     return _listed(known, "console-numbers")
 
 

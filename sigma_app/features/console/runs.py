@@ -28,13 +28,17 @@ _DONE = {"invite": "invited", "flag": "flagged", "unflag": "unflagged", "erase":
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, in words; `at` is when it was asked for, also `exactly`."""
+    """One run, in words: `said` is its state, and `so_far` what moves while it goes on.
+
+    `at` is when it was asked for, also `exactly`.
+    """
 
     id: str
     title: str
     at: str
     exactly: str
     said: str
+    so_far: str
     total: int
     looked_at: int
     running: bool
@@ -51,6 +55,7 @@ class RunsState(ConsolePage, SessionState):
     said: str = ""
 
     _topics = frozenset({"runs"})
+    _back: dict[UUID, int] = {}  # noqa: RUF012 - of each run that was undone, how many were put back
 
     @rx.event
     async def stop(self, run: str):
@@ -81,27 +86,35 @@ class RunsState(ConsolePage, SessionState):
         self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session, changed: frozenset[str]
     ) -> None:
         """Read the runs; what was said of one stays until the next deed."""
-        await cursor.execute(_LATEST, {"most": _MOST, "passed": reasons.PASSED})
+        await cursor.execute(_LATEST, {"most": _MOST, "passed": reasons.PASSED, "known": list(self._back)})
         found = await cursor.fetchall()
+        counted = {one["id"]: one["back"] for one in found if one["back"] is not None}
+        self._back = {one["id"]: (self._back | counted)[one["id"]] for one in found if one["state"] == "undone"}
+        told = [_told(one, self._back.get(one["id"], 0)) for one in found]
         fresh = sum(one["fresh"] for one in found)
-        self.runs, self.earlier = [_told(one) for one in found[:fresh]], [_told(one) for one in found[fresh:]]
+        self.runs, self.earlier = told[:fresh], told[fresh:]
 
 
 _MOST = 20
+# A run has as many entries on record as steps, so nothing is asked of them that a run cannot have, nor once a second.
 _LATEST = """
 select run.*, run.ended_at is null or run.ended_at > now() - interval '2 minutes' as fresh,
-  (select detail -> %(passed)s from sigma.audit_log
-    where subject = run.id::text and detail ? %(passed)s order by audit_log.id desc limit 1) as passed,
-  (select coalesce(sum(jsonb_array_length(detail -> 'leads')), 0)::bigint from sigma.audit_log
-    where subject = run.id::text and action = 'lead.flag back') as back
+  case when run.passed_over > 0 then (
+    select detail -> %(passed)s from sigma.audit_log
+    where subject = run.id::text and detail ? %(passed)s order by audit_log.id desc limit 1
+  ) end as passed,
+  case when run.state = 'undone' and run.id <> all(%(known)s) then (
+    select coalesce(sum(jsonb_array_length(detail -> 'leads')), 0)::bigint from sigma.audit_log
+    where subject = run.id::text and action = 'lead.flag back'
+  ) end as back
 from sigma.bulk_runs as run
 where run.ended_at is null or run.created_at > now() - interval '30 days'
 order by fresh desc, run.created_at desc limit %(most)s
 """
 
 
-def _told(run: Mapping[str, Any]) -> Run:
-    """A run, in words."""
+def _told(run: Mapping[str, Any], back: int) -> Run:
+    """A run, in words; `back` is how many were put back, once it is undone."""
     action, state = run["action"], run["state"]
     looked_at = run["done"] + run["passed_over"]
     total = Count(run["total"], run["about"])
@@ -111,14 +124,14 @@ def _told(run: Mapping[str, Any]) -> Run:
     if run["passed_over"]:
         done += f", {run['passed_over']:,} passed over"
         done += f": {reasons.told(run['passed'])}" if run["passed"] else ""
-    kept = run["done"] - run["back"]
+    kept = run["done"] - back
     said = {
         "waiting": "Begins within seconds." if waits else "Begins as soon as a worker is free.",
-        "running": f"{done} so far.",
+        "running": "Under way.",
         "stopped": f"Stopped: {done}." if looked_at else "Taken back before it began: nobody was changed.",
         "done": f"{done[0].upper()}{done[1:]}.",
         "undoing": "Putting them back.",
-        "undone": f"{run['back']:,} put back{f', {kept:,} left as they are: changed or gone since' if kept else ''}.",
+        "undone": f"{back:,} put back{f', {kept:,} left as they are: changed or gone since' if kept else ''}.",
     }[state]
     return Run(
         id=str(run["id"]),
@@ -126,6 +139,7 @@ def _told(run: Mapping[str, Any]) -> Run:
         at=f"{when(run['created_at'])} UTC",
         exactly=exactly(run["created_at"]),
         said=said,
+        so_far=f"{done} so far." if state == "running" else "",
         total=max(run["total"], looked_at, 1),
         looked_at=looked_at,
         running=state in ("waiting", "running", "undoing"),
@@ -136,7 +150,10 @@ def _told(run: Mapping[str, Any]) -> Run:
 
 
 def runs() -> rx.Component:
-    """The runs that go on or ended a moment ago, each with its bar; above them why one was not stopped or undone."""
+    """The runs that go on or ended a moment ago, each with its bar; above them why one was not stopped or undone.
+
+    That one begins and how it ended is announced, and not how far it is, which moves each second for hours.
+    """
     return rx.fragment(
         rx.el.p(RunsState.said, role="alert", class_name="said"),
         rx.el.div(rx.foreach(RunsState.runs, _run), aria_live="polite"),
@@ -162,7 +179,7 @@ def _run(run: Any) -> rx.Component:
             run.running,
             rx.el.progress(value=f"{run.looked_at}", max=f"{run.total}", aria_label=run.title),
         ),
-        rx.el.p(run.said),
+        rx.el.p(run.said, " ", rx.el.span(run.so_far, aria_live="off")),
         rx.el.div(
             rx.cond(
                 run.can_stop,
@@ -173,6 +190,7 @@ def _run(run: Any) -> rx.Component:
                 rx.el.button("Put back", type="button", on_click=RunsState.undo(run.id), class_name=QUIET),
             ),
             class_name="console-actions",
+            aria_live="off",
         ),
         key=run.id,
         class_name="console-run",

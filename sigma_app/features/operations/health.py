@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from typing import NamedTuple
 
 import psycopg
 from anyio import to_thread
@@ -16,7 +17,7 @@ from anyio import to_thread
 from sigma_app.core import migrations
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable
-from sigma_app.features.operations.queue import queue_now
+from sigma_app.features.operations.queue import QueueNow, queue_now
 from sigma_app.gateways.database import database_directory
 from sigma_app.settings import get_settings
 
@@ -36,26 +37,41 @@ class Check:
     """Whether requests cannot be answered without it."""
 
 
-async def checks() -> list[Check]:
-    """Each thing that this process needs, as it stands now."""
-    found = await _database()
+class Standing(NamedTuple):
+    """What was looked at."""
+
+    checks: list[Check]
+    """Each thing that this process needs."""
+    queue: QueueNow | None
+    """How the queue stands; None where the database does not say."""
+
+
+async def checks() -> Standing:
+    """How each thing that this process needs stands now, and the queue, which takes long to count where it is long."""
+    try:
+        queue = await queue_now()
+    except (DatabaseUnavailable, psycopg.Error):
+        queue = None
+    found = await _database(queue)
     disk = await to_thread.run_sync(_disk)
-    return [*found, *([disk] if disk else [])]
+    return Standing([*found, *([disk] if disk else [])], queue)
 
 
-async def _database() -> list[Check]:
+async def _database(queue: QueueNow | None) -> list[Check]:
+    silent = [Check("database", False, "It does not answer.")]
+    if queue is None:
+        return silent
     try:
         ((revision,),) = await get_database().run(Step(SERVICE, _REVISION))
-        late = (await queue_now()).oldest
     except (DatabaseUnavailable, psycopg.Error):
-        return [Check("database", False, "It does not answer.")]
+        return silent
     wanted = _head()
     ours = revision == wanted
     at_head = Check("migrations", ours, "At head." if ours else f"At {revision}, not {wanted}.")
-    behind = late > LATE.total_seconds()
+    behind = queue.oldest > LATE.total_seconds()
     # A queue that is behind keeps no page from anybody: worth a call, and no reason to send visitors elsewhere.
-    queue = Check("queue", not behind, f"Its oldest due job waits for {late:.0f} s.", needed=False)
-    return [Check("database", True, "It answers."), at_head, queue]
+    in_time = Check("queue", not behind, f"Its oldest due job waits for {queue.oldest:.0f} s.", needed=False)
+    return [Check("database", True, "It answers."), at_head, in_time]
 
 
 def free_space() -> int | None:

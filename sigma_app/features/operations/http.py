@@ -25,7 +25,7 @@ async def readyz(_: Request) -> Response:
     """`{"ready": true, "checks": {"database": {"ok": true, "says": …}, …}}`; 503 where something needed is not ok."""
     global _known
     if _known is None or time.monotonic() - _known[0] > _FRESH:
-        found = await health.checks()
+        found = (await health.checks()).checks
         ready = all(check.ok for check in found if check.needed)
         said = {"ready": ready, "checks": {one.name: {"ok": one.ok, "says": one.says} for one in found}}
         _known = time.monotonic(), JSONResponse(said, 200 if ready else 503, _HEADERS)

@@ -12,7 +12,6 @@ import platform
 from importlib.metadata import version
 from ipaddress import ip_address
 
-import psycopg
 from prometheus_client import Gauge, Info
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_1_0_0, generate_latest
 from starlette.requests import Request
@@ -21,12 +20,10 @@ from starlette.routing import Route
 
 from sigma_app.core import migrations
 from sigma_app.core.database import get_database
-from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.jobs import silent_for
 from sigma_app.core.metrics import REGISTRY
 from sigma_app.core.origin import client_address
 from sigma_app.features.operations import health
-from sigma_app.features.operations.queue import queue_now
 from sigma_app.settings import get_settings
 
 CHECKS = Gauge("sigma_check_ok", "Whether what /readyz looks at is well.", ["check"], registry=REGISTRY)
@@ -78,7 +75,7 @@ async def _look() -> None:
     CONNECTIONS.labels("lent").set(pool.lent)
     CONNECTIONS.labels("idle").set(pool.idle)
     WAITING.set(pool.waiting)
-    found = await health.checks()
+    found, queue = await health.checks()
     CHECKS.clear()
     for check in found:
         CHECKS.labels(check.name).set(check.ok)
@@ -86,9 +83,7 @@ async def _look() -> None:
     FREE.set(math.nan if free is None else free)
     silent = silent_for()
     HEARD.set(math.nan if silent is None else silent.total_seconds())
-    try:
-        queue = await queue_now()
-    except (DatabaseUnavailable, psycopg.Error):
+    if queue is None:
         UP.set(0)
         QUEUE.clear()  # what is not known is not told as it was before
         OLDEST.set(math.nan)

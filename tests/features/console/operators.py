@@ -51,6 +51,16 @@ async def planned(
         return "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
 
 
+async def scanned(session: Session, statement: str, values: Any, table: str) -> list[bool]:
+    """Of each place where a statement may read a table, whether it did."""
+    async with reading(session) as cursor:
+        await cursor.execute(f"explain (analyze, costs off, timing off, summary off) {statement}".encode(), values)
+        plan = [row["QUERY PLAN"] for row in await cursor.fetchall()]
+    return [
+        "never executed" not in line for line in plan if f" on {table} " in f"{line} " and "Bitmap Index" not in line
+    ]
+
+
 def deeds(owner: psycopg.Connection) -> list[tuple[str, str | None, Mapping[str, Any]]]:
     """What is on record, the first first."""
     return owner.execute("select action, subject, detail from sigma.audit_log order by id").fetchall()

@@ -121,8 +121,8 @@ def test_a_deed_is_a_sentence(action: str, detail: dict[str, Any], expected: str
     assert sentence(action, detail) == expected
 
 
-def test_what_the_sentence_does_not_say_is_said_beside_it():
-    assert more({"leads": ["x"], "by": "odd", "ask": True}) == "by: odd, each new lead is asked to confirm"
+def test_what_the_sentence_does_not_say_is_said_beside_it_also_what_this_version_does_not_know():
+    assert more({"leads": ["x"], "of_tomorrow": 3, "ask": True}) == "of tomorrow: 3, each new lead is asked to confirm"
     assert more({"ask": False, "source": "stripe"}) == ""
 
 

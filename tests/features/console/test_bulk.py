@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from psycopg.sql import SQL
 
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.features.console import bulk, importing, leads, reasons
+from sigma_app.features.console import runs as runs_page
 from sigma_app.features.console.bulk import Outlook, Wish
 from sigma_app.features.console.leads import Count, LeadFilter
 from sigma_app.features.console.leads_page import LeadsState
@@ -19,7 +21,7 @@ from sigma_app.features.console.service import NotAnOperator, NothingToDo, readi
 from sigma_app.features.mail.service import address_digest
 from sigma_app.session.store import Session
 from tests.features.console.conftest import set_role
-from tests.features.console.operators import shown
+from tests.features.console.operators import scanned, shown
 from tests.features.console.pages import opened
 from tests.waiting import until
 
@@ -454,6 +456,41 @@ async def test_why_a_run_was_not_stopped_or_put_back_is_said_on_the_page(operato
         await page._show()  # anew, or another list
         assert page.said == ""
     assert str(RunsState.said) in str(runs())
+
+
+async def test_of_the_record_of_a_run_only_what_it_can_have_is_read(operator, owner, lead, due):
+    run = await begin(operator, wish("flag", [lead("ann@example.com")], "odd"))
+    due()
+    await to_its_end(run)
+
+    async def read(known: tuple[UUID, ...] = ()) -> list[bool]:
+        values = {"most": 20, "passed": reasons.PASSED, "known": list(known)}
+        return await scanned(operator, runs_page._LATEST, values, "audit_log")
+
+    assert await read() == [False, False]
+    page = await shown(RunsState, operator)
+    assert (page.runs[0].said, page.runs[0].so_far) == ("1 flagged.", "")
+    await bulk.undo(operator, run)
+    assert await read() == [False, False]
+    await to_its_end(run)
+    assert await read() == [False, True]
+    assert await read((run,)) == [False, False]
+    for _ in range(2):
+        async with reading(operator) as cursor:
+            await page._read_again(cursor, {}, operator, page._topics)
+        assert (page.runs[0].said, list(page._back.values())) == ("1 put back.", [1])
+    owner.execute("update sigma.bulk_runs set passed_over = 1")
+    assert await read((run,)) == [True, False]
+
+
+async def test_what_moves_each_second_is_not_announced(operator, owner, lead, due):
+    run = await begin(operator, wish("flag", [lead(f"p{number}@example.com") for number in range(3)], "odd"))
+    due()
+    await bulk.carry_on(run)
+    page = await shown(RunsState, operator)
+    assert (page.runs[0].said, page.runs[0].so_far) == ("Under way.", "2 flagged so far.")
+    drawn = str(runs())
+    assert re.search(r'"aria-live":"off"[^}]*\},\s*\w+\??\.\["so_far"\]', drawn), drawn
 
 
 async def test_an_address_that_was_searched_for_goes_with_a_run_that_was_taken_back(operator, owner, lead):

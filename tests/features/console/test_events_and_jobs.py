@@ -20,7 +20,7 @@ from sigma_app.features.console.queue import STATES, JobsState
 from sigma_app.features.console.service import NotAnOperator, reading
 from sigma_app.session.store import Session
 from tests.features.accounts.people import signed_in
-from tests.features.console.operators import cells, deeds, fact, make_operator, shown
+from tests.features.console.operators import cells, deeds, fact, make_operator, scanned, shown
 from tests.portal import SignIn
 
 pytestmark = pytest.mark.anyio
@@ -142,6 +142,15 @@ async def test_an_event_is_only_said_to_be_tried_again_while_its_job_waits(
     if job:
         queued(tasks[source], job, event_id="evt_1")
     assert (await shown(EventState, bob, source=source, id="evt_1")).became.startswith(expected)
+
+
+async def test_jobs_are_only_looked_through_for_an_event_that_may_have_one(
+    bob: Session, told: Told, owner: psycopg.Connection
+):
+    told("evt_1")
+    assert await scanned(bob, event._ONE, ("stripe", "evt_1"), "procrastinate_jobs job") == [True]
+    owner.execute("update sigma.webhook_events set handled_at = now()")
+    assert await scanned(bob, event._ONE, ("stripe", "evt_1"), "procrastinate_jobs job") == [False]
 
 
 async def test_a_failed_event_waits_again_once_it_was_replayed(bob: Session, told: Told, queued: Queued):

@@ -46,6 +46,17 @@ def test_other_cells_stay_as_they_are():
     assert plain("it's") == "it's"
 
 
+async def test_nobody_is_left_out_where_this_machines_clock_is_behind(operator, lead, monkeypatch):
+    class Behind(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - timedelta(hours=1)
+
+    lead("ann@example.com")
+    monkeypatch.setattr(exporting, "datetime", Behind)
+    assert [row["email"] for row in await exported(operator)] == ["ann@example.com"]
+
+
 async def test_a_file_of_all_leads_or_of_some(operator, lead, monkeypatch, deeds):
     monkeypatch.setattr(exporting, "AT_ONCE", 3)
     for number in range(10):

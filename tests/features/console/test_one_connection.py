@@ -10,16 +10,11 @@ import pytest
 
 from sigma_app.core.database import Database
 from sigma_app.features.console import person
-from sigma_app.features.console.event import EventState
-from sigma_app.features.console.mail import MailState
-from sigma_app.features.console.message import MessageState
-from sigma_app.features.console.overview import OverviewState
-from sigma_app.features.console.queue import JobsState
 from sigma_app.features.console.state import ConsolePage
-from sigma_app.features.console.user import UserState
 from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.session.store import Session
 from tests.features.console.operators import shown
+from tests.features.console.pages import PAGES
 
 pytestmark = pytest.mark.anyio
 
@@ -32,21 +27,36 @@ async def database(login_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def message(owner: psycopg.Connection) -> UUID:
-    """A mail that was sent."""
-    row = owner.execute(
-        "insert into sigma.messages (key, kind, recipient, digest, provider_id, sent_at)"
-        " values ('k', 'x', 'ann@example.com', sha256('x'), 're_1', now()) returning id"
-    ).fetchone()
-    assert row
-    return row[0]
+def ids(owner: psycopg.Connection, operator: Session, lead: Callable[..., UUID]) -> dict[str, object]:
+    """Of something that each page of one thing shows, by the page's name."""
+
+    def laid(statement: str) -> object:
+        row = owner.execute(f"{statement} returning id".encode()).fetchone()
+        assert row
+        return row[0]
+
+    return {
+        "EventState": laid(
+            "insert into sigma.webhook_events (source, id, type, body) values ('stripe', 'evt_1', 'x', '{}')"
+        ),
+        "JobState": laid(
+            "insert into procrastinate.procrastinate_jobs (queue_name, task_name, args) values ('default', 'core:x', '{}')"
+        ),
+        "LeadState": lead("ben@example.com", confirmed=True),
+        "MessageState": laid(
+            "insert into sigma.messages (key, kind, recipient, digest, provider_id, sent_at)"
+            " values ('k', 'x', 'ann@example.com', sha256('x'), 're_1', now())"
+        ),
+        "UserState": operator.user_id,
+    }
 
 
-@pytest.mark.parametrize("state", [OverviewState, JobsState, MailState, MessageState, UserState, EventState])
-async def test_a_page_is_read(operator: Session, message: UUID, state: type[ConsolePage]):
-    about = message if state is MessageState else operator.user_id
-    page = await shown(state, operator, id=str(about), source="stripe")
-    assert getattr(page, "found", True) is (state is not EventState)
+@pytest.mark.parametrize("state", PAGES, ids=lambda page: page.__name__)
+async def test_a_page_is_read(operator: Session, ids: dict[str, object], state: type[ConsolePage]):
+    identity = ids.get(state.__name__)
+    page = await shown(state, operator, **({"id": str(identity), "source": "stripe"} if identity else {}))
+    assert hasattr(page, "found") == (identity is not None)
+    assert getattr(page, "found", True)
 
 
 async def test_somebody_is_looked_for_and_forgotten(operator: Session, lead: Callable[[str], UUID]):

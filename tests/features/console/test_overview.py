@@ -14,7 +14,9 @@ from sigma_app.features.console.mail import MailState
 from sigma_app.features.console.overview import OverviewState
 from sigma_app.features.console.queue import JobsState
 from sigma_app.features.console.users import UsersState
-from sigma_app.features.operations.service import checks
+from sigma_app.features.operations import health
+from sigma_app.features.operations import service as operations
+from sigma_app.features.operations.service import QueueNow, checks
 from sigma_app.session.store import Session
 from tests.features.console.operators import shown
 
@@ -80,8 +82,22 @@ async def test_every_number_leads_to_as_many_as_it_says(operator: Session, busy:
         assert str(len(listed.rows)) == one.value, one.name
 
 
+async def test_the_queue_is_counted_once(operator: Session, monkeypatch: pytest.MonkeyPatch):
+    asked: list[QueueNow] = []
+    now = health.queue_now
+
+    async def counted() -> QueueNow:
+        asked.append(await now())
+        return asked[-1]
+
+    for module in (health, operations):
+        monkeypatch.setattr(module, "queue_now", counted)
+    await shown(OverviewState, operator)
+    assert len(asked) == 1
+
+
 async def test_what_is_wrong_is_said_with_the_way_there(operator: Session, busy: None, owner: psycopg.Connection):
-    well = {check.name for check in await checks() if check.ok}
+    well = {check.name for check in (await checks()).checks if check.ok}
     page = await shown(OverviewState, operator)
     assert [(row.cells[1], row.href) for row in page.wrong if row.id not in well] == [
         ("2 jobs failed for good.", "/admin/jobs?state=failed"),
