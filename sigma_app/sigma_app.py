@@ -43,7 +43,7 @@ from sigma_app.features.growth import http as growth_http
 from sigma_app.features.growth.visit import with_visit
 from sigma_app.features.mail import webhook as mail_webhook
 from sigma_app.features.operations import http as operations_http
-from sigma_app.features.operations import metrics
+from sigma_app.features.operations import metrics, own_http
 from sigma_app.features.site import page as site
 from sigma_app.features.waitlist import http as waitlist_http
 from sigma_app.features.waitlist import link_http, link_pages
@@ -65,7 +65,7 @@ PAGES = [
     *(*person.PAGES, *audit.PAGES),
 ]
 ROUTES = [
-    *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES),
+    *(*entrance_http.ROUTES, *portal_http.ROUTES, *files_http.ROUTES, *own_http.ROUTES),
     *(*billing_http.ROUTES, *billing_webhook.ROUTES),
     *(*console_http.ROUTES, *growth_csv.ROUTES, *growth_http.ROUTES),
     *(*waitlist_http.ROUTES, *link_http.ROUTES, *mail_webhook.ROUTES, *operations_http.ROUTES, *metrics.ROUTES),

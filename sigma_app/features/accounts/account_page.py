@@ -158,7 +158,8 @@ def _data() -> rx.Component:
         anchor="data",
         time="07:50",
         title="Your data",
-        intro="All we hold about you: one JSON file and your picture, in a ZIP.",
+        intro="All we hold about you, but for the words of our mails, which are in your inbox: one JSON file and your "
+        "files, in a ZIP. It names what Stripe and others hold besides.",
         layout="entry-split",
     )
 

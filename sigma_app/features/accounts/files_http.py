@@ -1,27 +1,24 @@
-"""Files that come and go: the picture, everything we hold as a ZIP, and the way out."""
+"""The picture, as it comes and goes, and the way out."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from sigma_app.core.body import BodyTooLarge, read_body
-from sigma_app.core.destination import with_next
 from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.core.limits import Limiter
 from sigma_app.features.accounts import pictures
-from sigma_app.features.accounts.archive import archive
 from sigma_app.features.accounts.image import NoPicture
 from sigma_app.features.accounts.leaving import delete_account
 from sigma_app.frontend.templates import PRIVATE
 from sigma_app.gateways.accounts import IdentityRefused, Tokens
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of
-from sigma_app.session.doors import REFUSED, Answer, form_of, show, signed_in_door, too_many
-from sigma_app.session.guard import SIGN_IN
+from sigma_app.session.doors import Answer, form_of, show, signed_in_door, too_many
 from sigma_app.session.operators import OperatorsAccount, refuse_operators
 from sigma_app.session.store import Session
 
@@ -75,25 +72,6 @@ async def show_picture(request: Request) -> Response:
     return Response(picture, media_type="image/webp", headers=PRIVATE | INERT | kept)
 
 
-async def download(request: Request) -> Response:
-    """Everything we hold about whoever is signed in."""
-    try:
-        session = await store.find(cookie_of(request.scope["headers"]))
-        if session is None:
-            return RedirectResponse(with_next(SIGN_IN, "/account"), 303, PRIVATE)
-        if wait := await _download_limiter().wait(str(session.user_id)):
-            return PlainTextResponse(too_many(wait).message, 429, PRIVATE | {"retry-after": str(wait)})
-        packed = await archive(session, await _tokens(request))
-    except IdentityRefused as refused:
-        if refused.ends_session:
-            return RedirectResponse(with_next(SIGN_IN, "/account"), 303, PRIVATE)
-        return PlainTextResponse(REFUSED, 502, PRIVATE)
-    except SigmaError as error:
-        return PlainTextResponse(str(error), error.status, PRIVATE | {"retry-after": "5"})
-    headers = PRIVATE | INERT | {"content-disposition": 'attachment; filename="sigma-data.zip"'}
-    return Response(packed, media_type="application/zip", headers=headers)
-
-
 async def leave(request: Request, session: Session) -> Answer:
     """The account, with everything: gone, once its address was typed; but an operator's stays."""
     try:
@@ -116,7 +94,6 @@ ROUTES = [
     Route("/profile/picture", show_picture, methods=["GET"]),
     Route(PICTURE, signed_in_door(change_picture), methods=["POST"]),
     Route("/profile/picture/remove", signed_in_door(remove_picture), methods=["POST"]),
-    Route("/account/data.zip", download, methods=["GET"]),
     Route("/account/delete", signed_in_door(leave), methods=["POST"]),
     Route("/goodbye", goodbye, methods=["GET"]),
 ]
@@ -129,8 +106,3 @@ async def _tokens(request: Request) -> Tokens:
 @cache
 def _picture_limiter() -> Limiter:
     return Limiter("picture", "10/minute;60/hour")
-
-
-@cache
-def _download_limiter() -> Limiter:
-    return Limiter("download", "10/hour")

@@ -7,8 +7,7 @@ stands in no address of this page, which servers and browsers keep.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from tempfile import SpooledTemporaryFile
-from typing import IO, Any, LiteralString
+from typing import Any, LiteralString
 from uuid import UUID
 
 import reflex as rx
@@ -28,8 +27,6 @@ from sigma_app.ui.parts import ALARM
 
 ROUTE = "/admin/person"
 EXPORT = "/admin/person/export"
-_IN_MEMORY = 1024 * 1024  # bytes of an export; what is larger waits on the disk
-_PIECE = 64 * 1024
 
 
 class PersonState(ConsolePage, Deeds, SessionState):
@@ -120,17 +117,13 @@ async def told(session: Session, address: str) -> AsyncIterator[bytes]:
     """Everything that is kept about whoever has an address, as a ZIP, in the name of an operator.
 
     Raises:
-        NotAnOperator, and what `operations.export_person` raises: before the first piece.
+        NotAnOperator, and what `operations.packed_person` raises: before the first piece.
     """
     account = await look_for(session, address)
     async with acting(session, "person.export", account):
         pass
-    with SpooledTemporaryFile(_IN_MEMORY) as file:
-        whole: IO[bytes] = file  # pyright: ignore[reportAssignmentType] - it has all that one has
-        await operations.export_person(address, whole)
-        whole.seek(0)
-        while piece := whole.read(_PIECE):
-            yield piece
+    async for piece in operations.packed_person(address):
+        yield piece
 
 
 def _told(receipt: operations.Receipt) -> list[Fact]:

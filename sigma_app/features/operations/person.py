@@ -1,16 +1,23 @@
 """One person, by their address: everything that is kept about them, and forgetting it, with a receipt.
 
 Both ask every feature for its part, and Supabase and Stripe through their gateways; the caller has the database, and
-reaches Stripe (`gateways.payments.reaching_stripe`). The command line and the console call these same two.
+reaches Stripe (`gateways.payments.reaching_stripe`). The command line and the console call these same two, and by the
+first the portal tells whoever is signed in.
+
+Nobody is told what is somebody else's, or what opens something: not which operator did what, no password, token or key,
+and of a line of a file that has other addresses as well, their own alone. An operator, who answers for whom the file
+goes to, also gets the mails that the mailbox keeps. The portal only says that they are there: their links reset a
+password or move the account, and whoever holds a session has not proved that the mailbox is theirs.
 """
 
 from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from tempfile import SpooledTemporaryFile
 from typing import IO, Any, NamedTuple
 from uuid import UUID
 
@@ -28,6 +35,7 @@ from sigma_app.gateways import mail as mailbox
 from sigma_app.gateways.keys import unseal
 from sigma_app.gateways.payments import PaymentsRefused, PaymentsUnavailable
 from sigma_app.session.operators import refuse_operators
+from sigma_app.session.store import Session
 from sigma_app.settings import get_settings
 
 
@@ -49,8 +57,11 @@ class _FailedJob(NamedTuple):
 
 Advance = Callable[[int], None]
 
+_IN_MEMORY = 1024 * 1024  # bytes of an export; what is larger waits on the disk
+_PIECE = 64 * 1024
 KEPT_AT_STRIPE = "Invoices and payments stay at Stripe: the law wants accounts to be kept for years."
 KEPT_AT_RESEND = "Mails that were sent stay at Resend for as long as its plan says; there is no call to remove them."
+KEPT_AT_SUPABASE = "Supabase, which keeps the accounts, has a log of sign-ins of its own, with network addresses."
 KEPT_IN_BACKUPS = "Backups made before hold them until they are rotated out; after restoring one, erase them again."
 KEPT_AS_HASHES = "That an address gets no mail, or moved a friend up, stays as a hash: who knows the address can tell."
 KEPT_ON_RECORD = "What operators did stays on record, by ids; an operator's own address stays in what they did."
@@ -121,10 +132,33 @@ async def find_to_erase(email: str) -> UUID | None:
     return account
 
 
+async def packed(email: str) -> AsyncIterator[bytes]:
+    """What `export` writes, piece by piece.
+
+    Raises:
+        As `export`, and then before the first piece.
+    """
+    async for piece in _pieces(await find(email), email.strip(), own=False):
+        yield piece
+
+
+async def own(session: Session) -> AsyncIterator[bytes]:
+    """As `packed`, for whoever is signed in: by the account of their session, whoever has its address by now."""
+    async for piece in _pieces(session.user_id, session.email, own=True):
+        yield piece
+
+
+async def _pieces(account: UUID | None, address: str, *, own: bool) -> AsyncIterator[bytes]:
+    with SpooledTemporaryFile(_IN_MEMORY) as file:
+        whole: IO[bytes] = file  # pyright: ignore[reportAssignmentType] - it has all that one has
+        await _tell(account, address, whole, own=own)
+        whole.seek(0)
+        while piece := whole.read(_PIECE):
+            yield piece
+
+
 async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) -> dict[str, int]:
     """Write everything that is kept about whoever has an address, as a ZIP: `data.json`, and their files in `files/`.
-
-    Passwords, tokens and keys are not in it, nor who of us changed something by hand.
 
     Args:
         email: the address, in any case.
@@ -140,11 +174,17 @@ async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) 
         DatabaseUnavailable, IdentityRefused, IdentityUnavailable, PaymentsUnavailable, PaymentsRefused: something could
             not be read, and what was written is not whole.
     """
-    address = email.strip()
-    account = await find(address)
+    return await _tell(await find(email), email.strip(), out, advance)
+
+
+async def _tell(
+    account: UUID | None, address: str, out: IO[bytes], advance: Advance = lambda _: None, *, own: bool = False
+) -> dict[str, int]:
+    """As `export`; `own` is whether it is for whoever is signed in, of whom nothing has been proved but that."""
     files = await accounts.files_of(account) if account else []
     jobs = await _failed_jobs(address, account)
-    theirs = await billing.ids_of([*await _customers(account), *_ids_in(jobs)])
+    customers = await _customers(account)
+    theirs = await billing.ids_of([*customers, *_ids_in(jobs)])
     async with get_database().transaction(SERVICE) as transaction:
         told: dict[str, Any] = {
             "made_at": clock.now(),
@@ -155,12 +195,16 @@ async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) 
             "jobs": [{"name": job.name, "queued_at": job.queued_at} for job in jobs],
         }
     told["deeds"] = await _deeds(address, account, told["waitlist"] and told["waitlist"]["id"])
+    told["did"] = await _did(account)
     if account:
         told |= await accounts.what_is_kept(account)
         told["billing"] = await billing.what_is_kept(account, SERVICE)
         told["stripe"] = await billing.customer_at_stripe(account)
-        theirs = await billing.ids_of([*theirs, *await billing.ids_at_stripe(await _customers(account))])
+        theirs = await billing.ids_of([*theirs, *await billing.ids_at_stripe(customers)])
     told["stripe_events"] = await billing.events_of(theirs)
+    told["elsewhere"] = _elsewhere(is_customer=bool(customers), has_account=account is not None)
+    if own:
+        told["mail"] = _without_links(told["mail"])
     told["files"] = [{"bucket": bucket, "name": name} for bucket, name in files]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("data.json", json.dumps(told, ensure_ascii=False, indent=2, default=_plain))
@@ -310,6 +354,12 @@ async def _forget_jobs(address: str, account: UUID | None) -> None:
     await get_database().run(Step(SERVICE, _FORGET_JOBS, [jobs]))
 
 
+async def _did(account: UUID | None) -> list[dict[str, Any]]:
+    """What somebody did as an operator, and not to whom."""
+    rows = await get_database().run(Step(SERVICE, _DID, [account]))
+    return [{"at": at, "action": action} for at, action in rows]
+
+
 async def _deeds(address: str, account: UUID | None, lead: UUID | None) -> list[dict[str, Any]]:
     """What operators did to them, and not which of them."""
     subjects = [str(one) for one in (account, lead, mail.address_digest(address).hex()) if one]
@@ -325,11 +375,27 @@ def _opened(sealed: str) -> str:
         return ""
 
 
-def _kept(was_customer: bool, had_account: bool) -> list[str]:
+def _without_links(kept: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of mails, without the words of any and without the link that somebody followed in one."""
+    return kept | {
+        "mails": [{name: mail[name] for name in ("subject", "created_at")} for mail in kept["mails"]],
+        "events": [{name: event[name] for name in ("id", "type", "received_at")} for event in kept["events"]],
+    }
+
+
+def _elsewhere(*, is_customer: bool, has_account: bool) -> list[str]:
+    """Where more about them is than can be told from here, or erased."""
     settings = get_settings()
     return [
-        *([KEPT_AT_STRIPE] if was_customer else []),
+        *([KEPT_AT_STRIPE] if is_customer else []),
         *([KEPT_AT_RESEND] if settings.is_hosted("mail") else []),
+        *([KEPT_AT_SUPABASE] if has_account and settings.is_hosted("auth") else []),
+    ]
+
+
+def _kept(was_customer: bool, had_account: bool) -> list[str]:
+    return [
+        *_elsewhere(is_customer=was_customer, has_account=had_account),
         *([KEPT_OF_BEFORE] if had_account else []),
         KEPT_IN_BACKUPS,
         KEPT_AS_HASHES,
@@ -376,4 +442,5 @@ _DEEDS = """
 select at, action from sigma.audit_log
 where subject = any(%(subjects)s) or (detail ? 'leads' and detail -> 'leads' ? %(lead)s) order by id
 """
+_DID = "select at, action from sigma.audit_log where operator = %s order by id"
 _FORGET_JOBS = "delete from procrastinate.procrastinate_jobs where id = any(%s)"

@@ -6,6 +6,7 @@ from sigma_app.features.operations.person import erase as erase_person
 from sigma_app.features.operations.person import export as export_person
 from sigma_app.features.operations.person import find as find_person
 from sigma_app.features.operations.person import find_to_erase as find_person_to_erase
+from sigma_app.features.operations.person import packed as packed_person
 from sigma_app.features.operations.queue import JOBS, QueueNow, drop, queue_now, shown_arguments, try_again
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "export_person",
     "find_person",
     "find_person_to_erase",
+    "packed_person",
     "queue_now",
     "shown_arguments",
     "try_again",

@@ -33,12 +33,19 @@ PRIVACY: list[Clause] = [
                 ),
                 rx.el.li(
                     rx.el.b("What became of it"),
-                    ": when you confirmed, were invited, signed up or left, your place, and how many friends you "
-                    "brought. If two addresses on the list lead to the same mailbox, we note that, since one person "
-                    "has one place to move up.",
+                    ": when you confirmed, were invited, signed up or left, when the links in our mails were used, "
+                    "your place, and how many friends you brought. If two addresses on the list lead to the same "
+                    "mailbox, we note that, since one person has one place to move up.",
+                ),
+                rx.el.li(
+                    rx.el.b("What one of us does by hand"),
+                    ": a mark on your entry, with the reason in a few words, and a log of what was done to it, and "
+                    "when. The log knows you by a number or a fingerprint of your address, and never by the address.",
                 ),
             ),
-            "That is the whole list. We do not ask for your name, and we do not buy facts about you elsewhere.",
+            "That is all we keep of an entry. If one of us brings in a list as a file, its lines wait here until they "
+            "are worked, for two nights at most, or for 30 days if that fails. We do not ask for your name, and we do "
+            "not buy facts about you elsewhere.",
         ],
     ),
     (
@@ -49,6 +56,10 @@ PRIVACY: list[Clause] = [
             "the pixels, and nothing of where it was taken. For each browser you sign in with, what it calls "
             "itself, and when you signed in and were last there. Your account page shows it, hands it to you as a "
             "file, and deletes it.",
+            "The record of each sign-in also has the network address that it came from. It stays until you sign out in "
+            "that browser or everywhere, or your account goes; time alone does not remove it. The file has it, too, "
+            "and what one of us did to your account by hand. If Supabase keeps our accounts for us, it holds your "
+            "address and your password as we would, and a log of sign-ins of its own.",
         ],
     ),
     (
@@ -76,7 +87,7 @@ PRIVACY: list[Clause] = [
         [
             "To keep machines off the list, we look at how fast the form was filled in and how often one "
             "network or one address tries, and of visits how many come from one network. Your network address is "
-            "used for that count and is not stored.",
+            "used for that count and is not kept. Only signing in to an account keeps it, as said above.",
         ],
     ),
     (
@@ -116,7 +127,8 @@ PRIVACY: list[Clause] = [
             "everything above and the mails we kept, after asking you by mail. What stays is a number in the count "
             "of the friend who brought you, with a fingerprint of your mailbox so that it counts once, and, if your "
             "mail came back or was called spam, one of your address, so that nobody writes to it again. How many "
-            "joined on a day stays what it was.",
+            "joined on a day stays what it was. Our log of what one of us did by hand stays, too, with the number or "
+            "the fingerprint and nothing that says whose it was. A backup holds you until newer ones take its place.",
             "Or reply to any mail from us. We send you what we hold, correct it, or erase it, whichever you ask for. "
             "You owe us no reason. We keep your entry until then, or until the list has done its work.",
         ],

@@ -12,7 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 
 async def imports_of(session: AsyncSession, email: str) -> list[dict[str, Any]]:
-    """What these rows say of whoever has an address, in any case; in a transaction of SERVICE."""
+    """What these rows say of whoever has an address, in any case; in a transaction of SERVICE.
+
+    Of a cell with several addresses it is theirs alone: the others are somebody else's.
+    """
     connection = await session.connection()
     return list((await connection.execute(_TOLD, {"email": email})).scalars())
 
@@ -32,7 +35,7 @@ or case when strpos(lower(address), lower(:email)) > 0
   then lower(:email) = any(regexp_split_to_array(lower(address), '\.*[][\s,;:<>()"“”'']+|\.+$')) end
 """
 _TOLD = text(f"""
-select coalesce(lead, jsonb_build_object('address', address))
+select coalesce(lead, jsonb_build_object('address', case when address like '%@%@%' then lower(:email) else address end))
   || jsonb_strip_nulls(jsonb_build_object('problem', problem))
 from sigma.import_rows where {_THEIRS} order by import_id, line
 """)  # noqa: S608 - a piece of our own

@@ -28,7 +28,7 @@ from sigma_app.features.waitlist.imports import imports_of as imports_of
 from sigma_app.features.waitlist.line import InvitationRequired as InvitationRequired
 from sigma_app.features.waitlist.line import admit as admit
 from sigma_app.features.waitlist.line import invited_address as invited_address
-from sigma_app.models import Consent, Lead
+from sigma_app.models import Consent, Lead, LeadLink
 from sigma_app.models.lead import LENGTHS
 
 # Control characters, and the halves of surrogate pairs, which no encoding of text can hold
@@ -102,15 +102,21 @@ def marking_disposable(emails: Sequence[str]) -> tuple[LiteralString, list[list[
 
 
 async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any] | None:
-    """What we hold about an address on the list, its consents with their wording; None for one that is not on it.
+    """What we hold about an address on the list; None for one that is not on it.
 
+    That is the lead, its consents with their wording, and when each link that it was mailed was made, mailed and used.
     In a transaction of SERVICE, for somebody who proved the address to be theirs.
     """
     lead = await line.find(session, email)
     if lead is None:
         return None
     given = await session.exec(select(Consent).where(Consent.lead_id == lead.id).order_by(col(Consent.given_at)))
-    return lead.model_dump() | {"consents": [consent.model_dump(exclude={"lead_id"}) for consent in given]}
+    made = await session.exec(select(LeadLink).where(LeadLink.lead_id == lead.id).order_by(col(LeadLink.created_at)))
+    opens = {"id", "lead_id", "digest", "code_digest"}
+    return lead.model_dump() | {
+        "consents": [consent.model_dump(exclude={"lead_id"}) for consent in given],
+        "links": [link.model_dump(exclude=opens) for link in made],
+    }
 
 
 async def erase_address(session: AsyncSession, email: str) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
-
 import httpx
 import psycopg
 import pytest
@@ -224,17 +221,6 @@ class TestPicture:
 
 
 class TestLeaving:
-    async def test_what_one_takes_along_is_a_file_for_oneself(self, hers: httpx.AsyncClient):
-        answer = await hers.get("/account/data.zip")
-        assert answer.headers["content-disposition"] == 'attachment; filename="sigma-data.zip"'
-        assert answer.headers["cache-control"] == "no-store"
-        assert zipfile.ZipFile(io.BytesIO(answer.content)).namelist() == ["data.json"]
-
-    async def test_it_is_packed_so_often_an_hour(self, hers: httpx.AsyncClient):
-        statuses = [(await hers.get("/account/data.zip")).status_code for _ in range(12)]
-        assert statuses[0] == 200
-        assert statuses[-1] == 429
-
     @pytest.mark.parametrize("typed", ["", "bob@example.com", "yes"])
     async def test_without_ones_address_nothing_goes(self, hers: httpx.AsyncClient, cookie: str, typed: str):
         answer = await hers.post("/account/delete", data={"confirmation": typed}, headers=JSON)

@@ -40,7 +40,8 @@ def ids(owner: psycopg.Connection, operator: Session, lead: Callable[..., UUID])
             "insert into sigma.webhook_events (source, id, type, body) values ('stripe', 'evt_1', 'x', '{}')"
         ),
         "JobState": laid(
-            "insert into procrastinate.procrastinate_jobs (queue_name, task_name, args) values ('default', 'core:x', '{}')"
+            "insert into procrastinate.procrastinate_jobs (queue_name, task_name, args)"
+            " values ('default', 'core:x', '{}')"
         ),
         "LeadState": lead("ben@example.com", confirmed=True),
         "MessageState": laid(
