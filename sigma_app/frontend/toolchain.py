@@ -20,9 +20,13 @@ _LAUNCHERS = PROJECT_ROOT / ".sigma" / "node"
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """A copy of `base` whose PATH finds the wheel's `node`, `npm` and `npx` first."""
+    """A copy of `base` whose PATH finds the wheel's `node`, `npm` and `npx` first.
+
+    Whatever somebody's own npm is told, this one writes the lock as it is committed: without addresses of a registry.
+    """
     _write_launchers()
-    return {**base, "PATH": f"{_LAUNCHERS}{os.pathsep}{base.get('PATH', os.defpath)}"}
+    path = f"{_LAUNCHERS}{os.pathsep}{base.get('PATH', os.defpath)}"
+    return {**base, "PATH": path, "npm_config_omit_lockfile_registry_resolved": "true"}
 
 
 def _write_launchers() -> None:

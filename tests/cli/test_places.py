@@ -77,9 +77,13 @@ def test_two_checkouts_side_by_side_have_nothing_in_common(tmp_path: Path, start
 
 
 @pytest.mark.parametrize("system_node", ["none", "too old"])
-def test_the_frontend_builds_whatever_node_the_system_has(tmp_path: Path, system_node: str):
+def test_the_frontend_builds_once_whatever_node_the_system_has_and_leaves_what_is_committed(
+    tmp_path: Path, system_node: str
+):
     root = check_out(tmp_path / "a fresh checkout")
     shutil.rmtree(root / ".sigma")
+    for words in ("init --quiet", "add --all"):
+        subprocess.run(["git", *words.split()], cwd=root, check=True)
     tools = tmp_path / "bin"
     tools.mkdir()
     for tool in ("sh", "uname", "git", "env", "tail", "dirname"):
@@ -90,6 +94,9 @@ def test_the_frontend_builds_whatever_node_the_system_has(tmp_path: Path, system
     sigma = Sigma(root / ".sigma", root=root, variables={"PATH": str(tools)})
     done = sigma.run("build")
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("bundling") == 1
     assert list((root / ".sigma" / "frontend").glob("*/index.html"))
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
+    assert [line for line in changed.stdout.splitlines() if not line.startswith("A  ")] == []
     again = sigma.run("build")
     assert "bundling" not in again.stderr
