@@ -76,6 +76,11 @@ class Sigma:
         own = {"SIGMA_DATA_DIR": str(self.data_dir), "PORT": str(self.port)}
         return clean_environment(**own | self.variables)
 
+    def lay(self) -> None:
+        """Have its database, for commands that look into it while nothing is started."""
+        done = self.run("migrate")
+        assert done.returncode == 0, done.stderr
+
     def launch(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command that runs for long, its own unless told, and return at once."""
         with self.log.open("a") as log:

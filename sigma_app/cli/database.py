@@ -12,7 +12,7 @@ from typing import TypeVar
 from sigma_app.cli import signals
 from sigma_app.cli.progress import Steps
 from sigma_app.core.errors import StartError
-from sigma_app.core.migrations import lays_auth, migrate
+from sigma_app.core.migrations import current, lays_auth, migrate
 from sigma_app.embedded import postgres
 from sigma_app.gateways.database import login_address, owner_url
 from sigma_app.settings import Settings, origin_of
@@ -22,15 +22,24 @@ Report = Callable[[str], None]
 
 
 @contextmanager
-def running_database(settings: Settings, report: Report) -> Iterator[None]:
+def running_database(settings: Settings, report: Report, *, new: bool = False) -> Iterator[None]:
     """Have the database up inside the block, which is to be a deferred one (see `signals`).
 
     The embedded one is started again if it ends before, and stopped at the end unless another command of ours still
     uses it: each user holds a shared lock, and whoever can turn it into an exclusive one is the last.
+
+    Args:
+        new: whether the embedded one may be a new one. Whoever looks for something would find nothing in it, and take
+            that for an answer.
+
+    Raises:
+        StartError: it does not start; or there is none yet, and it may not be a new one.
     """
     if settings.is_hosted("database"):
         yield
         return
+    if not new:
+        postgres.refuse_unlaid(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with (settings.data_dir / "postgres.users").open("w") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
@@ -41,6 +50,8 @@ def running_database(settings: Settings, report: Report) -> Iterator[None]:
             signals.leave_if_asked()  # Ctrl-C in a terminal reaches initdb too: then that is all there is to say
             raise
         try:
+            if not new and current(owner_url(settings)) is None:  # a first start that ended before its migration
+                raise postgres.unlaid(settings)
             with postgres.kept_up(settings, cluster):
                 yield
         finally:
@@ -53,9 +64,9 @@ def running_database(settings: Settings, report: Report) -> Iterator[None]:
 
 
 @contextmanager
-def migrated_database(settings: Settings, report: Report) -> Iterator[None]:
-    """Have the database up inside the block, at the newest revision. The block is a deferred one."""
-    with signals.deferred(), running_database(settings, report):
+def migrated_database(settings: Settings, report: Report, *, new: bool = False) -> Iterator[None]:
+    """As `running_database`, at the newest revision. The block is a deferred one."""
+    with signals.deferred(), running_database(settings, report, new=new):
         with signals.interruptible():
             bring_up_to_date(settings, report)
         yield
@@ -112,7 +123,7 @@ def ready_database_while(settings: Settings, steps: Steps, do: Callable[[], T]) 
 
             def prepare() -> None:
                 try:
-                    stack.enter_context(running_database(settings, step.update))
+                    stack.enter_context(running_database(settings, step.update, new=True))
                 finally:
                     settled.set()
                 bring_up_to_date(settings, step.update)

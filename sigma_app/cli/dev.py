@@ -40,7 +40,7 @@ def command() -> None:
     code = 0
     with ExitStack() as stack:
         with Steps() as steps, steps.step("Database") as step:
-            stack.enter_context(migrated_database(settings, step.update))
+            stack.enter_context(migrated_database(settings, step.update, new=True))
             open_to_requests(settings)  # says so now if they are refused; Reflex would take many lines
         process = subprocess.Popen(reflex, cwd=PROJECT_ROOT, env=environment, start_new_session=True)
         stack.callback(_end, process)

@@ -10,5 +10,5 @@ from sigma_app.settings import get_settings
 @click.command()
 def command() -> None:
     """Bring the database's schema to the newest version. Safe to run twice, and from several places at once."""
-    with Steps() as steps, steps.step("Database") as step, migrated_database(get_settings(), step.update):
+    with Steps() as steps, steps.step("Database") as step, migrated_database(get_settings(), step.update, new=True):
         pass

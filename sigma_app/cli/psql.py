@@ -6,8 +6,7 @@ import sys
 import click
 
 from sigma_app.cli import signals
-from sigma_app.cli.database import bring_up_to_date, running_database
-from sigma_app.core.migrations import current
+from sigma_app.cli.database import running_database
 from sigma_app.gateways.database import owner_url
 from sigma_app.gateways.programs import address_and_environment, program
 from sigma_app.settings import get_settings
@@ -22,9 +21,6 @@ def command(arguments: tuple[str, ...]) -> None:
     """
     settings = get_settings()
     with signals.deferred(), running_database(settings, lambda _: None):
-        if not settings.is_hosted("database") and current(owner_url(settings)) is None:
-            print("The embedded database is new; laying its schema.", file=sys.stderr)
-            bring_up_to_date(settings, lambda _: None)
         address, environment = address_and_environment(owner_url(settings))
         with signals.left_to_a_child(), signals.interruptible():  # there, Ctrl-C cancels a query
             done = subprocess.run([program("psql"), "--dbname", address, *arguments], env=environment)

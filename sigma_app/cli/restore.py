@@ -32,7 +32,7 @@ def command(file: Path) -> None:
         Steps() as steps,
         steps.step("Restore") as step,
         signals.deferred(),
-        running_database(settings, step.update),
+        running_database(settings, step.update, new=True),
         signals.interruptible(),
     ):
         restore(settings, archive, found, step.update)

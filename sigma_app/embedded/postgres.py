@@ -39,6 +39,7 @@ from sigma_app.embedded.postgres_layout import (
     binaries,
     layout_of,
     prepare,
+    refuse_a_lost_home,
     server_binaries,
 )
 from sigma_app.settings import Settings
@@ -110,6 +111,29 @@ def locate(settings: Settings) -> Cluster:
         ClusterError: the data directory is a copy of one that still uses its cluster.
     """
     return Cluster(layout_of(settings.data_dir))
+
+
+def refuse_unlaid(settings: Settings) -> None:
+    """Refuse to go on where no cluster was made yet, for those who would look for something in an empty one.
+
+    Touches nothing.
+
+    Raises:
+        ClusterError: there is none: where it was looked for, and how another is named.
+    """
+    with _explained(settings.data_dir):
+        layout = locate(settings).layout
+        refuse_a_lost_home(layout)
+        if not layout.laid:
+            raise unlaid(settings)
+
+
+def unlaid(settings: Settings) -> ClusterError:
+    """What to say of a data directory in which Sigma has laid no database."""
+    return ClusterError(
+        f"{settings.data_dir}: no Sigma has laid its database there, and none was made now. SIGMA_DATA_DIR names the"
+        " directory of another Sigma, DATABASE_URL another Postgres; python -m sigma_app migrate lays a new database."
+    )
 
 
 def start(settings: Settings) -> Cluster:
@@ -222,7 +246,7 @@ def _initialise(layout: Layout, owner: Owner | None) -> None:
     """Create the cluster beside its place, then rename it: no half cluster is ever taken for a whole one."""
     for leftover in layout.home.glob("data.new*"):
         shutil.rmtree(leftover)
-    if (layout.data / "PG_VERSION").exists():
+    if layout.laid:
         return
     scratch = Path(tempfile.mkdtemp(prefix="data.new", dir=layout.home))
     if owner:

@@ -68,6 +68,11 @@ class Layout:
         return self.home / "data"
 
     @property
+    def laid(self) -> bool:
+        """Whether a cluster was ever made here; one is there whole or not at all."""
+        return (self.data / "PG_VERSION").exists()
+
+    @property
     def socket(self) -> Path:
         """The Unix socket on which Postgres listens, and nowhere else."""
         return self.sockets / SOCKET_NAME
@@ -177,7 +182,7 @@ def prepare(layout: Layout) -> Owner | None:
     """
     owner = None
     if os.geteuid() == 0:
-        _refuse_a_lost_home(layout)
+        refuse_a_lost_home(layout)
         _require_own_directory(SYSTEM_ROOT, uid=0, mode=0o755)
         owner = _system_user()
         _copy_binaries()
@@ -189,9 +194,13 @@ def prepare(layout: Layout) -> Owner | None:
     return owner
 
 
-def _refuse_a_lost_home(layout: Layout) -> None:
-    """What a restored or moved data directory without its home would get otherwise is an empty database."""
-    if _read_id(layout.data_dir) is not None and not layout.home.exists():
+def refuse_a_lost_home(layout: Layout) -> None:
+    """What a restored or moved data directory without its home would get otherwise is an empty database.
+
+    Raises:
+        ClusterError: as root, the home that the data directory names is not there.
+    """
+    if os.geteuid() == 0 and _read_id(layout.data_dir) is not None and not layout.home.exists():
         raise ClusterError(
             f"The database of {layout.data_dir} is gone: there is no {layout.home}."
             f" Restore it, or remove {layout.data_dir / ID_FILE} to start with an empty one."

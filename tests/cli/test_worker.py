@@ -199,6 +199,7 @@ async def test_erasing_somebody_takes_their_mails_along(sigma: Sigma):
 
 
 async def test_without_a_worker_the_commands_that_need_one_say_so(sigma: Sigma):
+    sigma.lay()
     shown = sigma.run("jobs")
     assert shown.stdout == "The queue is empty.\n"
     assert "No worker is running" in shown.stderr
