@@ -11,6 +11,7 @@ from sigma_app.cli.backup import described, opened
 from sigma_app.cli.database import running_database
 from sigma_app.cli.progress import Steps
 from sigma_app.core.errors import StartError
+from sigma_app.gateways.keys import missing_key_files
 from sigma_app.settings import get_settings
 
 
@@ -37,4 +38,10 @@ def command(file: Path) -> None:
     ):
         restore(settings, archive, found, step.update)
     print(f"Restored: {described(found)}.")
+    if missing := missing_key_files(settings):
+        print(
+            f"Before the first start, copy {' and '.join(missing)} into {settings.data_dir}, from the data directory of the"
+            " Sigma that was backed up: no backup has them. A start without makes new ones, with which everybody signs in"
+            " again, and codes in mails that are open fail."
+        )
     print("Start Sigma, then: python -m sigma_app reconcile. What else follows is in docs/operations/backup.md.")

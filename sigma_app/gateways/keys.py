@@ -18,9 +18,11 @@ from cryptography.fernet import Fernet
 from sigma_app.core.connecting import parse
 from sigma_app.core.kept import kept
 from sigma_app.core.links import Links
+from sigma_app.embedded.supabase import keys
 from sigma_app.gateways.database import owner_url
-from sigma_app.settings import get_settings
+from sigma_app.settings import Settings, get_settings
 
+FILE = "links.key"
 _BYTES = 32
 
 
@@ -50,10 +52,19 @@ def sealer(purpose: str) -> Fernet:
     return Fernet(urlsafe_b64encode(hmac.new(_key(), f"sigma {purpose}".encode(), hashlib.sha256).digest()))
 
 
+def missing_key_files(settings: Settings) -> list[str]:
+    """The files with keys that the data directory lacks, by name, also the stand-in's: the next start makes new ones."""
+    needed = [*([] if settings.is_hosted("auth") else [keys.FILE]), *([] if _password(settings) else [FILE])]
+    return [name for name in needed if not (settings.data_dir / name).exists()]
+
+
 @cache
 def _key() -> bytes:
     settings = get_settings()
-    password = parse(owner_url(settings)).get("password", "")
-    if password:
+    if password := _password(settings):
         return hmac.new(password.encode(), b"sigma links", hashlib.sha256).digest()
-    return kept(settings.data_dir / "links.key", lambda: secrets.token_bytes(_BYTES))
+    return kept(settings.data_dir / FILE, lambda: secrets.token_bytes(_BYTES))
+
+
+def _password(settings: Settings) -> str:
+    return str(parse(owner_url(settings)).get("password") or "")

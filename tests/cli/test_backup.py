@@ -84,7 +84,10 @@ async def test_the_lists_are_the_documented_ones(source, backup):
 async def test_what_is_restored_is_the_same_to_the_last_grant(source, backup, target):
     done = target.run("restore", str(backup))
     assert done.returncode == 0, done.stderr
-    assert "Restored: " in done.stdout
+    restored, keys, then = done.stdout.splitlines()
+    assert restored.startswith("Restored: ")
+    assert f"Before the first start, copy supabase.json and links.key into {target.data_dir}, " in keys
+    assert then.startswith("Start Sigma, then: ")
     url = target.variables["DATABASE_URL"]
     for table in manifest_of(backup)["tables"]:
         assert rows(url, table) == rows(source.url, table), table
