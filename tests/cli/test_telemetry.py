@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,11 +15,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.collector import Collector, collecting
 from tests.sigma import Sigma
+from tests.tab import ROOT, tab
 
 EMAIL = "alice-of-the-trace@example.com"
 COOKIE = "sigma_session=c00kie-of-alice-0123456789012345678901234567"
 ADDRESS = "192.0.2.77"
-HEADERS = {"cookie": COOKIE, "x-forwarded-for": ADDRESS, "user-agent": "Alice's own browser"}
+PAGE = f"/admin/leads?q={EMAIL}"
+HEADERS = {"cookie": COOKIE, "x-forwarded-for": ADDRESS, "user-agent": "Alice's own browser", "referer": PAGE}
 PRIVATE = (EMAIL, "alice-of-the-trace", COOKIE, "c00kie", ADDRESS, "Alice's own browser")
 
 
@@ -37,7 +40,9 @@ def until(condition: Callable[[], object]) -> None:
 
 def join(sigma: Sigma) -> httpx.Response:
     form = {"email": EMAIL, "elapsed_ms": "5200", "company_website": ""}
-    return httpx.post(f"{sigma.base_url}/join", data=form, headers=HEADERS | {"origin": sigma.base_url}, timeout=20)
+    return httpx.post(
+        f"{sigma.base_url}/join?q={EMAIL}", data=form, headers=HEADERS | {"origin": sigma.base_url}, timeout=20
+    )
 
 
 def test_an_error_is_told_with_its_request_and_nothing_of_anybodys(sigma: Sigma, collector: Collector):
@@ -63,7 +68,7 @@ def test_an_error_is_told_with_its_request_and_nothing_of_anybodys(sigma: Sigma,
         *("logentry", "fingerprint", "tags", "exception"),
     }
     log = sigma.log.read_text()
-    assert key not in log
+    assert [word for word in (key, *PRIVATE) if word in log] == []
 
 
 def test_a_request_its_statements_and_its_job_are_traced(sigma: Sigma, collector: Collector):
@@ -75,6 +80,9 @@ def test_a_request_its_statements_and_its_job_are_traced(sigma: Sigma, collector
     sigma.start()
     answer = join(sigma)
     assert answer.status_code == 303
+    with tab(sigma.base_url, str(uuid4())) as opened:
+        opened.send(f"{ROOT}.hydrate", PAGE)
+        opened.told_until("is_hydrated")
     ready = httpx.get(f"{sigma.base_url}/readyz").headers["x-request-id"]
     until(lambda: "waitlist:send_link" in str([span.name for span in spans(collector)]))
     sigma.stop()
@@ -91,8 +99,10 @@ def test_a_request_its_statements_and_its_job_are_traced(sigma: Sigma, collector
     assert of(job)["sigma.request"] == identity
     told = b"\n".join(body for _, body in collector.told).decode("latin-1")
     assert [word for word in PRIVATE if word in told] == []
+    assert any(of(span).get("reflex.event.name") == f"{ROOT}.hydrate" for span in found)
     assert collector.headers[0]["authorization"] == "Bearer collector-s3cret"
-    assert "collector-s3cret" not in sigma.log.read_text()
+    log = sigma.log.read_text()
+    assert [word for word in ("collector-s3cret", *PRIVATE) if word in log] == []
 
 
 def spans(collector: Collector) -> list:

@@ -53,11 +53,25 @@ class Fleet:
 
     url: str
     """Where people come: https, at nginx."""
+    plain_url: str
+    """Where nginx sends them there from."""
     certificate: Path
     backends: list[Sigma]
     workers: list[Worker]
     supabase: Supabase
     redis_url: str
+    scratch: Path
+
+    @property
+    def access_log(self) -> Path:
+        """Where nginx has a line for each request."""
+        return self.scratch / "access.log"
+
+    @property
+    def logs(self) -> list[Path]:
+        """All that nginx and the backends write down."""
+        ours = [self.scratch / name for name in ("error.log", "main.log", "nginx.log", "nginx.out")]
+        return [self.access_log, *ours, *(backend.log for backend in self.backends)]
 
     @property
     def host(self) -> str:
@@ -137,8 +151,9 @@ def fleet(scratch: Path) -> Iterator[Fleet]:
         for worker in workers:
             worker.wait_until_serving()
         certificate = self_signed(scratch)
-        stack.enter_context(nginx(scratch, port, [backend.port for backend in backends]))
-        yield Fleet(url, certificate, backends, workers, supabase, redis_url)
+        plain = f"http://{HOST}:{free_port()}"
+        stack.enter_context(nginx(scratch, port, plain, [backend.port for backend in backends]))
+        yield Fleet(url, plain, certificate, backends, workers, supabase, redis_url, scratch)
 
 
 def with_password(address: str) -> str:
@@ -154,13 +169,14 @@ def stop(one: Sigma) -> None:
 
 
 @contextmanager
-def nginx(scratch: Path, port: int, backends: list[int]) -> Iterator[None]:
+def nginx(scratch: Path, port: int, plain: str, backends: list[int]) -> Iterator[None]:
     """nginx with the two files that the documentation names, at these ports; nothing else in them is changed."""
     site = (OPERATIONS / "nginx.conf").read_text()
     site = re.sub(r"listen \[::\]:\d+.*\n", "", site)  # there may be no IPv6 here
-    site = site.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+    site = site.replace("listen 80;", f"listen 127.0.0.1:{plain.rpartition(':')[2]};")
     site = site.replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl").replace("sigma.example.com", HOST)
     site = site.replace("/etc/ssl/sigma/", f"{scratch}/").replace("/srv/sigma/files", str(lay_files(scratch)))
+    site = site.replace("/var/log/nginx/", f"{scratch}/")
     behind = (OPERATIONS / "nginx-backends.conf").read_text()
     for number, backend in enumerate(backends, 1):
         behind = behind.replace(f"127.0.0.1:300{number}", f"127.0.0.1:{backend}")
@@ -173,7 +189,7 @@ def nginx(scratch: Path, port: int, backends: list[int]) -> Iterator[None]:
     own = "user root;" if os.geteuid() == 0 else ""
     (scratch / "nginx.conf").write_text(
         f"{own} daemon off; pid {scratch}/nginx.pid; error_log {scratch}/nginx.log; events {{}}\n"
-        f"http {{ access_log {scratch}/access.log; {temporary} include backends.conf; include site.conf; }}\n"
+        f"http {{ access_log {scratch}/main.log; {temporary} include backends.conf; include site.conf; }}\n"
     )
     command = [program("nginx"), "-e", str(scratch / "nginx.log"), "-c", str(scratch / "nginx.conf")]
     with running(command, scratch / "nginx.out", port):

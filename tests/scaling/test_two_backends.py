@@ -4,8 +4,6 @@ nobody has to begin again."""
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
 import ssl
 import threading
 import time
@@ -17,23 +15,18 @@ from uuid import uuid4
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
-from reflex_base.constants import Reflex
-from websockets.sync.client import connect
-from websockets.sync.connection import Connection
-from websockets.typing import Origin, Subprotocol
 
 from sigma_app.core.headers import NOTHING_RUNS
 from sigma_app.features.billing.state import BillingState
 from tests.scaling.conftest import PASSWORD, Somebody
 from tests.scaling.fleet import Fleet
 from tests.sigma import Sigma
+from tests.tab import ROOT, Tab, tab
 
 pytestmark = pytest.mark.browser
 
 NOTHING = {"next": ""}  # a form, whose only field is empty
 COOKIE = "__Host-sigma_session"
-_ROOT = "reflex___state____state"
-_BILLING = BillingState.get_full_name()
 
 
 def sign_in_at(client: httpx.Client, somebody: Somebody) -> str:
@@ -43,46 +36,18 @@ def sign_in_at(client: httpx.Client, somebody: Somebody) -> str:
     return answer.cookies[COOKIE]
 
 
-class Tab:
-    """A page's websocket at one backend, as nginx passes it on."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def load(self) -> None:
-        """Ask for what the page of billing shows."""
-        data = {"pathname": "/billing", "asPath": "/billing"}
-        for name in (f"{_ROOT}.hydrate", f"{_BILLING}.load"):
-            self._connection.send(
-                f"42/_event,{json.dumps(['event', {'name': name, 'payload': {}, 'router_data': data}])}"
-            )
-
-    def told_until(self, word: str) -> str:
-        told = ""
-        while word not in told:
-            packet = self._connection.recv(timeout=15)
-            if packet == "2":
-                self._connection.send("3")
-            told += str(packet)
-        return told
-
-
 @contextmanager
-def tab(fleet: Fleet, backend: Sigma, name: str, cookie: str) -> Iterator[Tab]:
+def tab_at(fleet: Fleet, backend: Sigma, name: str, cookie: str) -> Iterator[Tab]:
+    """A tab at one backend, as nginx passes it on."""
     headers = {"cookie": f"{COOKIE}={cookie}", "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
-    # websockets names the host by the address, so it is told nginx's and connected to the backend's
-    address = f"ws://{fleet.host}/_event/?token={name}&EIO=4&transport=websocket"
-    with connect(
-        address,
-        sock=socket.create_connection(("127.0.0.1", backend.port)),
-        origin=Origin(fleet.url),
-        subprotocols=[Subprotocol(Reflex.VERSION)],
-        additional_headers=headers,
-    ) as connection:
-        connection.send("40/_event,")
-        opened = Tab(connection)
-        opened.told_until("40/_event,")
+    with tab(fleet.url, name, headers, backend.port) as opened:
         yield opened
+
+
+def load(opened: Tab) -> None:
+    """Ask for what the page of billing shows."""
+    for event in (f"{ROOT}.hydrate", f"{BillingState.get_full_name()}.load"):
+        opened.send(event, "/billing")
 
 
 def test_who_signed_in_through_one_acts_through_the_other(sigmas: Fleet, two: tuple[Sigma, Sigma], alice: Somebody):
@@ -101,11 +66,11 @@ def test_a_tab_that_moved_is_told_by_both_and_emptied_by_none(sigmas: Fleet, two
     with sigmas.through(one) as here:
         cookie = sign_in_at(here, alice)
     name = str(uuid4())
-    with tab(sigmas, one, name, cookie) as before:
-        before.load()
+    with tab_at(sigmas, one, name, cookie) as before:
+        load(before)
         before.told_until(alice.email)
-    with tab(sigmas, other, name, cookie) as after, sigmas.supabase.database() as owner:
-        after.load()
+    with tab_at(sigmas, other, name, cookie) as after, sigmas.supabase.database() as owner:
+        load(after)
         after.told_until('"ready_rx_state_":true')
         told = ""
         # What the backend before says comes by Redis: it knows the tab, too, and must not take it for a stranger's. One
@@ -166,6 +131,48 @@ def test_each_network_has_limits_of_its_own_whatever_it_says_of_itself(sigmas: F
         assert 0 < counted("crowded") < 255
         arrive("127.0.0.3", "quiet")
         assert counted("quiet") == 1
+
+
+PRIVATE = "ada.of.the.query"  # the beginning of an address, as an operator types it
+TOKEN = "t0ken-of-a-mailed-link-0123456789"
+
+
+def test_no_log_has_what_stands_in_the_query_of_an_address_or_opens_a_link(sigmas: Fleet):
+    with httpx.Client(verify=ssl.create_default_context(cafile=str(sigmas.certificate))) as client:
+
+        def ask(address: str) -> str:
+            """Ask, from a page whose address has a query, too; the id of the request."""
+            from_page = {"referer": f"{sigmas.url}/admin/users?q={PRIVATE}", "accept": "text/html"}
+            return client.get(address, headers=from_page).headers.get("x-request-id", "")
+
+        asked = {
+            written: ask(sigmas.url + path)
+            for written, path in {
+                "/admin/leads": f"/admin/leads?q={PRIVATE}",
+                "/admin/audit": f"/admin/audit?by={PRIVATE}",
+                "/_event/": f"/_event/?token={TOKEN}&EIO=4&transport=websocket",
+                "/auth/v1/verify": f"/auth/v1/verify?token={TOKEN}",
+                "/place/...": f"/place/{TOKEN}",
+                "/confirm/...": f"/confirm/{TOKEN}/again",
+            }.items()
+        }
+        ask(f"{sigmas.plain_url}/admin/leads?q={PRIVATE}")
+        for backend in sigmas.backends:
+            assert backend.process
+            backend.process.kill()
+            backend.process.wait()
+        asked["/admin/mail"] = refused = ask(f"{sigmas.url}/admin/mail?whom={PRIVATE}")
+    deadline = time.monotonic() + 15
+    while refused not in (written := sigmas.access_log.read_text()):  # once the answer was read, or a moment later
+        assert time.monotonic() < deadline, written
+        time.sleep(0.02)
+    for path, identity in asked.items():
+        (found,) = [one for one in written.splitlines() if identity in one]
+        assert f'"GET {path} HTTP/1.1"' in found
+    assert '"502, 502"' in written, "It says that both backends were asked."
+    told = {log.name: log.read_text() for log in sigmas.logs}
+    assert [name for name, text in told.items() if PRIVATE in text or TOKEN in text] == []
+    assert told["main.log"] == ""
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,50 +9,17 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from reflex_base.constants import Reflex
-from websockets.sync.client import connect
-from websockets.sync.connection import Connection
-from websockets.typing import Origin, Subprotocol
 
 from tests.browser.accounts.conftest import PASSWORD, Portal, Somebody
+from tests.tab import ROOT, Tab, tab
 
 pytestmark = pytest.mark.browser
 
-_ROOT = "reflex___state____state"
-
-
-class Socket:
-    """A websocket of nobody's browser, which names a tab and may bring a cookie (see tests/bench/sockets.py)."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def send(self, name: str, payload: object = None) -> None:
-        """Send an event."""
-        event = {"name": name, "payload": payload or {}, "router_data": {"pathname": "/profile", "asPath": "/profile"}}
-        self._connection.send(f"42/_event,{json.dumps(['event', event])}")
-
-    def told_until(self, word: str) -> str:
-        """All that the server says, up to what has this word in it."""
-        told = ""
-        while word not in told:
-            packet = self._connection.recv(timeout=15)
-            if packet == "2":
-                self._connection.send("3")
-            told += str(packet)
-        return told
-
 
 @contextmanager
-def socket(sigma: Portal, tab: str, cookie: str = "") -> Iterator[Socket]:
-    """A websocket to Sigma, connected."""
-    address = f"{sigma.base_url.replace('http', 'ws', 1)}/_event/?token={tab}&EIO=4&transport=websocket"
-    headers = {"cookie": f"sigma_session={cookie}"} if cookie else {}
-    origin, protocols = Origin(sigma.base_url), [Subprotocol(Reflex.VERSION)]
-    with connect(address, origin=origin, subprotocols=protocols, additional_headers=headers) as connection:
-        connection.send("40/_event,")
-        opened = Socket(connection)
-        opened.told_until("40/_event,")
+def handshake(sigma: Portal, name: str, cookie: str = "") -> Iterator[Tab]:
+    """A websocket of nobody's browser, which names a tab and may bring a cookie."""
+    with tab(sigma.base_url, name, {"cookie": f"sigma_session={cookie}"} if cookie else None) as opened:
         yield opened
 
 
@@ -64,7 +30,7 @@ def alices(alice: Somebody, signed_in: Callable[..., Page]) -> BrowserContext:
 
 
 @pytest.fixture
-def tab(alices: BrowserContext) -> str:
+def closed_tab(alices: BrowserContext) -> str:
     """The name of a tab that showed what is Alice's, and is closed."""
     page = alices.pages[0]
     page.fill("#name", "Alice of the tab")
@@ -83,34 +49,34 @@ def cookie_in(context: BrowserContext) -> str:
 @pytest.mark.parametrize("event", ["hydrate", "hydrate_and_load"])
 @pytest.mark.parametrize("whose", ["nobody's", "Bob's"])
 def test_a_tab_tells_nothing_to_another_browser(
-    sigma: Portal, tab: str, alice: Somebody, bob: Somebody, event: str, whose: str
+    sigma: Portal, closed_tab: str, alice: Somebody, bob: Somebody, event: str, whose: str
 ):
     cookie = ""
     if whose == "Bob's":
         form = {"email": bob.email, "password": PASSWORD}
         answer = httpx.post(f"{sigma.base_url}/sign-in", data=form, headers={"origin": sigma.base_url})
         cookie = answer.cookies["sigma_session"]
-    with socket(sigma, tab, cookie) as stranger:
-        stranger.send(f"{_ROOT}.{event}")
+    with handshake(sigma, closed_tab, cookie) as stranger:
+        stranger.send(f"{ROOT}.{event}")
         told = stranger.told_until("is_hydrated")
     assert alice.email not in told
     assert "Alice of the tab" not in told
 
 
-def test_it_tells_its_own_browser(sigma: Portal, tab: str, alices: BrowserContext, alice: Somebody):
-    with socket(sigma, tab, cookie_in(alices)) as hers:
-        hers.send(f"{_ROOT}.hydrate")
+def test_it_tells_its_own_browser(sigma: Portal, closed_tab: str, alices: BrowserContext, alice: Somebody):
+    with handshake(sigma, closed_tab, cookie_in(alices)) as hers:
+        hers.send(f"{ROOT}.hydrate")
         told = hers.told_until("is_hydrated")
     assert alice.email in told
     assert "Alice of the tab" in told
 
 
-@pytest.mark.parametrize("name", ["nothing.of_ours", "", f"{_ROOT}.nothing"])
+@pytest.mark.parametrize("name", ["nothing.of_ours", "", f"{ROOT}.nothing"])
 def test_an_event_that_does_not_exist_puts_no_cookie_into_the_log(
-    sigma: Portal, tab: str, alices: BrowserContext, name: str
+    sigma: Portal, closed_tab: str, alices: BrowserContext, name: str
 ):
     cookie, before = cookie_in(alices), len(sigma.log.read_text())
-    with socket(sigma, tab, cookie) as hers:
+    with handshake(sigma, closed_tab, cookie) as hers:
         hers.send(name)
         deadline = time.monotonic() + 15
         while "No registered handler" not in sigma.log.read_text()[before:]:
