@@ -167,25 +167,29 @@ async def sources(cursor: AsyncCursor[dict[str, Any]]) -> Sequence[str]:
     return [row["utm_source"] for row in await cursor.fetchall()]
 
 
-async def as_spelt(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter) -> LeadFilter:
+async def as_spelt(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, known: Sequence[str]) -> LeadFilter:
     """`wanted` with its source as leads have it, where it was typed in another case; as an operator.
 
-    One that nobody has in this spelling costs a look into the index for each source that there is.
+    A few looks into the index, however many sources there are: beyond those that are `known` it is found as it was
+    typed, in small letters, in large ones, or with a large first one; else nobody is.
+
+    Args:
+        cursor: to read with.
+        wanted: what was asked for.
+        known: the sources that are offered.
 
     Raises:
         DatabaseUnavailable, psycopg.Error: it could not be asked.
     """
-    if wanted.source.lower() == NO_SOURCE:
+    typed = wanted.source
+    if typed.lower() == NO_SOURCE:
         return replace(wanted, source=NO_SOURCE)
-    if not wanted.source:
+    if not typed or typed in known:
         return wanted
-    exactly = "select true as yes from sigma.leads_by_address where utm_source = %(typed)s limit 1"
-    await cursor.execute(exactly, {"typed": wanted.source})
-    if await cursor.fetchone():
-        return wanted
-    await cursor.execute(_ALIKE, {"typed": wanted.source})
-    alike = await cursor.fetchone()
-    return replace(wanted, source=alike["utm_source"]) if alike else wanted
+    alike = [source for source in known if source.lower() == typed.lower()]
+    await cursor.execute(SPELT, {"spellings": [typed, *alike, typed.lower(), typed.upper(), typed.capitalize()]})
+    found = await cursor.fetchone()
+    return replace(wanted, source=found["spelling"]) if found else wanted
 
 
 async def these(cursor: AsyncCursor[dict[str, Any]], ids: Sequence[str]) -> Sequence[dict[str, Any]]:
@@ -204,13 +208,19 @@ async def fresh(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, since: 
     return (await cursor.fetchone() or {"n": 0})["n"]
 
 
-_SEEN = """
+SOURCES = """
 with recursive seen as (
   select (select min(utm_source) from sigma.leads_by_address) as utm_source
   union all
   select (select min(utm_source) from sigma.leads_by_address where utm_source > seen.utm_source)
   from seen where seen.utm_source is not null
 )
+select utm_source from seen where utm_source is not null limit %(most)s
 """
-SOURCES = _SEEN + "select utm_source from seen where utm_source is not null limit %(most)s"  # noqa: S608 - no values
-_ALIKE = _SEEN + "select utm_source from seen where lower(utm_source) = lower(%(typed)s) limit 1"  # noqa: S608 - no values
+# Each by the first source from there on, which the planner always takes from the index; one that is equal, it may look
+# for among all leads.
+SPELT = """
+select spelling from unnest(%(spellings)s::text[]) with ordinality as tried (spelling, turn)
+where (select min(utm_source) from sigma.leads_by_address where utm_source >= spelling) = spelling
+order by turn limit 1
+"""

@@ -105,7 +105,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
         self.here = paging.address(ROUTE, asked)
         self.sources = [NO_SOURCE, *await leads.sources(cursor)]
         try:
-            wanted = await leads.as_spelt(cursor, LeadFilter.read(asked))
+            wanted = await leads.as_spelt(cursor, LeadFilter.read(asked), self.sources)
         except NotLikeThat as error:  # what was typed stays, and nobody is shown who was not asked for
             self.mistake, self._wanted, self.rows = str(error), None, []
             self._fill_in({name: asks.words(asked, name) for name in LeadFilter.__slots__})

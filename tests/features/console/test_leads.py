@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any, LiteralString
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from sigma_app.core.errors import NotLikeThat
@@ -93,24 +96,49 @@ async def test_the_sources_that_there_are_are_offered_and_found_in_any_case(oper
     async with reading(operator) as cursor:
         known = await leads.sources(cursor)
         typed = ("TWITTER", "HN", "hn", "nobody", "", "(NONE)")
-        spelt = [(await leads.as_spelt(cursor, LeadFilter(source=one))).source for one in typed]
+        spelt = [(await leads.as_spelt(cursor, LeadFilter(source=one), known)).source for one in typed]
     assert sorted(known) == ["", "HN", "Twitter", "hn"]
     assert spelt == ["Twitter", "HN", "hn", "nobody", "", NO_SOURCE]
 
 
 async def test_many_sources_are_read_one_look_each_and_not_all_leads(operator, owner):
-    owner.execute(
-        "insert into leads (email, utm_source) select 'p' || n || '@example.com', 's' || n % 150"
-        " from generate_series(1, 3000) as n; analyze leads"
-    )
+    put_many_sources(owner)
+    async with reading(operator) as cursor:
+        assert len(await leads.sources(cursor)) == leads.MOST_SOURCES
+        plan = await explained(cursor, leads.SOURCES, {"most": leads.MOST_SOURCES})
+    assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [("hn", "hn"), ("HN", "hn"), ("zed", "Zed"), ("zoë news", "ZOË NEWS"), ("gone", "gone"), ("", "")],
+)
+async def test_a_source_that_is_not_offered_costs_a_few_looks_also_where_nobody_has_it(operator, owner, typed, found):
+    put_many_sources(owner)
     async with reading(operator) as cursor:
         known = await leads.sources(cursor)
-        assert len(known) == leads.MOST_SOURCES
-        assert "s99" not in known
-        assert (await leads.as_spelt(cursor, LeadFilter(source="S99"))).source == "s99"
-        await cursor.execute("explain (costs off) " + leads.SOURCES, {"most": leads.MOST_SOURCES})
-        plan = "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
-    assert "Seq Scan" not in plan, plan
+        assert not {"hn", "Zed", "ZOË NEWS"} & set(known)
+        assert (await leads.as_spelt(cursor, LeadFilter(source=typed), known)).source == found
+        plan = await explained(cursor, leads.SPELT, {"spellings": [typed, typed.upper()]})
+    assert "leads_newest_by_source" in plan, plan
+    assert not {"Seq Scan", "Bitmap"} & set(re.findall(r"Seq Scan|Bitmap", plan)), plan
+
+
+def put_many_sources(owner: psycopg.Connection) -> None:
+    """More than are offered, of which some come after those that are."""
+    owner.execute(
+        "insert into leads (email, utm_source) select 'p' || n || '@example.com', n % 150"
+        " from generate_series(1, 3000) as n;"
+        "insert into leads (email, utm_source)"
+        " select md5(source) || '@example.com', source from unnest(array['hn', 'Zed', 'ZOË NEWS']) as source;"
+        "analyze leads"
+    )
+
+
+async def explained(cursor: Any, statement: LiteralString, values: dict[str, Any]) -> str:
+    """How Postgres reads a statement."""
+    await cursor.execute(f"explain (costs off) {statement}", values)
+    return "\n".join(row["QUERY PLAN"] for row in await cursor.fetchall())
 
 
 @pytest.mark.parametrize("q", ["", "p"])
