@@ -10,13 +10,14 @@ import reflex as rx
 
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.console.parts import field
+from sigma_app.features.console.state import Arriving
 from sigma_app.session.store import Session
 from sigma_app.ui.parts import QUIET
 
 _MOMENT = 1.0  # seconds; the second half of a double click comes within half of one, by the setting of most systems
 
 
-class Deeds(rx.State, mixin=True):
+class Deeds(Arriving, mixin=True):
     """Of a page with buttons that act, mixed in beside `ConsolePage`.
 
     `asking` is the deed that asks whether it is meant, `mistyped` what is wrong with the word that was typed for it,
@@ -43,7 +44,7 @@ class Deeds(rx.State, mixin=True):
         """Ask no more."""
         self.asking = ""
 
-    def _begin_anew(self) -> None:
+    def _arrive(self) -> None:
         """Forget what was asked and done last, if that was on another page; one that connects again still says it."""
         if self._said_at != self._here():
             self.asking = self.outcome = self.refusal = ""

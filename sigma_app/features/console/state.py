@@ -9,14 +9,20 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import SigmaError
-from sigma_app.features.console.deeds import Deeds
 from sigma_app.features.console.live import WATCHING, Watcher
 from sigma_app.features.console.service import NotAnOperator, reading
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
 
 
-class ConsolePage(rx.State, mixin=True):
+class Arriving(rx.State, mixin=True):
+    """Of a page that somebody comes to, from another one or by connecting again."""
+
+    def _arrive(self) -> None:
+        """Forget what another page left behind: nothing, unless a page keeps more than it reads."""
+
+
+class ConsolePage(Arriving, mixin=True):
     """Of a page for operators, mixed into a state that extends `SessionState`; all it shows is read by `_read`.
 
     `ready` is whether anything was read yet, `read_for` the query of the address that it was read for, `trouble` why
@@ -34,9 +40,8 @@ class ConsolePage(rx.State, mixin=True):
 
     @rx.event
     async def load(self):
-        """Show what is so, and nothing any more of what was done on another page."""
-        if isinstance(self, Deeds):
-            self._begin_anew()
+        """Show what is so, and nothing any more of another page."""
+        self._arrive()
         await self._show()
 
     async def refresh(self, changed: frozenset[str]) -> None:
@@ -54,17 +59,7 @@ class ConsolePage(rx.State, mixin=True):
             if session := await self._signed_in():  # pyright: ignore[reportAttributeAccessIssue] - of SessionState
                 watcher = Watcher(self.router.url.path, session.id, type(self), self._topics)
                 WATCHING.add(self.router.session.client_token, watcher)
-                asked = self.router.url.query_parameters
-                async with reading(session) as cursor:
-                    if self.ready and not self.trouble and not self._unread:
-                        return
-                    if changed is None or not self.ready:
-                        await self._read(cursor, asked, session)
-                    else:
-                        await self._read_again(cursor, asked, session, self._unread)
-                await self._read_besides()
-                self.ready, self.read_for, self.trouble = True, self.router.url.query, ""
-                self._unread = frozenset()
+                await self._look(session, self.router.url.query_parameters, changed)
         except NotAnOperator as error:
             await self._leave_the_console()
             self.trouble = str(error)
@@ -76,6 +71,24 @@ class ConsolePage(rx.State, mixin=True):
         for page in ConsolePage.__subclasses__():
             (await self.get_state(page)).reset()
         (await self.get_state(SessionState)).console = ""
+
+    async def _look(self, session: Session, asked: Mapping[str, str], changed: frozenset[str] | None = None) -> None:
+        """Read as this operator what an address asks for, as `_show` does.
+
+        Raises:
+            NotAnOperator: it is none, or no more.
+            SigmaError: as `_read`.
+        """
+        async with reading(session) as cursor:
+            if self.ready and not self.trouble and not self._unread:
+                return
+            if changed is None or not self.ready:
+                await self._read(cursor, asked, session)
+            else:
+                await self._read_again(cursor, asked, session, self._unread)
+        await self._read_besides()
+        self.ready, self.read_for, self.trouble = True, self.router.url.query, ""
+        self._unread = frozenset()
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         """Read what the address asks for into the Vars.

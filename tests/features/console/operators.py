@@ -25,9 +25,7 @@ def make_operator(owner: psycopg.Connection, session: Session) -> Session:
 async def shown(state: type[ConsolePage], session: Session, /, **asked: str) -> Any:
     """A page's state, once it has read what an address asks for."""
     page = state()  # pyright: ignore[reportCallIssue] - of rx.State, outside of an app
-    async with reading(session) as cursor:
-        await page._read(cursor, asked, session)
-    await page._read_besides()
+    await page._look(session, asked)
     return page
 
 
