@@ -383,9 +383,9 @@ def known_names() -> Iterator[str]:
         yield from _names(field)
 
 
-def _fields() -> dict[str, str]:
-    """By each variable's name, that of its field."""
-    return {name: field for field, info in Settings.model_fields.items() for name in _names(info)}
+def _fields() -> dict[str, tuple[str, FieldInfo]]:
+    """By each variable's name, its field's name and its field."""
+    return {name: (field, info) for field, info in Settings.model_fields.items() for name in _names(info)}
 
 
 def _names(field: FieldInfo) -> list[str]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from pydantic import AnyHttpUrl, SecretStr
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 # Of variables whose value is never shown: an address may hold a password.
@@ -22,10 +26,11 @@ _OF_SIGMA = ("SIGMA_", "DATABASE_", "VITE_SUPABASE_", "SUPABASE_", "STRIPE_", "R
 _HARDLY_ANOTHER = 0.9
 _PERHAPS_MEANT = 0.75
 
+# What a number is that has a unit, by its field's last word.
 _UNITS = {
-    ("seconds", "int_parsing"): "must be whole seconds without a unit, such as 3600",
-    ("seconds", "float_parsing"): "must be seconds without a unit, such as 8 or 0.5",
-    ("bytes", "int_parsing"): "must be bytes, a whole number without a unit, such as 52428800",
+    ("seconds", int): ("whole seconds without a unit", "such as 3600"),
+    ("seconds", float): ("seconds without a unit", "such as 8 or 0.5"),
+    ("bytes", int): ("bytes, a whole number without a unit", "such as 52428800"),
 }
 
 
@@ -45,20 +50,61 @@ def unknown(environment: Iterable[str], known: set[str]) -> Iterator[str]:
             yield f"{name}: not a variable that Sigma knows; it changes nothing."
 
 
-def explain(error: ErrorDetails, fields: Mapping[str, str]) -> str:
-    """One of pydantic's errors as a sentence that starts with the variable's name.
+def explain(error: ErrorDetails, fields: Mapping[str, tuple[str, FieldInfo]]) -> str:
+    """One of pydantic's errors as a sentence: the variable's name, what its value must be, and what it is.
 
     Args:
         error: it has the alias that pydantic knows the variable by.
-        fields: by each variable's name, that of its field, which ends in its unit where it has one.
+        fields: by each variable's name, its field and that one's name, which ends in its unit where it has one.
     """
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
         return _explain_unknown(name.upper(), fields)  # pydantic-settings has it in small letters
-    unit = fields.get(name, "").rpartition("_")[2]
-    reason = _UNITS.get((unit, error["type"])) or error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    ours = error["type"] == "value_error"  # a validator's of settings.py
+    reason = error["msg"].removeprefix("Value error, ") if ours else f"must be {must_be(*fields[name])}"
     shown = "" if name.endswith(SECRET_ENDINGS) else f" (is {error['input']!r})"
     return f"{name}: {reason}{shown}. Correct or remove it in the environment or in .env."
+
+
+def must_be(name: str, field: FieldInfo) -> str:
+    """What a value must be, by the type of its field and the bounds.
+
+    Args:
+        name: the field's.
+        field: of one of the types that a setting has.
+    """
+    kind = _kind_of(field)
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    if get_origin(kind) is frozenset:
+        (one,) = get_args(kind)
+        return f"any of {', '.join(get_args(one))}, separated by commas"
+    bounds = {
+        bound: value
+        for one in field.metadata
+        for bound in ("ge", "gt", "le", "min_length")
+        if (value := getattr(one, bound, None)) is not None
+    }
+    if kind is SecretStr:
+        return f"at least {bounds['min_length']} characters long"
+    if kind in (int, float):
+        unit = name.rpartition("_")[2]
+        what, *example = _UNITS.get((unit, kind), ("a whole number" if kind is int else "a number",))
+        return ", ".join([what, *_between(**bounds), *example])
+    return {bool: "on or off", AnyHttpUrl: "an address such as https://sigma.example.com"}[kind]
+
+
+def _kind_of(field: FieldInfo) -> Any:
+    """The type of a field's value where it has one."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)]
+    return kinds[0] if isinstance(field.annotation, UnionType) else field.annotation
+
+
+def _between(ge: float | None = None, gt: float | None = None, le: float | None = None) -> Iterator[str]:
+    least = f"at least {ge}" if ge is not None else f"more than {gt}" if gt is not None else ""
+    most = f"at most {le}" if le is not None else ""
+    if least or most:
+        yield " and ".join(filter(None, (least, most)))
 
 
 def role_of(key: str) -> str | None:

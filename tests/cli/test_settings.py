@@ -10,6 +10,7 @@ from pathlib import Path
 import jwt
 import pytest
 from pydantic import AnyHttpUrl, SecretStr
+from pydantic.fields import FieldInfo
 
 from sigma_app import settings, variables
 from sigma_app.settings import PROJECT_ROOT, Settings, SettingsError, get_settings, known_names, load
@@ -189,15 +190,84 @@ def test_every_unknown_name_is_named_at_once_beside_the_malformed_values(tmp_pat
 
 def test_a_passphrase_is_long_and_never_shown_and_a_directory_is_the_checkouts(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SIGMA_BACKUP_SECRET", "s3cret")
-    refused = refusal()
-    assert refused.startswith("SIGMA_BACKUP_SECRET: ")
-    assert "12" in refused
-    assert "s3cret" not in refused
+    assert refusal() == (
+        "SIGMA_BACKUP_SECRET: must be at least 12 characters long. Correct or remove it in the environment or in .env."
+    )
     monkeypatch.setenv("SIGMA_BACKUP_SECRET", "s3cret" * 2)
     monkeypatch.setenv("SIGMA_BACKUP_DIR", "backups")
     read = load()
     assert read.backup_dir == PROJECT_ROOT / "backups"
     assert "s3cret" not in repr(read)
+
+
+JUDGED_BY_US = {
+    "BASE_URL": "https://sigma.example.com/app",
+    "SIGMA_ALLOWED_HOSTS": "a/b",
+    "DATABASE_URL": "mysql://s3cret",
+    "DATABASE_LOGIN_URL": "mysql://s3cret",
+    "REFLEX_REDIS_URL": "http://s3cret",
+    "VITE_SUPABASE_ANON_KEY": "sb_secret_s3cret",
+    "SUPABASE_SERVICE_ROLE_KEY": "sb_publishable_s3cret",
+    "STRIPE_SECRET_KEY": "s3cret",
+    "STRIPE_WEBHOOK_SECRET": "s3cret",
+    "RESEND_WEBHOOK_SECRET": "s3cret",
+    "MAIL_FROM": "Sigma",
+    "SENTRY_DSN": "s3cret",
+    "OTEL_EXPORTER_OTLP_HEADERS": "s3cret",
+    "GOTRUE_RATE_LIMIT_HEADER": "a b",
+    "JOIN_LIMIT_PER_ADDRESS": "many",
+    "JOIN_LIMIT_PER_NETWORK": "many",
+    "VISIT_LIMIT_PER_NETWORK": "many",
+    "ACCOUNT_LIMIT_PER_ADDRESS": "many",
+    "ACCOUNT_LIMIT_PER_NETWORK": "many",
+}
+"""Of each variable that a validator of ours may refuse, a value that it does."""
+ONLY_SHAPED = {"data_dir", "backup_dir", "allow_local", "auth_redirects"}
+"""Fields whose validator refuses nothing."""
+FREE = {str, Path, SecretStr, tuple[str, ...], frozenset[str]}
+"""Types of which pydantic refuses no text, but for a bound."""
+
+
+def refused_by_type(info: FieldInfo) -> Iterator[str]:
+    """Texts that a field's type refuses, or one of its bounds."""
+    if variables._kind_of(info) not in FREE:
+        yield "s3cret"
+    for one in info.metadata:
+        for bound, beyond in (("ge", -1), ("gt", 0), ("le", 1)):
+            if (limit := getattr(one, bound, None)) is not None:
+                yield str(limit + beyond)
+        if length := getattr(one, "min_length", None):
+            yield "s3cret s3cret s3cret"[: length - 1]
+
+
+WRONG = [
+    *((settings._names(info)[0], value) for info in Settings.model_fields.values() for value in refused_by_type(info)),
+    *JUDGED_BY_US.items(),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=lambda one: one or "empty")
+def test_whatever_is_wrong_is_told_by_name_and_with_what_would_be_right_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    monkeypatch.setenv(name, value)
+    told = refusal()
+    assert re.match(rf"{name}: (must|is the) ", told)
+    assert told.endswith(". Correct or remove it in the environment or in .env.")
+    assert not re.search("valid|input|should|items", told, re.IGNORECASE), "These are pydantic's words."
+    shown = f" (is {value!r})."
+    assert (shown in told) is not name.endswith(variables.SECRET_ENDINGS)
+    assert "s3cret" not in told.replace(shown, "")
+    assert len(told.splitlines()) == 1
+
+
+def test_every_setting_that_has_a_constraint_is_among_them():
+    judged = {name for one in Settings.__pydantic_decorators__.field_validators.values() for name in one.info.fields}
+    bound = {field for field, info in Settings.model_fields.items() if [*refused_by_type(info)]}
+    fields = {name: field for name, (field, _) in settings._fields().items()}
+    assert {fields[name] for name in JUDGED_BY_US} == judged - ONLY_SHAPED
+    assert {fields[name] for name, _ in WRONG} == (judged - ONLY_SHAPED) | bound
+    assert {"port", "env", "worker", "stripe_url", "metrics_token", "allow_local", "trace_ratio"} <= bound
 
 
 def test_the_example_has_every_variable_and_no_other():
@@ -238,20 +308,28 @@ def test_a_variable_of_supabases_servers_that_sigma_does_not_know_is_a_warning(
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("GOTRUE_JWT_EXP", "1h", "must be whole seconds without a unit, such as 3600"),
-        ("GOTRUE_SMTP_MAX_FREQUENCY", "60s", "must be whole seconds without a unit, such as 3600"),
-        ("PGRST_DB_STATEMENT_TIMEOUT", "8s", "must be seconds without a unit, such as 8 or 0.5"),
-        ("STORAGE_FILE_SIZE_LIMIT", "50MB", "must be bytes, a whole number without a unit, such as 52428800"),
-        ("GOTRUE_PASSWORD_MIN_LENGTH", "5", "should be greater than or equal to 6"),
-        ("GOTRUE_RATE_LIMIT_HEADER", "X Forwarded", "must be the name of a header, such as X-Forwarded-For"),
-        ("GOTRUE_RATE_LIMIT_HEADER", "X-Real-IP:", "must be the name of a header, such as X-Forwarded-For"),
+        ("GOTRUE_JWT_EXP", "1h", "whole seconds without a unit, at least 30 and at most 604800, such as 3600"),
+        ("GOTRUE_SMTP_MAX_FREQUENCY", "60s", "whole seconds without a unit, at least 0, such as 3600"),
+        (
+            "PGRST_DB_STATEMENT_TIMEOUT",
+            "8s",
+            "seconds without a unit, more than 0 and at most 600, such as 8 or 0.5",
+        ),
+        (
+            "STORAGE_FILE_SIZE_LIMIT",
+            "50MB",
+            "bytes, a whole number without a unit, at least 1, such as 52428800",
+        ),
+        ("GOTRUE_PASSWORD_MIN_LENGTH", "5", "a whole number, at least 6 and at most 72"),
+        ("GOTRUE_RATE_LIMIT_HEADER", "X Forwarded", "the name of a header, such as X-Forwarded-For"),
+        ("GOTRUE_RATE_LIMIT_HEADER", "X-Real-IP:", "the name of a header, such as X-Forwarded-For"),
     ],
 )
 def test_a_value_of_the_stand_ins_that_cannot_be_one_is_refused_with_what_could(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
 ):
     monkeypatch.setenv(name, value)
-    assert refusal() == f"{name}: {reason} (is {value!r}). Correct or remove it in the environment or in .env."
+    assert refusal() == f"{name}: must be {reason} (is {value!r}). Correct or remove it in the environment or in .env."
 
 
 def key(role: object) -> str:
