@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import resend
 from resend.exceptions import NoContentError, ResendError
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.routing import BaseRoute
 
 from sigma_app.core.jobs import JobError
@@ -133,16 +134,18 @@ async def send(mail: Mail, key: str) -> str:
     return answer["id"]
 
 
-async def kept_for(digest: bytes) -> list[store.Kept]:
-    """The kept mails to an address, newest first; none when mail is hosted: Resend lists mails, and not by address.
+async def kept_for(session: AsyncSession, digest: bytes) -> list[store.Kept]:
+    """The mails to an address that are in the mailbox, newest first; none of those that Resend has, which it lists, and
+    not by address.
 
     Args:
-        digest: SHA-256 of the address in lower case.
+        session: a transaction of SERVICE.
+        digest: of the address (`core.addresses`).
 
     Raises:
         DatabaseUnavailable: they could not be read.
     """
-    return [] if get_settings().is_hosted("mail") else await store.kept_for(digest)
+    return await store.kept_for(session, digest)
 
 
 async def is_kept(identity: str) -> bool:
@@ -155,18 +158,17 @@ async def is_kept(identity: str) -> bool:
 
 
 async def forget(digest: bytes) -> int:
-    """Take the kept mails to an address out of the mailbox; how many they were.
+    """Take the mails to an address out of the mailbox; how many they were.
 
-    Does nothing when mail is hosted: Resend has no call to remove what was sent, and drops it after the retention
-    time of its plan.
+    Resend has no call to remove what was sent, and drops it after the retention time of its plan.
 
     Args:
-        digest: SHA-256 of the address in lower case.
+        digest: of the address (`core.addresses`).
 
     Raises:
         DatabaseUnavailable: nothing was removed.
     """
-    return 0 if get_settings().is_hosted("mail") else await store.remove(digest)
+    return await store.remove(digest)
 
 
 def routes(settings: Settings) -> Sequence[BaseRoute]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from sigma_app.features.mail.service import address_digest
+from sigma_app.core.addresses import address_digest
 from tests.gateways.conftest import KEY, Resend
 from tests.sigma import Sigma, free_port
 from tests.waiting import until_said

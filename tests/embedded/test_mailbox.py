@@ -12,9 +12,9 @@ import resend
 from resend.exceptions import ResendError
 from starlette.applications import Starlette
 
+from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import ANONYMOUS, Database, serve_requests_from
 from sigma_app.embedded.mailbox import api, page
-from sigma_app.features.mail.service import address_digest
 from sigma_app.gateways import mail
 from sigma_app.gateways.mail import Mail, MailDelayed, send, sending_mail
 from sigma_app.settings import get_settings
@@ -200,6 +200,16 @@ async def test_somebody_who_is_forgotten_is_gone_from_the_mailbox_in_any_case_an
     await send(FOR_BOB, "test/2")
     await mail.forget(address_digest("ALICE@example.com"))
     assert owner.execute("select recipients from sigma.mailbox").fetchall() == [(["bob@example.com"],)]
+
+
+async def test_so_is_what_was_kept_before_mail_went_to_resend(sending, owner, monkeypatch):
+    await send(ALICE, "test/1")
+    monkeypatch.setenv("RESEND_API_KEY", "re_1")
+    monkeypatch.setenv("MAIL_FROM", "hello@sigma.example.com")
+    get_settings.cache_clear()
+    assert get_settings().is_hosted("mail")
+    assert await mail.forget(address_digest("alice@example.com")) == 1
+    assert owner.execute("select from sigma.mailbox").fetchall() == []
 
 
 @pytest.mark.parametrize("table", ["mailbox", "suppressions", "webhook_events"])

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from sigma_app.core.addresses import digest_of
 from sigma_app.core.database import SERVICE, Step, get_database
 
 
@@ -74,9 +77,10 @@ async def newest(limit: int) -> list[Kept]:
     return [Kept(*row) for row in rows]
 
 
-async def kept_for(digest: bytes) -> list[Kept]:
-    """The mails to the address with this digest, newest first: the SHA-256 of it in lower case."""
-    return [Kept(*row) for row in await get_database().run(Step(SERVICE, _TO, [digest]))]
+async def kept_for(session: AsyncSession, digest: bytes) -> list[Kept]:
+    """The mails to the address with this digest, newest first; in a transaction of SERVICE."""
+    found = await (await session.connection()).exec_driver_sql(_TO, (digest,))
+    return [Kept(*row) for row in found]
 
 
 async def has(identity: str) -> bool:
@@ -103,9 +107,7 @@ _MAILS: LiteralString = (
     " created_at FROM sigma.mailbox"
 )
 _NEWEST = f"{_MAILS} ORDER BY created_at DESC LIMIT %s"
-_IS_TO: LiteralString = (
-    "EXISTS (SELECT FROM unnest(recipients) AS recipient WHERE sha256(convert_to(lower(recipient), 'UTF8')) = %s)"
-)
+_IS_TO: LiteralString = f"EXISTS (SELECT FROM unnest(recipients) AS recipient WHERE {digest_of('recipient')} = %s)"
 _TO = f"{_MAILS} WHERE {_IS_TO} ORDER BY created_at DESC"
 _HAS = "SELECT id FROM sigma.mailbox WHERE id::text = %s"
 _REMOVE = f"DELETE FROM sigma.mailbox WHERE {_IS_TO} RETURNING id"  # noqa: S608 - a piece of our own

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
+from sigma_app.core.addresses import address_digest
+from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import job, queue
 from sigma_app.features.accounts.leaving import finish
 from sigma_app.features.accounts.letters import farewell, known_address, letter, password_changed
@@ -89,14 +91,20 @@ async def finish_leaving(user: str, sealed: str = "") -> None:
 
 @job("accounts:send_farewell")
 async def send_farewell(sealed: str, user: str) -> None:
-    """Tell somebody that their account is gone.
+    """Tell somebody that their account is gone, and see to it that this is forgotten as well.
+
+    A worker that dies once it was sent, and before that is noted, sends it again: at Resend it is known by its key, the
+    mailbox may have forgotten it meanwhile.
 
     Args:
         sealed: their address, sealed: it is nowhere else any more.
         user: the id of the account that was.
     """
     # Nobody of whom nothing is to be left is noted for this.
-    await mail.send(Mail(unseal(sealed), *render(farewell())), f"farewell/{user}", kind=None, account=True)
+    email = unseal(sealed)
+    await mail.send(Mail(email, *render(farewell())), f"farewell/{user}", kind=None, account=True)
+    async with get_database().transaction(SERVICE) as transaction:  # the account may have taken a day to go
+        await mail.forget_later(transaction, address_digest(email))
 
 
 @queue.periodic(cron="*/5 * * * *")
@@ -110,7 +118,7 @@ async def _tell(sealed: str, words: Letter, since: datetime, key: str, kind: str
     """Mail an address what happened at `since`; `key` names the mail, with room for the hash of the address."""
     email = unseal(sealed)
     mail.refuse_late(since)
-    named = key.format(mail.address_digest(email).hex())
+    named = key.format(address_digest(email).hex())
     await mail.send(Mail(email, *render(words)), named, kind=kind, account=True)
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import text
 from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import queue_job
@@ -64,7 +65,7 @@ async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> None:
     Raises:
         DatabaseUnavailable: nothing was deleted.
     """
-    digest = mail.address_digest(email)
+    digest = address_digest(email)
     await mail.forget_record(transaction, digest)
     await waitlist.erase_address(transaction, email)
     await queue_job(transaction, "mail:forget", digest=digest.hex())  # with what is under way

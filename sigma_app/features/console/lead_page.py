@@ -97,12 +97,7 @@ class LeadState(ConsolePage, Deeds, SessionState):
         async def do(session: Session) -> str:
             if not self.lead:
                 raise NothingToDo(_NOT_DONE["erase"])
-            lead = UUID(self.lead)
-            wish = Wish.read(action, LeadFilter(), [lead], reason)
-            async with acting(session, f"lead.{action}", lead) as transaction:
-                if not await _carried_out(transaction, wish, lead):
-                    # Which takes what was put on record back
-                    raise NothingToDo(await _why_not(session, action, lead))
+            await act_on(session, action, UUID(self.lead), reason)
             return done
 
         async for _ in self._do(action, do, asked=asked):
@@ -115,6 +110,22 @@ _NOT_DONE = {
     "unflag": "It has no flag.",
     "erase": "It is not on the list any more.",
 }
+
+
+async def act_on(session: Session, action: str, lead: UUID, reason: str = "") -> None:
+    """Do to one lead what `Wish` knows as `action`, in an operator's name.
+
+    Raises:
+        NothingToDo: why it was not done, in words; then it is not on record either.
+        NotAnOperator, NotLikeThat, DatabaseUnavailable: nothing was done.
+    """
+    wish = Wish.read(action, LeadFilter(), [lead], reason)
+    try:
+        async with acting(session, f"lead.{action}", lead) as transaction:
+            if not await _carried_out(transaction, wish, lead):
+                raise NothingToDo  # which takes back what was put on record
+    except NothingToDo:
+        raise NothingToDo(await _why_not(session, action, lead)) from None
 
 
 async def _why_not(session: Session, action: str, lead: UUID) -> str:

@@ -13,6 +13,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 from psycopg.sql import SQL, Composed
 
+from sigma_app.core.addresses import address_digest
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import paging
 from sigma_app.features.console.deeds import Deeds, asking, outcome
@@ -56,14 +57,14 @@ async def lift(session: Session, address: str) -> None:
     Raises:
         NotAnOperator, NothingToDo, DatabaseUnavailable: nothing was done.
     """
-    async with acting(session, "suppression.lift", mails.address_digest(address).hex()) as transaction:
+    async with acting(session, "suppression.lift", address_digest(address).hex()) as transaction:
         if await mails.unsuppress(transaction, address) is None:
             raise NothingToDo
 
 
 async def suppress(session: Session, address: str) -> None:
     """Send no more mail to an address but what its owner asks for; raises as `lift`."""
-    async with acting(session, "suppression.add", mails.address_digest(address).hex()) as transaction:
+    async with acting(session, "suppression.add", address_digest(address).hex()) as transaction:
         if await mails.is_suppressed(transaction, address):
             raise NothingToDo
         await mails.suppress(transaction, address, BY_HAND)
@@ -142,7 +143,7 @@ class MailState(ConsolePage, Deeds, SessionState):
             self.mistake = str(error)
             return
         self.known = True
-        await cursor.execute(_SUPPRESSED, [mails.address_digest(self.whom)])
+        await cursor.execute(_SUPPRESSED, [address_digest(self.whom)])
         if found := await cursor.fetchone():
             self.why, self.since = found["reason"], when(found["suppressed_at"])
 

@@ -12,6 +12,8 @@ from typing import Any, LiteralString
 
 from psycopg.sql import SQL
 
+from sigma_app.core.addresses import digest_of
+
 PASSED = "passed_over_so_far"
 """In the record of a run's step: how many the run has passed over up to then, by reason."""
 GONE = "gone"
@@ -33,7 +35,7 @@ _OPEN_INVITATION = (
     "from sigma.lead_links as link where link.lead_id = lead.id and link.purpose in ('invite', 'remind')"
     " and link.used_at is null and (link.expires_at is null or link.expires_at > now())"
 )
-_SUPPRESSION = "from sigma.suppressions where digest = sha256(convert_to(lower(lead.email), 'UTF8'))"
+_SUPPRESSION = f"from sigma.suppressions where digest = {digest_of('lead.email')}"
 _REASONS: Mapping[str, LiteralString] = {
     "invite": f"""case
       when lead.signed_up_at is not null then 'account'

@@ -7,7 +7,7 @@ from email.utils import parseaddr
 from typing import Any
 
 from sigma_app.core.database import SERVICE, get_database
-from sigma_app.core.jobs import LONGEST, job, queue, queue_job
+from sigma_app.core.jobs import job, queue
 from sigma_app.core.webhooks import forget_old, mark_failed, mark_handled, unhandled
 from sigma_app.features.mail import record, service
 from sigma_app.gateways import mail as gateway
@@ -30,7 +30,7 @@ async def apply_event(source: str, event_id: str) -> None:
         raise
 
 
-@job("mail:forget")
+@job(service.FORGET)
 async def forget(digest: str, again: bool = True) -> None:
     """Remove what names a person who was erased, mails and events; and once more when what was under way has come in.
 
@@ -42,7 +42,7 @@ async def forget(digest: str, again: bool = True) -> None:
     async with get_database().transaction(SERVICE) as session:
         await service.forget(session, bytes.fromhex(digest))
         if again:
-            await queue_job(session, "mail:forget", after=2 * LONGEST, digest=digest, again=False)
+            await service.forget_later(session, bytes.fromhex(digest))
 
 
 @queue.periodic(cron="25 3 * * *")

@@ -7,7 +7,6 @@ which sends nothing twice (`gateways.mail.send`). What comes back about it is re
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from contextlib import suppress
 from datetime import timedelta
@@ -17,17 +16,13 @@ import psycopg
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import DatabaseUnavailable, without_message
 
 KEPT = timedelta(days=90)
 
 logger = logging.getLogger(__name__)
-
-
-def address_digest(email: str) -> bytes:
-    """What is kept of an address that itself is not: who asks to be forgotten must still not be written to again."""
-    return hashlib.sha256(email.lower().encode("utf-8", "surrogatepass")).digest()
 
 
 async def begin(to: str, key: str, kind: str, *, account: bool) -> bool:

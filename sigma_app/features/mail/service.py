@@ -9,16 +9,17 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.core.jobs import JobError, queue_job
+from sigma_app.core.addresses import address_digest, digest_of
+from sigma_app.core.jobs import LONGEST, JobError, queue_job
 from sigma_app.core.webhooks import put_back
 from sigma_app.features.mail import record
-from sigma_app.features.mail.record import address_digest as address_digest
 from sigma_app.features.mail.record import forget as forget_record
 from sigma_app.features.mail.record import what_is_kept as on_record
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways.mail import Mail, MailDelayed, MailRefused
 
 APPLY_EVENT = "mail:apply_event"
+FORGET = "mail:forget"
 _REPEATABLE = timedelta(hours=23)  # Resend knows an idempotency key for 24
 
 
@@ -108,6 +109,12 @@ async def forget(session: AsyncSession, digest: bytes) -> int:
     return (await connection.execute(_FORGET, {"digest": digest})).rowcount
 
 
+async def forget_later(session: AsyncSession, digest: bytes) -> None:
+    """Queue the forgetting of what is under way to an address, or comes back from it, for when that has come in; in a
+    transaction of SERVICE."""
+    await queue_job(session, FORGET, after=2 * LONGEST, digest=digest.hex(), again=False)
+
+
 async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any]:
     """What is on record of the mails to an address, those that were kept, the events that name it, and whether it gets
     none; as SERVICE."""
@@ -117,7 +124,7 @@ async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any]:
     suppressed = (await connection.execute(_SUPPRESSED, {"digest": digest})).mappings().first()
     return {
         "on_record": await on_record(session, email),
-        "mails": [asdict(mail) for mail in await gateway.kept_for(digest)],
+        "mails": [asdict(mail) for mail in await gateway.kept_for(session, digest)],
         "events": [dict(event) for event in events],
         "suppressed": dict(suppressed) if suppressed else None,
     }
@@ -136,10 +143,11 @@ _IS_SUPPRESSED = text("SELECT EXISTS (SELECT FROM sigma.suppressions WHERE diges
 _SUPPRESS = text("INSERT INTO sigma.suppressions (digest, reason) VALUES (:digest, :reason) ON CONFLICT DO NOTHING")
 _SUPPRESSED = text("SELECT reason, suppressed_at FROM sigma.suppressions WHERE digest = :digest")
 _UNSUPPRESS = text("DELETE FROM sigma.suppressions WHERE digest = :digest RETURNING reason")
+_RECIPIENT = digest_of("recipient #>> '{}'")
 _NAMING = (
     "FROM sigma.webhook_events WHERE source = 'resend' AND EXISTS ("
     "SELECT FROM jsonb_path_query(body, '$.data.to[*]') AS recipient"
-    " WHERE sha256(convert_to(lower(recipient #>> '{}'), 'UTF8')) = :digest)"
+    f" WHERE {_RECIPIENT} = :digest)"
 )
 _FORGET = text(f"DELETE {_NAMING}")
 _EVENTS = text(f"SELECT id, type, body, received_at {_NAMING} ORDER BY received_at")

@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, LiteralString, NamedTuple
 from uuid import UUID
 
 from cryptography.fernet import InvalidToken
 
 from sigma_app.core import clock
+from sigma_app.core.addresses import address_digest, digest_of
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import LONGEST, queue_job
@@ -211,7 +212,7 @@ async def _tell(
         async for (bucket, name), content in accounts.contents_of(files):
             packed.writestr(f"files/{bucket}/{_inside(name)}", content)
             advance(1)
-    return await _counts(address, account, theirs, len(files))
+    return _counts_in(told)
 
 
 async def erase(email: str, asked_by: str) -> Receipt:
@@ -248,7 +249,7 @@ async def erase(email: str, asked_by: str) -> Receipt:
         left.append(f"account: {error.__cause__ or error} {_GOES_ON}")
     except billing.DebitUnderWay:
         left.append(f"account: {_DEBIT}")
-    digest = mail.address_digest(address)
+    digest = address_digest(address)
     async with get_database().transaction(SERVICE) as transaction:
         await waitlist.erase_address(transaction, address)
         await mail.forget(transaction, digest)
@@ -294,7 +295,7 @@ async def _ids_of(customers: list[str], known: list[str]) -> list[str]:
 
 async def _counts(address: str, account: UUID | None, ids: list[str], files: int) -> dict[str, int]:
     """How many of each kind there are now; `ids` are Stripe's of what is theirs."""
-    digest = mail.address_digest(address)
+    digest = address_digest(address)
     values = {"address": address, "digest": digest, "account": account}
     (row,) = await get_database().run(Step(SERVICE, _COUNTS, values))
     async with get_database().transaction(SERVICE) as transaction:
@@ -314,6 +315,23 @@ async def _counts(address: str, account: UUID | None, ids: list[str], files: int
     }
 
 
+def _counts_in(told: Mapping[str, Any]) -> dict[str, int]:
+    """How many of each kind there are in what is told, by the names of `_counts`."""
+    mails = told["mail"]
+    return {
+        "lead": int(bool(told["waitlist"])),
+        "imports": len(told["imports"]),
+        "account": int("account" in told),
+        "profile": int(bool(told.get("profile"))),
+        "devices": len(told.get("devices", ())),
+        "files": len(told["files"]),
+        "mails": len(mails["mails"]),
+        "mails on record": len(mails["on_record"]),
+        "events": len(mails["events"]) + len(told["stripe_events"]),
+        "jobs": len(told["jobs"]),
+    }
+
+
 async def _files_left(account: UUID | None) -> int:
     try:
         return len(await accounts.files_of(account)) if account else 0
@@ -330,7 +348,7 @@ async def _customers(account: UUID | None) -> list[str]:
 async def _failed_jobs(address: str, account: UUID | None) -> list[_FailedJob]:
     """Jobs that failed for good and are about them: by their account, or by their address, which jobs have as a digest
     or sealed."""
-    digest = mail.address_digest(address).hex()
+    digest = address_digest(address).hex()
     return [
         _FailedJob(job, name, queued_at, ids)
         for job, name, queued_at, ids, *about in await get_database().run(Step(SERVICE, _FAILED_JOBS))
@@ -362,7 +380,7 @@ async def _did(account: UUID | None) -> list[dict[str, Any]]:
 
 async def _deeds(address: str, account: UUID | None, lead: UUID | None) -> list[dict[str, Any]]:
     """What operators did to them, and not which of them."""
-    subjects = [str(one) for one in (account, lead, mail.address_digest(address).hex()) if one]
+    subjects = [str(one) for one in (account, lead, address_digest(address).hex()) if one]
     rows = await get_database().run(Step(SERVICE, _DEEDS, {"subjects": subjects, "lead": str(lead)}))
     return [{"at": at, "action": action} for at, action in rows]
 
@@ -419,18 +437,19 @@ _DEBIT = (
 )
 _CAME_BACK = "There is some again, since something was under way: erase again."
 _GOES_ON = "It goes on by itself; erasing again goes on at once."
-_COUNTS = """
+_RECIPIENT: LiteralString = digest_of("one #>> '{}'")
+_COUNTS: LiteralString = f"""
 select
   (select count(*) from public.leads where lower(email) = lower(%(address)s)),
   (select count(*) from public.profiles where id = %(account)s),
   (select count(*) from sigma.sessions where user_id = %(account)s),
   (select count(*) from sigma.mailbox where exists (
-    select from unnest(recipients) as one where sha256(convert_to(lower(one), 'UTF8')) = %(digest)s)),
+    select from unnest(recipients) as one where {digest_of("one")} = %(digest)s)),
   (select count(*) from sigma.messages where digest = %(digest)s),
   (select count(*) from sigma.webhook_events where source = 'resend' and exists (
     select from jsonb_path_query(body, '$.data.to[*]') as one
-    where sha256(convert_to(lower(one #>> '{}'), 'UTF8')) = %(digest)s))
-"""
+    where {_RECIPIENT} = %(digest)s))
+"""  # noqa: S608 - pieces of our own
 _FAILED_JOBS = """
 select id, task_name,
   (select min(at) from procrastinate.procrastinate_events where job_id = job.id and type = 'deferred'),

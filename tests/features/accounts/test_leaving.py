@@ -13,12 +13,12 @@ import pytest
 from anyio import fail_after
 from storage3._async.file_api import AsyncBucketActionsMixin
 
+from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import Database, get_database
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.jobs import work
 from sigma_app.features.accounts import jobs, leaving, pictures
 from sigma_app.features.accounts.leaving import NotGoneYet, delete_account
-from sigma_app.features.mail.service import address_digest
 from sigma_app.gateways import accounts
 from sigma_app.gateways import mail as gateway
 from sigma_app.gateways import pictures as storage
@@ -299,6 +299,27 @@ async def test_one_farewell_is_mailed_though_it_ended_after_the_account_and_was_
     await delete_account(people.alice.user_id, people.alice.email)
     await rest.run()
     assert farewells_sent(caplog) == 1
+
+
+async def test_a_farewell_that_comes_late_is_forgotten_too(
+    people: People, rest: Rest, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(_: UUID) -> None:
+        raise IdentityUnavailable
+
+    forget = "update procrastinate.procrastinate_jobs set scheduled_at = null where task_name = 'mail:forget'"
+    with monkeypatch.context() as patched:
+        patched.setattr(leaving.accounts, "delete_user", fail)
+        with pytest.raises(NotGoneYet):
+            await delete_account(people.alice.user_id, people.alice.email)
+    for _ in ("at once", "and once more"):
+        owner.execute(forget)
+        await work(rest.login_url, until_idle=True)
+    await rest.run()
+    assert places_of(owner, "alice@example.com") == ["sigma.mailbox"]  # the farewell
+    owner.execute(forget)
+    await work(rest.login_url, until_idle=True)
+    assert places_of(owner, "alice@example.com") == []
 
 
 async def elsewhere(_: object) -> None:

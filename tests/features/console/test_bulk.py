@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL
 
+from sigma_app.core.addresses import address_digest
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.features.console import bulk, importing, leads, reasons
 from sigma_app.features.console import runs as runs_page
@@ -18,7 +19,6 @@ from sigma_app.features.console.leads import Count, LeadFilter
 from sigma_app.features.console.leads_page import LeadsState
 from sigma_app.features.console.runs import RunsState, runs
 from sigma_app.features.console.service import NotAnOperator, NothingToDo, reading
-from sigma_app.features.mail.service import address_digest
 from sigma_app.session.store import Session
 from tests.features.console.conftest import set_role
 from tests.features.console.operators import scanned, shown

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.console import mail
 from sigma_app.features.console.mail import MailState
@@ -38,7 +39,7 @@ def sent(owner: psycopg.Connection) -> Sent:
             "key": f"test/{uuid4()}",
             "kind": kind,
             "recipient": to,
-            "digest": mails.address_digest(to),
+            "digest": address_digest(to),
             **columns,
         }
         marks = ", ".join(["%s"] * len(given))

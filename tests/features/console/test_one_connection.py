@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
@@ -9,11 +10,13 @@ import psycopg
 import pytest
 
 from sigma_app.core.database import Database
-from sigma_app.features.console import person
+from sigma_app.features.console import lead_page, person
+from sigma_app.features.console.service import NothingToDo
 from sigma_app.features.console.state import ConsolePage
+from sigma_app.features.operations import service as operations
 from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.session.store import Session
-from tests.features.console.operators import shown
+from tests.features.console.operators import deeds, shown
 from tests.features.console.pages import PAGES
 
 pytestmark = pytest.mark.anyio
@@ -64,3 +67,24 @@ async def test_somebody_is_looked_for_and_forgotten(operator: Session, lead: Cal
     assert await person.look_for(operator, "ann@example.com") is None
     async with reaching_stripe():
         assert (await person.forget(operator, "ann@example.com")).erased["lead"] == 1
+
+
+async def test_what_is_kept_of_somebody_is_told(operator: Session, ids: dict[str, object], lead: Callable[[str], UUID]):
+    lead("ann@example.com")
+    async with reaching_stripe():
+        assert (await operations.export_person("ann@example.com", io.BytesIO()))["lead"] == 1
+
+
+async def test_why_a_deed_was_not_done_is_said_and_it_is_not_on_record(
+    operator: Session, owner: psycopg.Connection, lead: Callable[[str], UUID]
+):
+    ann = lead("ann@example.com")
+    with pytest.raises(NothingToDo, match="have not confirmed"):
+        await lead_page.act_on(operator, "invite", ann)
+    with pytest.raises(NothingToDo, match="has no flag"):
+        await lead_page.act_on(operator, "unflag", ann)
+    with pytest.raises(NothingToDo, match="not on the list"):
+        await lead_page.act_on(operator, "erase", operator.user_id)
+    assert deeds(owner) == []
+    await lead_page.act_on(operator, "flag", ann, "odd")
+    assert [action for action, _, _ in deeds(owner)] == ["lead.flag"]

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import DatabaseUnavailable
 from sigma_app.core.jobs import queue_job
@@ -134,6 +135,20 @@ class TestTelling:
         assert counts["jobs"] == 1
         assert counts["events"] == len(told["mail"]["events"]) + len(told["stripe_events"])
 
+    async def test_what_comes_while_it_is_written_is_not_counted(self, people: People, owner: psycopg.Connection):
+        def come(_: int) -> None:
+            owner.execute(
+                "insert into sigma.messages (key, kind, recipient, digest)"
+                " values (gen_random_uuid(), 'x', 'alice@example.com', sha256('alice@example.com'))"
+            )
+
+        packed = io.BytesIO()
+        counts = await export("alice@example.com", packed, come)
+        with zipfile.ZipFile(packed) as archive:
+            told = json.loads(archive.read("data.json"))
+        assert counts["files"] == 2, "There was a moment for it to come."
+        assert counts["mails on record"] == len(told["mail"]["on_record"]) == 1
+
     async def test_what_operators_did_to_them_is_told_and_not_who_it_was(
         self, people: People, owner: psycopg.Connection
     ):
@@ -145,7 +160,7 @@ class TestTelling:
             ("user.enable", str(people.bob.user_id), []),
             ("lead.flag", "a run", [lead, "another"]),
             ("lead.invite", "a run", ["another"]),
-            ("suppression.add", mail.address_digest("alice@example.com").hex(), []),
+            ("suppression.add", address_digest("alice@example.com").hex(), []),
         ):
             owner.execute(
                 "insert into sigma.audit_log (operator_name, action, subject, detail)"
