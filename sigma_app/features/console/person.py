@@ -45,9 +45,9 @@ class PersonState(ConsolePage, Deeds, SessionState):
                 if not self.receipt:
                     self.address = str(found["email"] or "") if found else ""
 
-    def _begin_anew(self) -> None:
+    def _arrive(self) -> None:
         """Be about nobody, on another page than that of the last deed."""
-        super()._begin_anew()
+        super()._arrive()
         if self._said_at != self._here():
             self.address, self.receipt, self._receipt = "", [], ""
 
