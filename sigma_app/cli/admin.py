@@ -24,8 +24,11 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 def grant(email: str) -> None:
-    """Make the account with this address an operator's. Whoever it is has to have signed up and confirmed it."""
-    sys.exit(_change(email.strip(), operator=True))
+    """Make the account with this address an operator's. Whoever it is has to have signed up and confirmed it.
+
+    Where they have the role already that is said, and nothing is done or recorded.
+    """
+    sys.exit(_grant_to(email.strip()))
 
 
 @command.command()
@@ -35,7 +38,7 @@ def revoke(email: str) -> None:
 
     Ends with 1 where it is none of an operator's.
     """
-    sys.exit(_change(email.strip(), operator=False))
+    sys.exit(_revoke_from(email.strip()))
 
 
 @command.command("list")
@@ -49,35 +52,55 @@ def list_operators() -> None:
         print("Nobody yet: python -m sigma_app admin grant EMAIL makes an account an operator's.")
 
 
-def _change(email: str, *, operator: bool) -> int:
+def _grant_to(email: str) -> int:
     settings = get_settings()
     with migrated_database(settings, lambda _: None):
-        refused = asyncio.run(_grant(email) if operator else _revoke(email))
-    if refused:
-        print(f"{email}: {refused}", file=sys.stderr)
+        granted = asyncio.run(_grant(email))
+    if granted is None:
+        why = f"no account with this address, confirmed. Sign up first, at {settings.base_url}/sign-up."
+        print(f"{email}: {why}", file=sys.stderr)
         return 1
-    print(f"{email}: an operator, at {settings.base_url}/admin." if operator else f"{email}: no operator any more.")
+    at = f"at {settings.base_url}/admin."
+    print(f"{email}: an operator, {at}" if granted else f"{email}: an operator already, {at} Nothing was changed.")
     return 0
 
 
-async def _grant(email: str) -> str:
-    """Give the role, at Supabase and in what this database knows of it; why not, or ""."""
+def _revoke_from(email: str) -> int:
+    with migrated_database(get_settings(), lambda _: None):
+        refused = asyncio.run(_revoke(email))
+    if refused:
+        print(f"{email}: {refused}", file=sys.stderr)
+        return 1
+    print(f"{email}: no operator any more.")
+    return 0
+
+
+async def _grant(email: str) -> bool | None:
+    """Give the role, at Supabase and in what this database knows of it.
+
+    Returns:
+        Whether they had it not; None where there is no such account.
+    """
     from sigma_app.core.database import SERVICE, get_database
     from sigma_app.features.console.service import record
     from sigma_app.gateways import accounts
     from sigma_app.gateways.database import serving_requests
+    from sigma_app.session.operators import has_role
 
     async with serving_requests():
         account = await _ask("select sigma.confirmed_account(%s) as id", email)
         if account is None:
-            return f"no account with this address, confirmed. Sign up first, at {get_settings().base_url}/sign-up."
+            return None
+        with _mendable():  # where giving it ended half-way, only one of the two says so
+            if await has_role(account) and await accounts.role_of(account) == "admin":
+                return False
         async with get_database().transaction(SERVICE) as transaction:  # on record first, whatever becomes of it
             await record(transaction, "operator.grant", account)
         with _mendable():
             await accounts.set_role(account, "admin")
         async with get_database().transaction(SERVICE) as transaction:
             await _note(transaction, account, operator=True)
-    return ""
+    return True
 
 
 async def _revoke(email: str) -> str:

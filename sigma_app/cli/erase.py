@@ -73,12 +73,13 @@ _AGAIN = "Call it again; where it then ends with 3, nothing was left."
 
 def _told(receipt: Receipt) -> str:
     """A receipt for people."""
-    erased = ", ".join(f"{many} {kind}" for kind, many in receipt.erased.items() if many)
+    from sigma_app.features.operations.person import in_words
+
     return "\n".join(
         [
             f"{receipt.address}, erased {receipt.at:%Y-%m-%d %H:%M:%S} UTC by {receipt.asked_by}",
             f"  account  {receipt.account or 'none'}",
-            f"  erased   {erased or 'nothing'}",
+            f"  erased   {in_words(receipt.erased) or 'nothing'}",
             f"  Stripe   {receipt.stripe}",
             *(f"  left     {line}" for line in receipt.left),
             *(f"  kept     {line}" for line in receipt.kept),

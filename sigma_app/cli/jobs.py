@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sigma_app.cli.database import migrated_database
+from sigma_app.core.words import counted
 from sigma_app.settings import get_settings
 
 
@@ -49,7 +50,7 @@ async def _try_again(job: int | None) -> int:
     if job is not None and not again:
         print(f"There is no failed job {job}, or another one of its kind waits already.", file=sys.stderr)
         return 1
-    print(f"{again} {'job' if again == 1 else 'jobs'} put back into the queue.")
+    print(f"{counted(again, 'job')} put back into the queue.")
     return 0
 
 

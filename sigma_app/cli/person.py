@@ -43,11 +43,10 @@ def export_command(email: str, file: Path) -> None:
             migrated_database(get_settings(), lambda _: None),
             nobody_is_told(email),
         ):
-            found = asyncio.run(_export(email, out))
+            told = asyncio.run(_export(email, out))
         draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)
-    told = ", ".join(f"{many} {kind}" for kind, many in found.items() if many)
     print(f"{file}: {told or 'that the address gets no mail'}.")
 
 
@@ -63,7 +62,8 @@ def nobody_is_told(email: str) -> Iterator[None]:
         sys.exit(3)
 
 
-async def _export(email: str, out: IO[bytes]) -> dict[str, int]:
+async def _export(email: str, out: IO[bytes]) -> str:
+    """Put it on record and write the ZIP; how many of each kind are in it, in words."""
     from sigma_app.core.database import SERVICE, get_database
     from sigma_app.features.console.service import record
     from sigma_app.features.operations import person
@@ -76,7 +76,7 @@ async def _export(email: str, out: IO[bytes]) -> dict[str, int]:
                 account = await person.find(email)
                 async with get_database().transaction(SERVICE) as transaction:
                     await record(transaction, "person.export", account)
-                return await person.export(email, out, advance)
+                return person.in_words(await person.export(email, out, advance))
         except (StartError, person.Nobody):
             raise
         except SigmaError as error:

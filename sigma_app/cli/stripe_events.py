@@ -11,6 +11,7 @@ import click
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.jobs import warn_without_worker
 from sigma_app.core.connecting import connect
+from sigma_app.core.words import counted
 from sigma_app.gateways.database import owner_url
 from sigma_app.settings import get_settings
 
@@ -42,7 +43,7 @@ def command(replay: str | None, replay_all: bool) -> None:
             if replay and not again:
                 print(f"There is no event {replay}.", file=sys.stderr)
                 sys.exit(1)
-            print(f"{again} {'event' if again == 1 else 'events'} put back into the queue.")
+            print(f"{counted(again, 'event')} put back into the queue.")
             warn_without_worker()
             return
         _show(owner_url(settings))

@@ -23,6 +23,7 @@ def portal(
     label: str = "Portal",
     look: str = "portal",
     console: Any = "",
+    not_theirs: Any = None,
 ) -> rx.Component:
     """A whole page for whoever is signed in.
 
@@ -33,13 +34,19 @@ def portal(
         label: what these pages are, for who cannot see that.
         look: the class of the whole page.
         console: the console's address, for whoever may go there.
+        not_theirs: a Var, whether `pages` are not for whoever is signed in; the header then leads to the portal's.
     """
+
+    def ways(among: Sequence[tuple[str, str]]) -> list[rx.Component]:
+        return [link(name, href=href, **({"aria_current": "page"} if href == here else {})) for href, name in among]
+
+    links = rx.fragment(*ways(pages))
     return rx.el.div(
         link("Skip to content", href="#content", class_name="skip-link"),
         rx.el.header(
             wordmark(),
             rx.el.nav(
-                *(link(name, href=href, **({"aria_current": "page"} if href == here else {})) for href, name in pages),
+                links if not_theirs is None else rx.cond(not_theirs, rx.fragment(*ways(PAGES)), links),
                 rx.cond(console, link("Console", href=console)),
                 aria_label=label,
                 class_name="portal-nav",

@@ -29,6 +29,9 @@ async def test_the_role_is_given_and_taken_once_and_open_pages_hear_of_it(full: 
     owner.execute(f"listen {CHANNEL}".encode())
     granted = full.run("admin", "grant", "alice@example.com")
     assert (granted.returncode, full.run("admin", "list").stdout) == (0, "alice@example.com\n"), granted.stderr
+    again = full.run("admin", "grant", "alice@example.com")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith("alice@example.com: an operator already, at http")
     list(owner.notifies(timeout=0))
     revoked = full.run("admin", "revoke", "Alice@example.com")
     assert (revoked.returncode, revoked.stdout) == (0, "Alice@example.com: no operator any more.\n"), revoked.stderr

@@ -23,6 +23,7 @@ from sigma_app.features.console.parts import (
     exactly,
     field,
     filters,
+    no_rows,
     page,
     pager,
     part,
@@ -177,9 +178,15 @@ def _entry(row: Mapping[str, Any], thing: Thing) -> Entry:
 def audit() -> rx.Component:
     """The log, latest first."""
     nothing = rx.cond(
-        (AuditState.who + AuditState.kind + AuditState.since + AuditState.until + AuditState.subject) == "",
-        "Nothing was done yet. What operators do from now on stands here.",
-        "Nothing like that was done.",
+        AuditState.mistake != "",
+        "Nothing is shown: what was asked for cannot be, as it says above.",
+        no_rows(
+            "Nothing was done yet. What operators do from now on stands here.",
+            asked=(AuditState.who + AuditState.kind + AuditState.since + AuditState.until + AuditState.subject) != "",
+            matches="Nothing like that was done.",
+            href=ROUTE,
+            everything="Show all of it",
+        ),
     )
     return console_page(
         AuditState,

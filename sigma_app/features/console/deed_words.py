@@ -14,7 +14,8 @@ from uuid import UUID
 
 from psycopg import AsyncCursor
 
-from sigma_app.features.console import reasons
+from sigma_app.core.words import counted
+from sigma_app.features.console import job_words, reasons
 from sigma_app.features.console.reasons import PASSED
 
 DEEDS: Mapping[str, Mapping[str, str]] = {
@@ -251,7 +252,8 @@ def _filters(wanted: Mapping[str, str]) -> Iterator[str]:
 
 
 def _jobs(detail: Mapping[str, Any]) -> str:
-    of = f" of {detail['task']}" if detail.get("task") else ""
+    task = detail.get("task", "")
+    of = f" of “{job_words.JOBS[task]}”" if task in job_words.JOBS else f" of {task}" if task else ""
     if "jobs" in detail:
         return f"{_counted(detail['jobs'], 'failed job')}{of}"
     return f"all failed jobs{of}" if of else "a failed job"
@@ -265,4 +267,4 @@ def _said(name: str, value: Any) -> str:
 def _counted(count: Any, one: str) -> str:
     """Such as "12 leads", or "a lead" for one."""
     article = "an" if one[0] in "aeiou" else "a"
-    return f"{article} {one}" if count == 1 else f"{count or 0:,} {one}s"
+    return f"{article} {one}" if count == 1 else counted(count or 0, one)

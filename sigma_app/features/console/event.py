@@ -13,6 +13,7 @@ from psycopg import AsyncCursor
 from sqlalchemy import text
 
 from sigma_app.core.errors import SigmaError
+from sigma_app.core.words import counted
 from sigma_app.features.billing import service as billing
 from sigma_app.features.billing.service import Change
 from sigma_app.features.console import asked as asks
@@ -123,7 +124,7 @@ class EventState(ConsolePage, Deeds, SessionState):
 def _became(event: Mapping[str, Any], changes: Sequence[Change]) -> str:
     """What became of it, in a sentence or two."""
     tries = event["tries"]
-    failed = f"{tries:,} failed {'try' if tries == 1 else 'tries'}"
+    failed = counted(tries, "failed try", "failed tries")
     if event["handled_at"] is None:
         if event["job"] not in _GOES_ON:
             given_up = "its job failed for good" if event["job"] else "no job of it is in the queue any more"

@@ -13,7 +13,19 @@ from psycopg.sql import SQL
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import paging
 from sigma_app.features.console.paging import Key
-from sigma_app.features.console.parts import Row, choice, console_page, field, filters, page, pager, part, table, when
+from sigma_app.features.console.parts import (
+    Row,
+    choice,
+    console_page,
+    field,
+    filters,
+    no_rows,
+    page,
+    pager,
+    part,
+    table,
+    when,
+)
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
@@ -100,7 +112,19 @@ def events() -> rx.Component:
                 field("Customer at Stripe", "customer", EventsState.customer, type="search", auto_complete="off"),
                 action=ROUTE,
             ),
-            table("Events, newest first", HEADINGS, EventsState.rows, empty="No event like that.", numbers=("Tries",)),
+            table(
+                "Events, newest first",
+                HEADINGS,
+                EventsState.rows,
+                empty=no_rows(
+                    "Nothing was told yet.",
+                    asked=(EventsState.source + EventsState.which + EventsState.kind + EventsState.customer) != "",
+                    matches="No event matches.",
+                    href=ROUTE,
+                    everything="Show all events",
+                ),
+                numbers=("Tries",),
+            ),
             pager(EventsState.newer, EventsState.older),
         ),
         here=ROUTE,

@@ -74,5 +74,5 @@ def _cell(value: Any) -> str:
 
 
 def name_of(asked: Mapping[str, str]) -> str:
-    """What the file is called."""
-    return f"leads-{datetime.now(UTC):%Y-%m-%d}{'-some' if any(asked.values()) else ''}.csv"
+    """What the file is called, such as "leads-2026-11-28-filtered.csv"."""
+    return f"leads-{datetime.now(UTC):%Y-%m-%d}{'-filtered' if any(asked.values()) else ''}.csv"

@@ -245,7 +245,6 @@ def growth() -> rx.Component:
         part(
             "By day, and by where from",
             _links(GrowthState.ways, "Break down by"),
-            rx.cond(GrowthState.is_empty, rx.fragment(), charts(GrowthState.charts)),
             rx.el.details(
                 rx.el.summary("As a table", class_name=QUIET),
                 rx.el.p(
@@ -258,7 +257,8 @@ def growth() -> rx.Component:
                 open=GrowthState.by != BY_DAY,
                 class_name="console-fold",
             ),
-            link("CSV", href=GrowthState.file, class_name=QUIET),
+            rx.cond(GrowthState.is_empty, rx.fragment(), charts(GrowthState.charts)),
+            beside=link("CSV", href=GrowthState.file, class_name=QUIET),
         ),
         part(
             "",

@@ -1,4 +1,4 @@
-"""/admin/leads/import: a file of leads, first checked, then imported."""
+"""/admin/leads/import: a file of leads, first checked, then imported; and the files of the last month."""
 
 from __future__ import annotations
 
@@ -15,7 +15,18 @@ from psycopg import AsyncCursor
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import importing
-from sigma_app.features.console.parts import PRIMARY, QUIET, Fact, Row, console_page, numbers, page, part, table
+from sigma_app.features.console.parts import (
+    PRIMARY,
+    QUIET,
+    Fact,
+    Row,
+    console_page,
+    numbers,
+    page,
+    part,
+    table,
+    when,
+)
 from sigma_app.features.console.service import NothingToDo
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
@@ -26,6 +37,16 @@ from sigma_app.ui.link import link
 ROUTE = "/admin/leads/import"
 FILE = "/admin/leads/import/file"
 _SHOWN = 100  # rows that are not imported
+_MOST = 50  # files of before
+_FORGOTTEN = "forgotten"  # a file that was checked, and its rows gone before anybody imported it
+FILES = ("File", "Checked (UTC)", "By", "State", "Imported", "Left out")
+STATES = {
+    "judged": "checked, not imported",
+    "running": "being imported",
+    "done": "imported",
+    "failed": "stopped",
+    _FORGOTTEN: "forgotten before it was imported",
+}
 _TEMPLATE = f"data:text/csv;charset=utf-8,{quote(importing.TEMPLATE)}"
 _COLUMNS = (
     ("email", "The address. The only column that has to be there."),
@@ -37,8 +58,10 @@ _COLUMNS = (
 
 
 class ImportState(ConsolePage, SessionState):
-    """A file that was checked, if the address names one: what would be imported, what not and why, how far it is."""
+    """A file that was checked, if the address names one: what would be imported, what not and why, how far it is; and
+    those of before."""
 
+    files: list[Row] = []  # noqa: RUF012 - a Var, copied for each state
     identity: str = ""
     name: str = ""
     phase_of_it: str = ""
@@ -53,19 +76,22 @@ class ImportState(ConsolePage, SessionState):
     _topics = frozenset({"imports"})
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
+        await cursor.execute(_FILES, {"only": None, "most": _MOST})
+        self.files = [_row(file) for file in await cursor.fetchall()]
         found = None
         if identity := asks.identity(asked):
-            await cursor.execute("select * from sigma.imports where id = %s", [identity])
+            await cursor.execute(_FILES, {"only": identity, "most": 1})
             found = await cursor.fetchone()
         if found is None:
             self.identity = self.name = self.phase_of_it = ""
             self.said = "There is no such file. Please choose it again." if asked.get("id") else ""
             return
-        self.identity, self.name, self.phase_of_it = str(found["id"]), found["name"], found["state"]
+        self.identity, self.name, self.phase_of_it = str(found["id"]), found["name"], _state_of(found)
         self.fresh, self.done = found["fresh"], found["done"]
         self.counts = [
             Fact("new", f"{found['fresh']:,}"),
             Fact("on the list already", f"{found['known']:,}"),
+            Fact("have an account", f"{found['holders']:,}"),
             Fact("with a mistake", f"{found['refused']:,}"),
         ]
         self.ended = f"{found['done']:,} imported."
@@ -81,7 +107,7 @@ class ImportState(ConsolePage, SessionState):
         self.problems = [
             Row(str(row["line"]), [str(row["line"]), row["address"], row["problem"]]) for row in await cursor.fetchall()
         ]
-        left = found["known"] + found["refused"]
+        left = found["known"] + found["holders"] + found["refused"]
         self.how_many = f"The first {_SHOWN} lines of {left:,}. " if left > _SHOWN and self.problems else ""
 
     @rx.event
@@ -100,6 +126,44 @@ class ImportState(ConsolePage, SessionState):
         await self._show()
 
 
+# Each row of a file is new, on the list, refused, or, for the rest, of somebody with an account. How many there are in
+# all is on record, since the rows themselves are soon forgotten.
+_FILES = """
+select file.*, account.email as operator_name,
+  coalesce(judged.rows - file.fresh - file.known - file.refused, 0) as holders,
+  exists (select from sigma.import_rows where import_id = file.id and problem is null) as is_ready
+from sigma.imports as file
+  left join sigma.accounts as account on account.id = file.operator
+  left join lateral (
+    select (detail ->> 'rows')::bigint as rows from sigma.audit_log
+    where subject = file.id::text and action = 'leads.judge' order by id desc limit 1
+  ) as judged on true
+where file.id = coalesce(%(only)s::uuid, file.id)
+order by file.created_at desc, file.id limit %(most)s
+"""
+
+
+def _state_of(file: Mapping[str, Any]) -> str:
+    """How a file stands: one of `STATES`."""
+    return _FORGOTTEN if file["state"] == "judged" and file["fresh"] and not file["is_ready"] else file["state"]
+
+
+def _row(file: Mapping[str, Any]) -> Row:
+    return Row(
+        str(file["id"]),
+        [
+            file["name"],
+            when(file["created_at"]),
+            file["operator_name"] or "somebody who left",
+            STATES[_state_of(file)],
+            f"{file['done']:,}",
+            f"{file['known'] + file['holders'] + file['refused']:,}",
+        ],
+        href=f"{ROUTE}?id={file['id']}",
+        tone="bad" if file["state"] == "failed" else "",
+    )
+
+
 def import_page() -> rx.Component:
     """A file of leads."""
     return console_page(
@@ -110,6 +174,16 @@ def import_page() -> rx.Component:
             rx.cond(ImportState.identity != "", "Another file", "A file"),
             rx.el.p(ImportState.said, role="status", class_name="said"),
             _choose(),
+        ),
+        part(
+            "Files of the last 30 days",
+            table(
+                "Files that were checked, newest first",
+                FILES,
+                ImportState.files,
+                empty="None yet. Each file that is checked stands here for 30 days, with what became of it.",
+                numbers=("Imported", "Left out"),
+            ),
         ),
         here="/admin/leads",
         script=Path(__file__).parent / "import.js",
@@ -125,7 +199,8 @@ def _choose() -> rx.Component:
         ),
         rx.el.p(
             "Nothing is on the list before you have seen what would be. An address that is there already stays as it"
-            " is, and its line is left out: a file can be imported again without harm.",
+            " is, and its line is left out: a file can be imported again without harm. So is that of somebody with an"
+            " account.",
             class_name="fine-print",
         ),
         rx.el.details(
@@ -180,6 +255,10 @@ def _judged() -> rx.Component:
                         ),
                         class_name="console-acts",
                     ),
+                ),
+                (
+                    _FORGOTTEN,
+                    rx.el.p("What was in it is forgotten by now. To import it, choose it again.", class_name="said"),
                 ),
                 rx.el.p("It was stopped: whoever began it is no operator any more.", class_name="said"),
             ),

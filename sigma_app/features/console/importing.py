@@ -2,6 +2,7 @@
 
 A file is judged without anything being on the list; importing it is a job, five hundred rows at a time, that can be cut
 off at any point and goes on. Nobody on the list is changed by it, and which leads came by which file is on record.
+Whoever has an account is no lead any more, and is left out: there is nothing to confirm, and nothing to invite them to.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from sigma_app.core.csv_cells import plain
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.core.jobs import queue_job
-from sigma_app.features.console.service import NothingToDo, acting, record
+from sigma_app.core.words import counted
+from sigma_app.features.console.service import NothingToDo, acting, reading, record
 from sigma_app.features.waitlist import service as waitlist
 from sigma_app.session.operators import deputy, is_operator
 from sigma_app.session.store import Session
@@ -35,6 +37,7 @@ TIMES = ("created_at", "consent_at")
 COLUMNS = ("email", *TIMES, *TEXTS)
 """What a file may say of a lead; other columns are left out."""
 TEMPLATE = ",".join(COLUMNS) + "\r\n"
+HAS_ACCOUNT = "Has an account already, and is no lead to invite."
 _HEADINGS = 1  # their line; what is said of it is about no lead
 _LEFT = " Whoever has an unsubscribed_at would be on the list as one who merely joined: take them out first."
 _LONGEST_NAME = 200
@@ -115,7 +118,7 @@ def _judged(reader, headings: list[str], allow_test_domains: bool) -> Iterator[J
         given = {heading: plain(cell).replace("\0", "").strip() for heading, cell in zip(headings, cells, strict=False)}
         address = _address(cells, headings)
         try:
-            lead = _lead(given, allow_test_domains)
+            lead = _lead(address, given, allow_test_domains)
         except (waitlist.InvalidAddress, NotLikeThat) as error:
             yield Judged(line, address, None, str(error))
             continue
@@ -135,11 +138,13 @@ def _address(cells: list[str], headings: list[str]) -> str:
 
 
 def _too_many(cells: int, columns: int) -> str:
-    named = "one column" if columns == 1 else f"{columns} columns"
+    named = counted(columns, "column")
     return f"It has {cells} cells, and the first line names {named}. A cell with a separator in it has to be in quotes."
 
 
-def _lead(given: dict[str, str], allow_test_domains: bool) -> dict[str, str]:
+def _lead(address: str, given: dict[str, str], allow_test_domains: bool) -> dict[str, str]:
+    if not address:
+        raise NotLikeThat("There is no address in this row.")
     lead = {"email": waitlist.read_address(given.get("email", ""), allow_test_domains=allow_test_domains).email}
     for column in TEXTS:
         if kept := waitlist.bounded(column, given.get(column, "")):
@@ -168,7 +173,7 @@ async def take(session: Session, name: str, data: bytes, *, allow_test_domains: 
 
     Raises:
         NotLikeThat: it cannot be read.
-        NotAnOperator, DatabaseUnavailable: nothing was kept.
+        NotAnOperator, DatabaseUnavailable, TooSlow: nothing was kept, or it waits among the files of before.
     """
     rows = await to_thread.run_sync(lambda: judge(data, allow_test_domains=allow_test_domains))
     count = sum(row.line > _HEADINGS for row in rows)
@@ -187,11 +192,27 @@ async def take(session: Session, name: str, data: bytes, *, allow_test_domains: 
                 await copy.write_row((identity, row.line, row.address, lead, row.problem))
         await connection.execute(_KNOWN, {"id": identity})
         await connection.execute(_COUNT, {"id": identity})
+    await _leave_out_accounts(session, identity)
     return identity
 
 
+async def _leave_out_accounts(session: Session, identity: UUID) -> None:
+    """Mark the rows, of a judged file, of those who have an account whose address they have proved to be theirs.
+
+    All at once, by the console's way to read accounts: one by one they would be looked for without an index where the
+    table of accounts is Supabase's own.
+    """
+    async with reading(session) as cursor:
+        await cursor.execute(_HOLDERS, {"id": identity})
+        holders = [row["address"] for row in await cursor.fetchall()]
+    if holders:
+        async with get_database().transaction(SERVICE) as transaction:
+            connection = await transaction.connection()
+            await connection.execute(_LEAVE_OUT, {"id": identity, "holders": holders, "problem": HAS_ACCOUNT})
+
+
 async def begin(session: Session, identity: UUID, ask: bool) -> None:
-    """Import a judged file.
+    """Import a judged file; whoever has got an account since is left out.
 
     Args:
         session: the operator's.
@@ -199,9 +220,10 @@ async def begin(session: Session, identity: UUID, ask: bool) -> None:
         ask: whether each new lead is mailed the question to confirm.
 
     Raises:
-        NothingToDo: it is under way or done, or there is none.
-        NotAnOperator, DatabaseUnavailable: nothing will be imported.
+        NothingToDo: it is under way or done, its rows are forgotten, or there is none.
+        NotAnOperator, DatabaseUnavailable, TooSlow: nothing will be imported.
     """
+    await _leave_out_accounts(session, identity)
     async with acting(session, "leads.import", identity, ask=ask) as transaction:
         connection = await transaction.connection()
         if not (await connection.execute(_BEGIN, {"id": identity, "ask": ask})).rowcount:
@@ -256,7 +278,23 @@ _COUNT = text(
     " select count(*) filter (where problem is null), count(*) filter (where problem is not null and lead is not null),"
     " count(*) filter (where lead is null) from sigma.import_rows where import_id = :id and line > 1) where id = :id"
 )
-_BEGIN = text("update sigma.imports set state = 'running', ask = :ask where id = :id and state = 'judged'")
+_HOLDERS = """
+select lower(email) as address from sigma.accounts where email_confirmed_at is not null and lower(email) in (
+  select lower(lead ->> 'email') from sigma.import_rows where import_id = %(id)s and problem is null
+)
+"""
+_LEAVE_OUT = text("""
+with left_out as (
+  update sigma.import_rows set problem = :problem
+  from (select id from sigma.imports where id = :id and state = 'judged' for update) as file
+  where import_id = file.id and problem is null and lower(lead ->> 'email') = any(:holders) returning line
+)
+update sigma.imports set fresh = fresh - (select count(*) from left_out) where id = :id and state = 'judged'
+""")
+_BEGIN = text(
+    "update sigma.imports set state = 'running', ask = :ask where id = :id and state = 'judged'"
+    " and exists (select from sigma.import_rows where import_id = :id and problem is null)"
+)
 _HOLD = text("select id from sigma.imports where id = :id and state = 'running' for update")
 _END = text("update sigma.imports set state = :state, ended_at = now() where id = :id")
 # What was taken is deleted in the transaction that puts it on the list, so that no row is taken twice.

@@ -10,7 +10,7 @@ from psycopg import AsyncCursor
 from psycopg.sql import SQL
 
 from sigma_app.features.console import asked as asks
-from sigma_app.features.console import queue
+from sigma_app.features.console import job_words, queue
 from sigma_app.features.console.deeds import Deeds, asking, button, outcome
 from sigma_app.features.console.parts import Fact, Row, console_page, facts, nothing_here, page, part, table, when
 from sigma_app.features.console.queue import ONE, STATES, due
@@ -43,7 +43,8 @@ class JobState(ConsolePage, Deeds, SessionState):
         self.found = job is not None
         self.name, self.about, self.errors, self.failed = "", [], [], False
         if job:
-            self.name, self.about, self.failed = job["task"], _about(job), job["status"] == "failed"
+            self.name, self.about = job_words.named(job["task"]), _about(job)
+            self.failed = job["status"] == "failed"
             await cursor.execute(_ERRORS, [self._id])
             self.errors = [
                 Row(str(one["id"]), [when(one["failed_at"]), one["error"]]) for one in await cursor.fetchall()
@@ -65,7 +66,7 @@ class JobState(ConsolePage, Deeds, SessionState):
         """Delete it."""
 
         async def do(session: Session) -> str:
-            return f"Deleted: {await queue.drop(session, self._id)} will not be done."
+            return f"Deleted, and not to be done any more: {job_words.named(await queue.drop(session, self._id))}."
 
         async for _ in self._do("drop", do):
             yield
@@ -75,9 +76,10 @@ def _about(job: Mapping[str, Any]) -> list[Fact]:
     state = queue.state_of(job)
     known = [
         Fact("Number", str(job["id"])),
+        Fact("In the code", job["task"]),
         Fact("State", STATES.get(state, state)),
         Fact("Queue", job["queue"]),
-        *(Fact(name, value) for name, value in operations.shown_arguments(job["args"]).items()),
+        *(Fact(name, value) for name, value in job_words.arguments(job["args"]).items()),
         Fact("Tries", str(job["attempts"])),
     ]
     times = (("Queued", when(job["queued"])), ("Begun last", when(job["started"])), ("Due", due(job)))

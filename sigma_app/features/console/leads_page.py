@@ -13,6 +13,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import NotLikeThat, SigmaError
+from sigma_app.core.words import counted
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import bulk, leads, paging, reasons
 from sigma_app.features.console.bulk import Outlook, Wish
@@ -27,6 +28,7 @@ from sigma_app.features.console.parts import (
     field,
     filters,
     folded,
+    no_rows,
     page,
     pager,
     part,
@@ -208,7 +210,7 @@ def _proposed(wish: Wish, outlook: Outlook) -> str:
         number = f"{outlook.about}"
         picked = f"{number[0].upper()}{number[1:]} leads were picked. Of the first {outlook.judged:,}, "
         others = " The others follow in the same way; for whom it was not done is told then."
-    who = f"{many:,} {'lead' if many == 1 else 'leads'}" if many else "nobody" if picked else "Nobody"
+    who = counted(many, "lead") if many else "nobody" if picked else "Nobody"
     named = f": {', '.join(outlook.names)}" if outlook.names else ""
     passed = sum(outlook.passed.values())
     over = f"{'.' if named else ','} {passed:,} will be passed over: {reasons.told(outlook.passed)}" if passed else ""
@@ -316,7 +318,17 @@ def _list() -> rx.Component:
                 "Leads",
                 HEADINGS,
                 LeadsState.rows,
-                empty="Nobody here. Ask for less, or wait for the first to join.",
+                empty=rx.cond(
+                    LeadsState.mistake != "",
+                    "Nobody is shown: what was asked for cannot be, as it says above.",
+                    no_rows(
+                        "Nobody is on the list yet. The first to join stands here.",
+                        asked=(LeadsState.q != "") | (LeadsState.filtered > 0),
+                        matches="Nobody matches.",
+                        href=ROUTE,
+                        everything="Show everybody",
+                    ),
+                ),
                 pick=True,
                 numbers=("Brought",),
             ),

@@ -15,10 +15,22 @@ from psycopg.sql import SQL, Composed
 
 from sigma_app.core.addresses import address_digest
 from sigma_app.features.console import asked as asks
-from sigma_app.features.console import paging
+from sigma_app.features.console import mail_words, paging
 from sigma_app.features.console.deeds import Deeds, asking, outcome
 from sigma_app.features.console.paging import Key
-from sigma_app.features.console.parts import Row, choice, console_page, field, filters, page, pager, part, table, when
+from sigma_app.features.console.parts import (
+    Row,
+    choice,
+    console_page,
+    field,
+    filters,
+    no_rows,
+    page,
+    pager,
+    part,
+    table,
+    when,
+)
 from sigma_app.features.console.service import NothingToDo, acting
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.mail import service as mails
@@ -32,7 +44,7 @@ from sigma_app.ui.link import link
 ROUTE = "/admin/mail"
 ONE = "/admin/message"
 BY_HAND = "by hand"
-HEADINGS = ("To", "Kind", "State", "Tries", "Queued (UTC)", "Note")
+HEADINGS = ("To", "What", "State", "Tries", "Queued (UTC)", "Note")
 STATES = {
     "queued": "queued: it is being handed over",
     "delayed": "delayed: it is tried again",
@@ -187,7 +199,7 @@ def _row(message: Mapping[str, Any]) -> Row:
         str(message["id"]),
         [
             message["recipient"],
-            message["kind"],
+            mail_words.named(message["kind"]),
             message["state"],
             str(message["tries"]),
             when(message["queued_at"]),
@@ -224,7 +236,19 @@ def mail() -> rx.Component:
                 choice("State", "state", MailState.which, (("", "Any"), *_CHOICES.items())),
                 action=ROUTE,
             ),
-            table("Mails, newest first", HEADINGS, MailState.rows, empty="No mail like that.", numbers=("Tries",)),
+            table(
+                "Mails, newest first",
+                HEADINGS,
+                MailState.rows,
+                empty=no_rows(
+                    "No mail was sent in these days.",
+                    asked=(MailState.email + MailState.which + MailState.user) != "",
+                    matches="No mail matches.",
+                    href=ROUTE,
+                    everything="Show all mail",
+                ),
+                numbers=("Tries",),
+            ),
             pager(MailState.newer, MailState.older),
             intro="Of the last 90 days. What a mail says is not kept.",
         ),

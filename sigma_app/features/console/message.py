@@ -10,6 +10,7 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.features.console import asked as asks
+from sigma_app.features.console import mail_words
 from sigma_app.features.console.events import ONE as EVENT
 from sigma_app.features.console.mail import ONE, STATES
 from sigma_app.features.console.mail import ROUTE as LIST
@@ -72,7 +73,8 @@ class MessageState(ConsolePage, SessionState):
 
 def _about(message: Mapping[str, Any]) -> list[Fact]:
     known = [
-        Fact("Kind", message["kind"]),
+        Fact("What", mail_words.named(message["kind"])),
+        Fact("In the code", message["kind"]),
         Fact("State", STATES.get(message["state"], str(message["state"]))),
         *(Fact(words, f"{when(message[name])} UTC") for name, words in _TIMES.items() if message[name]),
         Fact("Tries", str(message["tries"])),

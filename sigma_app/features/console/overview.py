@@ -10,6 +10,7 @@ from psycopg import AsyncCursor
 from psycopg.sql import SQL
 
 from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.core.words import counted
 from sigma_app.features.console import audit, queue
 from sigma_app.features.console.audit import Entry
 from sigma_app.features.console.mail import PROBLEM
@@ -76,7 +77,7 @@ def _wrong(what: str, words: str, href: str = "") -> Row:
 
 
 def _some(count: int, one: str, words: str, href: str) -> list[Row]:
-    return [_wrong(f"{one}s", f"{count:,} {one if count == 1 else f'{one}s'} {words}", href)] if count else []
+    return [_wrong(f"{one}s", f"{counted(count, one)} {words}", href)] if count else []
 
 
 # The whole list is counted as the landing page counts it: exactly up to 100,000, and by an estimate beyond.

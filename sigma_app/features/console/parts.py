@@ -98,12 +98,28 @@ def console_page(
                 ),
                 *children,
             ),
-            waiting(state.trouble, state.load),
+            rx.cond(state.revoked, _not_theirs(state), waiting(state.trouble, state.load)),
         ),
         here=here,
         pages=PAGES,
         label="Console",
         look="portal console",
+        not_theirs=state.revoked,
+    )
+
+
+def _not_theirs(state: Any) -> rx.Component:
+    """What is left of a page for whoever is signed in and no operator any more."""
+    return rx.el.section(
+        rx.el.h1("For operators", class_name="title"),
+        rx.el.p(state.trouble, role="alert", class_name="lede"),
+        rx.el.p(
+            "You are still signed in as ",
+            rx.el.strong(SessionState.email),
+            ", and the rest of your account is as it was. Ask whoever runs Sigma if this surprises you.",
+        ),
+        rx.el.p(link("To your account", href="/app", class_name=PRIMARY)),
+        class_name="frame console-part console-nothing",
     )
 
 
@@ -118,10 +134,11 @@ def page(component: Any, route: str, title: str, state: Any) -> dict[str, Any]:
     return head.page(component, route, f"{title} · Sigma", "For operators.", indexed=False) | {"on_load": state.load}
 
 
-def part(title: Any, *children: Any, intro: str = "") -> rx.Component:
-    """A section of a page."""
+def part(title: Any, *children: Any, intro: str = "", beside: rx.Component | None = None) -> rx.Component:
+    """A section of a page; `beside` stands in the line of its heading."""
+    heading = rx.fragment() if isinstance(title, str) and not title else rx.el.h2(title, class_name="console-heading")
     return rx.el.section(
-        rx.fragment() if isinstance(title, str) and not title else rx.el.h2(title, class_name="console-heading"),
+        rx.el.div(heading, beside, class_name="console-headed") if beside else heading,
         rx.el.p(intro, class_name="fine-print") if intro else rx.fragment(),
         *children,
         class_name="frame console-part",
@@ -129,7 +146,7 @@ def part(title: Any, *children: Any, intro: str = "") -> rx.Component:
 
 
 def table(
-    caption: str, headings: Sequence[str], rows: Any, *, empty: str, pick: bool = False, numbers: Sequence[str] = ()
+    caption: str, headings: Sequence[str], rows: Any, *, empty: Any, pick: bool = False, numbers: Sequence[str] = ()
 ) -> rx.Component:
     """A table of `Row`s; on a small screen each row is a card.
 
@@ -242,6 +259,19 @@ def nothing_here(words: Any, href: str, back: str) -> rx.Component:
         rx.el.p(link(back, href=href, class_name=QUIET)),
         class_name="frame console-part console-nothing",
     )
+
+
+def no_rows(empty: Any, *, asked: Any, matches: str, href: str, everything: str) -> rx.Component:
+    """What stands in the place of no rows of a list that has filters, for `table`.
+
+    Args:
+        empty: what is said of a list that has nothing in it.
+        asked: a Var, whether the filters leave anything out.
+        matches: what is said then, such as "Nobody matches."
+        href: the list without filters.
+        everything: the way there, such as "Show everybody".
+    """
+    return rx.cond(asked, rx.fragment(matches, " ", link(everything, href=href)), empty)
 
 
 def pager(newer: Any, older: Any) -> rx.Component:

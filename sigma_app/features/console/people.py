@@ -15,12 +15,14 @@ from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.features.accounts import service as accounts
 from sigma_app.features.billing import service as billing
+from sigma_app.features.console import job_words
 from sigma_app.features.console.service import NothingToDo, acting, reading
 from sigma_app.gateways import accounts as identity
 from sigma_app.session import store
 from sigma_app.session.operators import refuse_operators
 from sigma_app.session.store import Session
 
+_THE_REST = job_words.named("accounts:finish_leaving")
 _FOR_EVER = timedelta(days=36_500)
 
 
@@ -92,7 +94,7 @@ async def delete(session: Session, user: UUID) -> None:
         await accounts.finish_leaving(user)
     except accounts.NotGoneYet as error:
         raise accounts.NotGoneYet(
-            "Not everything is gone yet. The job accounts:finish_leaving does the rest by itself, within hours."
+            f"Not everything is gone yet. A job does the rest by itself, within hours: {_THE_REST}."
         ) from error
 
 

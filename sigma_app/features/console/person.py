@@ -14,12 +14,14 @@ import reflex as rx
 from psycopg import AsyncCursor
 
 from sigma_app.core.errors import NotLikeThat, SigmaError
+from sigma_app.features.accounts import service as accounts
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console.deeds import Deeds, asking, button, outcome
 from sigma_app.features.console.parts import QUIET, Fact, console_page, facts, field, page, part
-from sigma_app.features.console.service import acting, reading
+from sigma_app.features.console.service import OPERATORS, acting, reading
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.operations import service as operations
+from sigma_app.session.operators import OperatorsAccount, refuse_operators
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
 from sigma_app.ui.form import plain_form
@@ -30,26 +32,36 @@ EXPORT = "/admin/person/export"
 
 
 class PersonState(ConsolePage, Deeds, SessionState):
-    """Whom it is about, and the receipt once they are forgotten: what is gone, what is left, and what is kept."""
+    """Whom it is about, and the receipt once they are forgotten: what is gone, what is left, and what is kept.
+
+    `stays` is why they cannot be forgotten.
+    """
 
     address: str = ""
+    stays: str = ""
     receipt: list[Fact] = []  # noqa: RUF012 - a Var, copied for each state
 
+    _topics = frozenset({OPERATORS, "users"})
     _receipt: str = ""
+    _named: UUID | None = None  # the id in the address of the page that was read
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
-        for name, query in _NAMED.items():
-            if identity := asks.identity(asked, name):
-                await cursor.execute(query, [identity])
-                found = await cursor.fetchone()
-                if not self.receipt:
-                    self.address = str(found["email"] or "") if found else ""
+        named = ((name, identity) for name in _NAMED if (identity := asks.identity(asked, name)))
+        name, identity = next(named, ("", None))
+        if identity == self._named:  # who was typed since, and a receipt, stay
+            return
+        await cursor.execute(_NAMED[name], [identity])
+        found = await cursor.fetchone()
+        self._named, self.address = identity, str(found["email"] or "") if found else ""
+
+    async def _read_besides(self) -> None:
+        self.stays = await why_they_stay(self.address)
 
     def _arrive(self) -> None:
         """Be about nobody, on another page than that of the last deed."""
         super()._arrive()
         if self._said_at != self._here():
-            self.address, self.receipt, self._receipt = "", [], ""
+            self.address, self.receipt, self._receipt, self._named = "", [], "", None
 
     @rx.event
     async def look_for(self, form_data: dict[str, Any]):
@@ -62,6 +74,7 @@ class PersonState(ConsolePage, Deeds, SessionState):
                 raise NotLikeThat("Please type a whole address.")
             if session := await self._signed_in():
                 await look_for(session, self.address)
+                self.stays = await why_they_stay(self.address)
         except SigmaError as error:
             self.address, self.refusal = "", str(error)
 
@@ -98,6 +111,21 @@ async def look_for(session: Session, address: str) -> UUID | None:
     return await operations.find_person(address)
 
 
+async def why_they_stay(address: str) -> str:
+    """Why whoever has an address cannot be forgotten, for the operator who would; "" where they can be.
+
+    Raises:
+        DatabaseUnavailable: it could not be asked.
+    """
+    account = await accounts.find_account(address) if address else None
+    try:
+        if account:
+            await refuse_operators(account)
+    except OperatorsAccount as refusal:
+        return str(refusal)
+    return ""
+
+
 async def forget(session: Session, address: str) -> operations.Receipt:
     """Forget whoever has an address, in the name of an operator; on record with the id of their account.
 
@@ -127,13 +155,12 @@ async def told(session: Session, address: str) -> AsyncIterator[bytes]:
 
 
 def _told(receipt: operations.Receipt) -> list[Fact]:
-    erased = ", ".join(f"{many:,} {kind}" for kind, many in receipt.erased.items() if many)
     return [
         Fact("Address", receipt.address),
         Fact("When", f"{receipt.at:%Y-%m-%d %H:%M:%S} UTC"),
         Fact("By", receipt.asked_by),
         Fact("Account", str(receipt.account or "none")),
-        Fact("Erased", erased or "nothing"),
+        Fact("Erased", operations.kept_in_words(receipt.erased) or "nothing"),
         Fact("Stripe", receipt.stripe),
         *(Fact("Left", line) for line in receipt.left),
         *(Fact("Kept", line) for line in receipt.kept),
@@ -188,15 +215,19 @@ def _export() -> rx.Component:
 def _forgetting() -> rx.Component:
     return part(
         "Forgetting them",
-        asking(
-            PersonState,
-            "forget",
-            "Forget them",
-            rx.fragment("Forgets everything about ", rx.el.strong(PersonState.address), ", for good."),
-            PersonState.forget,
-            yes="Forget them for good",
-            look=ALARM,
-            word="forget",
+        rx.cond(
+            PersonState.stays != "",
+            rx.el.p("They cannot be forgotten. ", PersonState.stays),
+            asking(
+                PersonState,
+                "forget",
+                "Forget them",
+                rx.fragment("Forgets everything about ", rx.el.strong(PersonState.address), ", for good."),
+                PersonState.forget,
+                yes="Forget them for good",
+                look=ALARM,
+                word="forget",
+            ),
         ),
         intro="A subscription ends at once. Invoices stay at Stripe, as the law has it; backups keep what they have.",
     )

@@ -12,8 +12,9 @@ from psycopg import AsyncCursor
 from psycopg.sql import SQL
 
 from sigma_app.core.errors import SigmaError
+from sigma_app.core.words import counted
 from sigma_app.features.console import asked as asks
-from sigma_app.features.console import paging
+from sigma_app.features.console import job_words, paging
 from sigma_app.features.console.deeds import Deeds, asking, outcome
 from sigma_app.features.console.paging import Key
 from sigma_app.features.console.parts import (
@@ -21,8 +22,8 @@ from sigma_app.features.console.parts import (
     Row,
     choice,
     console_page,
-    field,
     filters,
+    no_rows,
     numbers,
     page,
     pager,
@@ -38,8 +39,9 @@ from sigma_app.session.store import Session
 
 ROUTE = "/admin/jobs"
 ONE = "/admin/job"
-HEADINGS = ("Job", "Task", "State", "For", "Tries", "Due (UTC)", "Last error")
+HEADINGS = ("Job", "What it does", "State", "For", "Tries", "Due (UTC)", "Last error")
 STATES = {"failed": "failed for good", "due": "due now", "doing": "running", "later": "scheduled for later"}
+_KINDS = (("", "Anything"), *sorted(job_words.JOBS.items(), key=lambda one: one[1]))
 _CONDITIONS: Mapping[str, LiteralString] = {
     "": "job.status in ('todo', 'doing', 'failed')",
     "failed": "job.status = 'failed'",
@@ -62,9 +64,10 @@ class NoFailedJob(SigmaError):
 
 @dataclass(frozen=True, slots=True)
 class FailedKind:
-    """The failed jobs of one task."""
+    """The failed jobs of one task, by its name and in words."""
 
     task: str
+    words: str
     count: str
     """In words, such as "3 failed"."""
 
@@ -111,17 +114,20 @@ class JobsState(ConsolePage, Deeds, SessionState):
     _topics = frozenset({"jobs"})
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
-        self.which, self.task = asks.one_of(asked, "state", STATES), asks.words(asked, "task")
+        self.which, self.task = asks.one_of(asked, "state", STATES), asks.one_of(asked, "task", job_words.JOBS)
         conditions = [
             SQL(_CONDITIONS[self.which]),
-            *([SQL("starts_with(job.task_name, %(task)s)")] if self.task else []),
+            *([SQL("job.task_name = %(task)s")] if self.task else []),
         ]
         source = operations.JOBS + SQL(" where ") + SQL(" and ").join(conditions)
         found = await paging.read(cursor, source, _LATEST_FIRST, asked, {"task": self.task})
         self.rows = [_row(one) for one in found.rows]
         self.newer, self.older = paging.ways(ROUTE, asked, found)
         await cursor.execute(_FAILED_KINDS)
-        self.failed = [FailedKind(one["task"], f"{one['count']:,} failed") for one in await cursor.fetchall()]
+        self.failed = [
+            FailedKind(one["task"], job_words.named(one["task"]), f"{one['count']:,} failed")
+            for one in await cursor.fetchall()
+        ]
 
     async def _read_besides(self) -> None:
         queue = await operations.queue_now()
@@ -140,7 +146,7 @@ class JobsState(ConsolePage, Deeds, SessionState):
 
         async def do(session: Session) -> str:
             again = await try_again(session, task=str(task))
-            return f"{again:,} {'job is' if again == 1 else 'jobs are'} in the queue again."
+            return f"{counted(again, 'job is', 'jobs are')} in the queue again."
 
         async for _ in self._do(str(task), do):
             yield
@@ -178,14 +184,14 @@ def due(job: Mapping[str, Any]) -> str:
 
 
 def _row(job: Mapping[str, Any]) -> Row:
-    arguments, state = operations.shown_arguments(job["args"]), state_of(job)
+    arguments, state = job_words.arguments(job["args"]), state_of(job)
     return Row(
         str(job["id"]),
         [
             str(job["id"]),
-            job["task"],
+            job_words.named(job["task"]),
             STATES.get(state, state),
-            ", ".join(f"{name} {value}" for name, value in arguments.items()),
+            ", ".join(f"{name}: {value}" for name, value in arguments.items()),
             str(job["attempts"]),
             due(job),
             (job["error"] or "").partition("\n")[0],
@@ -211,10 +217,22 @@ def jobs() -> rx.Component:
             "In the queue",
             filters(
                 choice("State", "state", JobsState.which, (("", "Any"), *STATES.items())),
-                field("Task begins with", "task", JobsState.task, type="search", auto_complete="off"),
+                choice("What it does", "task", JobsState.task, _KINDS),
                 action=ROUTE,
             ),
-            table("Jobs, newest first", HEADINGS, JobsState.rows, empty="No job like that.", numbers=("Tries",)),
+            table(
+                "Jobs, newest first",
+                HEADINGS,
+                JobsState.rows,
+                empty=no_rows(
+                    "Nothing waits, runs or has failed.",
+                    asked=(JobsState.which + JobsState.task) != "",
+                    matches="No job matches.",
+                    href=ROUTE,
+                    everything="Show all jobs",
+                ),
+                numbers=("Tries",),
+            ),
             pager(JobsState.newer, JobsState.older),
             intro="One that succeeds is gone. One that fails is tried ten times, in about eleven hours, then it stays. "
             "What is scheduled for later waits for its time, as a second look at what was deleted does, or for its "
@@ -227,7 +245,7 @@ def jobs() -> rx.Component:
 def _failed_kinds(kinds: Any) -> rx.Component:
     def line(kind: FailedKind) -> rx.Component:
         return rx.el.li(
-            rx.el.p(kind.task, rx.el.span(f" · {kind.count}", class_name="fine-print")),
+            rx.el.p(kind.words, rx.el.span(f" · {kind.count} · {kind.task}", class_name="fine-print")),
             asking(
                 JobsState,
                 kind.task,

@@ -26,12 +26,13 @@ class ConsolePage(Arriving, mixin=True):
     """Of a page for operators, mixed into a state that extends `SessionState`; all it shows is read by `_read`.
 
     `ready` is whether anything was read yet, `read_for` the query of the address that it was read for, `trouble` why
-    there is nothing to show.
+    there is nothing to show, `revoked` whether that is because whoever looks is no operator any more.
     """
 
     ready: bool = False
     read_for: str = ""
     trouble: str = ""
+    revoked: bool = False
 
     _topics: ClassVar[frozenset[str]] = frozenset()
     """What has to change for the page to be read again: payloads of sigma.tell_console."""
@@ -62,7 +63,7 @@ class ConsolePage(Arriving, mixin=True):
                 await self._look(session, self.router.url.query_parameters, changed)
         except NotAnOperator as error:
             await self._leave_the_console()
-            self.trouble = str(error)
+            self.trouble, self.revoked = str(error), True
         except SigmaError as error:
             self.trouble = str(error)
 
@@ -87,8 +88,8 @@ class ConsolePage(Arriving, mixin=True):
             else:
                 await self._read_again(cursor, asked, session, self._unread)
         await self._read_besides()
-        self.ready, self.read_for, self.trouble = True, self.router.url.query, ""
-        self._unread = frozenset()
+        self.ready, self.read_for = True, self.router.url.query
+        self.trouble, self.revoked, self._unread = "", False, frozenset()
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         """Read what the address asks for into the Vars.

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import reflex as rx
 from psycopg import AsyncCursor
 
-from sigma_app.features.console import deed_words
+from sigma_app.features.console import deed_words, mail_words
 from sigma_app.features.console.parts import exactly, moment, when
 from sigma_app.ui.link import link
 
@@ -72,13 +72,6 @@ _STEPS = {
     "unsubscribed_at": "Unsubscribed.",
 }
 _OF_THE_ACCOUNT = ("signed_up_at", "customer_at")
-_LETTERS = {
-    "confirm": "the question to confirm",
-    "place": "the way to their place",
-    "invite": "the invitation",
-    "remind": "the reminder of the invitation",
-    "erase": "the question whether to erase",
-}
 
 
 def _steps(lead: Mapping[str, Any]) -> Iterator[_Told]:
@@ -90,7 +83,7 @@ def _steps(lead: Mapping[str, Any]) -> Iterator[_Told]:
 
 def _told(row: Mapping[str, Any]) -> _Told:
     what, which = row["what"], row["which"]
-    letter = _LETTERS.get(which, f"a mail ({which})")
+    letter = mail_words.KINDS.get(f"waitlist:{which}", f"a mail ({which})")
     mail = (f"/admin/message?id={row['way']}", "Mail") if row["way"] else _NOWHERE
     match what:
         case "agreed":

@@ -12,6 +12,7 @@ from uuid import UUID
 import reflex as rx
 from psycopg import AsyncCursor
 
+from sigma_app.core.words import counted
 from sigma_app.features.accounts import service as accounts
 from sigma_app.features.billing import service as billing
 from sigma_app.features.console import asked as asks
@@ -130,7 +131,7 @@ class UserState(ConsolePage, Deeds, SessionState):
 
         async def do(session: Session) -> str:
             ended = await people.sign_out(session, UUID(self._id))
-            return f"Signed out of {ended} {'browser' if ended == 1 else 'browsers'}."
+            return f"Signed out of {counted(ended, 'browser')}."
 
         async for _ in self._do("sign-out", do, asked=False):
             yield
@@ -186,7 +187,9 @@ def _about(account: Mapping[str, Any]) -> list[Fact]:
         known.append(Fact("On the list", "their place and story", f"/admin/lead?id={account['lead']}"))
     if account["email"]:
         known.append(Fact("Mail", "what was sent to them", f"/admin/mail?user={account['id']}"))
-    known.append(Fact("Everything about them", "export it, or forget them", f"/admin/person?user={account['id']}"))
+    # Operators are revoked before anybody can forget them.
+    what = "export it" if account["role"] == "admin" else "export it, or forget them"
+    known.append(Fact("Everything about them", what, f"/admin/person?user={account['id']}"))
     known.append(Fact("Done to them", "what operators did", f"/admin/audit?subject={account['id']}"))
     if account["role"] == "admin":
         known.append(Fact("Done by them", "what they did as an operator", f"/admin/audit?who={account['id']}"))

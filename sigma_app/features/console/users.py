@@ -12,7 +12,19 @@ from psycopg.sql import SQL
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import paging
 from sigma_app.features.console.paging import NEWEST_FIRST
-from sigma_app.features.console.parts import Row, choice, console_page, field, filters, page, pager, part, table, when
+from sigma_app.features.console.parts import (
+    Row,
+    choice,
+    console_page,
+    field,
+    filters,
+    no_rows,
+    page,
+    pager,
+    part,
+    table,
+    when,
+)
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
@@ -98,7 +110,18 @@ def users() -> rx.Component:
                 choice("Which", "which", UsersState.which, _CHOICES),
                 action=ROUTE,
             ),
-            table("Accounts, newest first", HEADINGS, UsersState.rows, empty="Nobody like that."),
+            table(
+                "Accounts, newest first",
+                HEADINGS,
+                UsersState.rows,
+                empty=no_rows(
+                    "Nobody has an account yet.",
+                    asked=(UsersState.email + UsersState.which) != "",
+                    matches="Nobody matches.",
+                    href=ROUTE,
+                    everything="Show everybody",
+                ),
+            ),
             pager(UsersState.newer, UsersState.older),
         ),
         here=ROUTE,

@@ -28,6 +28,7 @@ from sigma_app.core.addresses import address_digest, digest_of
 from sigma_app.core.database import SERVICE, Step, get_database
 from sigma_app.core.errors import SigmaError
 from sigma_app.core.jobs import LONGEST, queue_job
+from sigma_app.core.words import counted
 from sigma_app.features.accounts import service as accounts
 from sigma_app.features.billing import service as billing
 from sigma_app.features.mail import service as mail
@@ -102,6 +103,30 @@ class Receipt:
     def as_json(self) -> str:
         """For a file."""
         return json.dumps(asdict(self), ensure_ascii=False, indent=2, default=_plain)
+
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "lead": ("lead", "leads"),
+    "imports": ("row of a file", "rows of files"),
+    "account": ("account", "accounts"),
+    "profile": ("profile", "profiles"),
+    "devices": ("device", "devices"),
+    "files": ("file", "files"),
+    "mails": ("mail", "mails"),
+    "mails on record": ("mail on record", "mails on record"),
+    "events": ("event", "events"),
+    "jobs": ("failed job", "failed jobs"),
+}
+"""What one and what several of each kind are called, by the names of `Receipt.erased`."""
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """How many there are of each kind, of those of which there are any.
+
+    >>> in_words({"lead": 0, "devices": 1, "files": 2})
+    '1 device, 2 files'
+    """
+    return ", ".join(counted(many, *KINDS[kind]) for kind, many in counts.items() if many)
 
 
 async def find(email: str) -> UUID | None:

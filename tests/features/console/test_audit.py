@@ -112,6 +112,10 @@ def test_every_action_that_the_code_writes_has_words():
         ("user.sign_out", {"device": "x"}, "signed somebody out in one browser"),
         ("job.retry", {}, "had a failed job tried again"),
         ("job.retry", {"task": "mail:send"}, "had all failed jobs of mail:send tried again"),
+        (
+            *("job.retry", {"task": "mail:forget"}),
+            "had all failed jobs of “Forget the mails to somebody” tried again",
+        ),
         ("job.retry", {"jobs": 3}, "had 3 failed jobs tried again"),
         ("event.replay", {"source": "stripe", "events": 1}, "had an event worked again"),
         ("event.replay", {"source": "stripe", "events": 2}, "had 2 events worked again"),

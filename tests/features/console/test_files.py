@@ -13,11 +13,13 @@ from sigma_app.core.csv_cells import defused, plain
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.errors import NotLikeThat
 from sigma_app.features.console import exporting, importing
+from sigma_app.features.console.import_page import ImportState
 from sigma_app.features.console.leads import LeadFilter
 from sigma_app.features.console.service import NotAnOperator, NothingToDo
 from sigma_app.features.waitlist import service as waitlist
 from tests.features.accounts.people import places_of
 from tests.features.console.conftest import set_role
+from tests.features.console.operators import fact, shown
 
 pytestmark = pytest.mark.anyio
 
@@ -29,10 +31,19 @@ async def exported(operator, **asked: str) -> list[dict[str, str]]:
 
 async def imported(operator, text: str, *, ask: bool = False) -> UUID:
     identity = await importing.take(operator, "in.csv", text.encode(), allow_test_domains=True)
+    await finish(operator, identity, ask=ask)
+    return identity
+
+
+async def finish(operator, identity: UUID, *, ask: bool = False) -> None:
     await importing.begin(operator, identity, ask)
     while await importing.carry_on(identity):
         pass
-    return identity
+
+
+def prove(owner, email: str) -> None:
+    """Somebody has proved that the address of their account is theirs."""
+    owner.execute("update auth.users set email_confirmed_at = now() where email = %s", [email])
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "'=1", "'plain", "'", ""])
@@ -300,6 +311,80 @@ async def test_rows_of_an_import_under_way_are_not_forgotten(operator, owner):
     while await importing.carry_on(identity):
         pass
     assert owner.execute("select done from sigma.imports").fetchone() == (1,)
+
+
+async def test_whoever_has_an_account_is_left_out_and_told_so_before_anything_is_imported(
+    operator, stranger, owner, lead, deeds
+):
+    prove(owner, stranger.email)
+    lead("known@example.com")
+    text = f"email\n{stranger.email.upper()}\nann@example.com\nknown@example.com\nnobody\n"
+    identity = await importing.take(operator, "in.csv", text.encode(), allow_test_domains=True)
+    page = await shown(ImportState, operator, id=str(identity))
+    counts = [("new", "1"), ("on the list already", "1"), ("have an account", "1"), ("with a mistake", "1")]
+    assert [(one.name, one.value) for one in page.counts] == counts
+    assert [row.cells[2] for row in page.problems if row.cells[0] == "2"] == [importing.HAS_ACCOUNT]
+    await finish(operator, identity, ask=True)
+    assert owner.execute("select email from leads order by email").fetchall() == [
+        ("ann@example.com",),
+        ("known@example.com",),
+    ]
+    assert owner.execute("select count(*) from sigma.lead_links").fetchone() == (1,)
+    await importing.forget_old()
+    page = await shown(ImportState, operator, id=str(identity))
+    assert ([(one.name, one.value) for one in page.counts], page.problems) == (counts, [])
+    assert page.files[0].cells[3:] == ["imported", "1", "3"]
+
+
+async def test_who_gets_an_account_after_the_check_is_left_out_as_well(operator, stranger, owner):
+    text = f"email\n{stranger.email}\nann@example.com\n"
+    identity = await importing.take(operator, "in.csv", text.encode(), allow_test_domains=True)
+    assert fact((await shown(ImportState, operator, id=str(identity))).counts, "new") == "2"  # anybody may sign up so
+    prove(owner, stranger.email)
+    await finish(operator, identity, ask=True)
+    assert owner.execute("select email from leads").fetchall() == [("ann@example.com",)]
+    page = await shown(ImportState, operator, id=str(identity))
+    assert (fact(page.counts, "new"), fact(page.counts, "have an account")) == ("1", "1")
+    assert page.ended == "1 imported."
+
+
+async def test_a_cell_without_an_address_is_told_as_one_of_a_file(operator, owner):
+    await importing.take(operator, "in.csv", b"utm_source,email\nx,\nx, \nx\n", allow_test_domains=True)
+    said = owner.execute("select problem from sigma.import_rows order by line").fetchall()
+    assert said == [("There is no address in this row.",)] * 3
+
+
+async def test_the_files_of_before_are_listed_with_what_became_of_them(operator, stranger, owner):
+    assert (await shown(ImportState, operator)).files == []
+    await imported(operator, "email\nann@example.com\nnobody\n")
+    waits = await importing.take(operator, "second.csv", b"email\nbob@x.example\n", allow_test_domains=True)
+    page = await shown(ImportState, operator)
+    assert [[one.cells[0], *one.cells[2:]] for one in page.files] == [
+        ["second.csv", operator.email, "checked, not imported", "0", "0"],
+        ["in.csv", operator.email, "imported", "1", "1"],
+    ]
+    assert page.files[0].href == f"/admin/leads/import?id={waits}"
+    set_role(owner, stranger.user_id, "admin")
+    owner.execute("update sigma.imports set operator = null, state = 'failed' where id = %s", [waits])
+    first = (await shown(ImportState, stranger)).files[0]
+    assert (first.cells[2:4], first.tone) == (["somebody who left", "stopped"], "bad")
+
+
+async def test_a_file_that_was_forgotten_is_not_offered_to_be_imported(operator, owner, deeds):
+    identity = await importing.take(operator, "in.csv", b"email\nann@example.com\n", allow_test_domains=True)
+    owner.execute("update sigma.imports set created_at = now() - interval '2 days'")
+    await importing.forget_old()
+    page = await shown(ImportState, operator, id=str(identity))
+    assert (page.phase_of_it, page.files[0].cells[3]) == ("forgotten", "forgotten before it was imported")
+    before = deeds()
+    with pytest.raises(NothingToDo):
+        await importing.begin(operator, identity, False)
+    assert deeds() == before
+
+
+@pytest.mark.parametrize(("asked", "ending"), [({}, ""), ({"q": ""}, ""), ({"status": "joined"}, "-filtered")])
+def test_the_file_of_a_search_says_so_by_its_name(asked: dict[str, str], ending: str):
+    assert exporting.name_of(asked) == f"leads-{datetime.now(UTC):%Y-%m-%d}{ending}.csv"
 
 
 async def test_nobody_else_imports_and_rows_are_forgotten(operator, stranger, owner):

@@ -14,6 +14,7 @@ from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.console import mail
 from sigma_app.features.console.mail import MailState
+from sigma_app.features.console.mail_words import KINDS
 from sigma_app.features.console.message import MessageState
 from sigma_app.features.console.service import NotAnOperator, NothingToDo
 from sigma_app.features.mail import service as mails
@@ -77,6 +78,7 @@ async def test_mails_are_listed_newest_first_and_filtered(operator: Session, sen
     sent("carl@example.com")
     page = await shown(MailState, operator, **asked)
     assert cells(page.rows) == expected
+    assert set(cells(page.rows, 1)) <= {KINDS["accounts:signup"]}
     assert [row.cells[0] for row in page.rows if row.tone == "bad"] == ["bob@example.com"] * (
         "bob@example.com" in expected
     )
@@ -115,6 +117,7 @@ async def test_a_mail_shows_what_became_of_it_when_and_whose_it_is(operator: Ses
     page = await shown(MessageState, operator, id=str(identity))
     assert (page.found, page.name) == (True, ANN)
     assert fact(page.about, "Bounced") == "2026-11-02 10:00 UTC"
+    assert (fact(page.about, "What"), fact(page.about, "In the code")) == (KINDS["accounts:signup"], "accounts:signup")
     assert fact(page.about, "Note") == "Permanent"
     assert fact(page.about, "Gets mail") == "yes"
     assert next(one.href for one in page.about if one.name == "On the list") == f"/admin/lead?id={ann}"

@@ -276,7 +276,7 @@ async def test_what_could_not_be_deleted_at_once_is_told_and_left_to_the_job(
 
     monkeypatch.setattr("sigma_app.features.accounts.leaving.pictures.remove_all", away)
     async with payments.reaching_stripe():
-        with pytest.raises(SigmaError, match="accounts:finish_leaving"):
+        with pytest.raises(SigmaError, match="Delete what is left of an account"):
             await people.delete(bob, session.user_id)
     jobs = owner.execute(
         "select args ->> 'user' from procrastinate.procrastinate_jobs where task_name = 'accounts:finish_leaving'"

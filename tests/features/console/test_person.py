@@ -9,10 +9,13 @@ import zipfile
 import pytest
 
 from sigma_app.features.console import person
-from sigma_app.features.console.service import NotAnOperator
-from sigma_app.features.operations.person import Nobody
+from sigma_app.features.console.parts import Fact
+from sigma_app.features.console.person import PersonState
+from sigma_app.features.console.service import NotAnOperator, reading
+from sigma_app.features.operations.person import KINDS, Nobody
 from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.session.operators import OperatorsAccount
+from tests.features.console.operators import fact, shown
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +59,33 @@ async def test_an_operator_is_revoked_before_they_are_forgotten(operator, owner,
         await person.forget(operator, operator.email)
     assert deeds() == []
     assert owner.execute("select count(*) from auth.users").fetchone() == (1,)
+
+
+async def test_whom_nobody_can_forget_is_told_before_it_is_tried_and_why(operator, stranger, owner, lead):
+    page = await shown(PersonState, operator, user=str(operator.user_id))
+    assert (page.address, "admin revoke" in page.stays) == (operator.email, True)
+    page = await shown(PersonState, operator, lead=str(lead(operator.email.upper())))
+    assert "admin revoke" in page.stays
+    for asked in ({"user": str(stranger.user_id)}, {"lead": str(lead("ann@example.com"))}, {}):
+        assert (await shown(PersonState, operator, **asked)).stays == ""
+
+
+async def test_who_was_typed_stays_and_another_page_is_about_another(operator, stranger, lead):
+    asked = {"user": str(stranger.user_id)}
+    page = await shown(PersonState, operator, **asked)
+    page.address, page.receipt, page._receipt = "typed@example.com", [Fact("Address", "typed@example.com")], "{}"
+    async with reading(operator) as cursor:
+        await page._read(cursor, asked, operator)
+        assert (page.address, len(page.receipt)) == ("typed@example.com", 1)
+        await page._read(cursor, {"lead": str(lead("ann@example.com"))}, operator)
+    assert (page.address, page.receipt, page._receipt) == ("ann@example.com", [], "")
+
+
+async def test_a_receipt_counts_in_words(operator, stranger, lead, monkeypatch):
+    async with reaching_stripe():
+        receipt = await person.forget(operator, stranger.email)
+    assert set(receipt.erased) == set(KINDS)
+    assert fact(person._told(receipt), "Erased") == "1 account, 1 profile, 1 device"
 
 
 async def test_nobody_else_may_do_either(stranger, lead, owner, deeds):
