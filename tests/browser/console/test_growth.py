@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, FloatRect, Locator, Page, expect
 
 from tests.browser.accounts.conftest import Portal, Somebody
 from tests.browser.test_pages import assert_accessible
@@ -65,6 +65,13 @@ def of(page: Page, value: str, column: int) -> Locator:
     """A cell of the table of values, which are told apart."""
     row = page.get_by_role("row").filter(has=page.get_by_role("cell", name=value, exact=True))
     return row.get_by_role("cell").nth(column)
+
+
+def place(part: Locator) -> FloatRect:
+    """Where a part of a page is, in CSS pixels."""
+    found = part.bounding_box()
+    assert found
+    return found
 
 
 def test_the_steps_are_told_beside_those_of_the_days_before(operator: Page, numbers):
@@ -145,6 +152,10 @@ def test_the_table_of_days_opens_by_the_keyboard_and_stays_open_while_numbers_mo
     operator.goto("/admin/growth?days=7")
     summary = operator.get_by_text("As a table")
     expect(summary).to_be_visible()
+    heading = place(operator.get_by_role("heading", name="By day, and by where from"))
+    file = place(operator.get_by_role("link", name="CSV"))
+    assert abs(file["y"] + file["height"] / 2 - heading["y"] - heading["height"] / 2) < heading["height"]
+    assert heading["y"] < place(summary)["y"] < place(operator.locator(".growth-chart").first)["y"]
     summary.focus()
     operator.keyboard.press("Enter")
     table = operator.get_by_role("table", name="The numbers that the charts show")

@@ -77,12 +77,16 @@ def test_what_was_typed_stays_and_a_wrong_day_is_said(operator: Page, sixty: lis
     expect(operator.get_by_label("Joined from")).to_have_value("2026-11-02")
     expect(operator.get_by_label("to", exact=True)).to_have_value("2026-11-01")
     expect(rows(operator)).to_have_count(0)
+    expect(operator.get_by_text("Nobody is shown")).to_be_visible()
     shown(operator, f"/admin/leads?source={campaign.upper()}", "Leads")
     expect(rows(operator)).to_have_count(50)
     expect(operator.get_by_text("More filters (1 in use)")).to_be_visible()
     expect(operator.get_by_label("Source")).to_have_value(campaign)
     shown(operator, "/admin/leads?q=nobody-has-this", "Leads")
-    expect(operator.get_by_text("Nobody here")).to_be_visible()
+    expect(operator.get_by_text("Nobody matches.")).to_be_visible()
+    operator.get_by_role("link", name="Show everybody").click()
+    expect(rows(operator).first).to_be_visible()
+    assert operator.url.endswith("/admin/leads")
 
 
 def test_many_are_flagged_while_a_bar_moves_and_put_back(operator: Page, sixty: list[str], campaign: str):
@@ -109,7 +113,7 @@ def test_many_are_flagged_while_a_bar_moves_and_put_back(operator: Page, sixty: 
     operator.get_by_role("button", name="Put back").first.click()
     expect(operator.get_by_text("49 put back.").first).to_be_visible(timeout=JOBS)
     operator.reload()
-    expect(operator.get_by_text("Nobody here")).to_be_visible()
+    expect(operator.get_by_text("Nobody matches.")).to_be_visible()
 
 
 def test_everybody_of_a_list_is_invited_over_its_pages(operator: Page, sixty: list[str], campaign: str, sigma: Portal):
@@ -303,7 +307,8 @@ def test_the_list_goes_out_as_a_file_and_a_file_comes_in(
     shown(operator, f"/admin/leads?source={campaign}", "Leads")
     with operator.expect_download() as download:
         operator.get_by_role("button", name="Download this list").click()
-    file = tmp_path / "leads.csv"
+    assert download.value.suggested_filename.endswith("-filtered.csv")
+    file = tmp_path / f"{campaign}.csv"
     download.value.save_as(file)
     with file.open(newline="") as lines:
         assert [row["email"] for row in csv.DictReader(lines)] == sixty
@@ -320,6 +325,10 @@ def test_the_list_goes_out_as_a_file_and_a_file_comes_in(
     expect(operator.get_by_text("Choose a file first.")).to_be_visible()
     operator.set_input_files("input[type=file]", file)
     operator.get_by_role("button", name="Check this file").click()
+    operator.get_by_role("heading", name=file.name).wait_for()
+    files = operator.get_by_role("table", name="Files that were checked, newest first")
+    listed = files.get_by_role("row").filter(has_text=file.name)
+    expect(listed).to_contain_text("checked, not imported")
     numbers = operator.locator(".console-numbers")
     expect(numbers).to_contain_text("new60")
     expect(numbers).to_contain_text("with a mistake1")
@@ -328,6 +337,10 @@ def test_the_list_goes_out_as_a_file_and_a_file_comes_in(
     assert sigma.leads(sixty[0]) == []
     operator.get_by_role("button", name="Import the new ones").click()
     expect(operator.get_by_text("60 imported.")).to_be_visible(timeout=JOBS)
+    expect(listed).to_contain_text("imported601")  # by itself
+    shown(operator, "/admin/leads/import", "Import leads")
+    listed.get_by_role("link").click()
+    expect(operator.get_by_text("60 imported.")).to_be_visible()
     assert sigma.leads(sixty[0])
     operator.get_by_role("link", name="Show those imported").click()
     expect(operator.get_by_text("60 leads of one imported file")).to_be_visible()

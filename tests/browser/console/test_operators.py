@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.accounts.conftest import Portal, Somebody
-from tests.browser.console.conftest import grant, look, shown
+from tests.browser.console.conftest import grant, let_operate, look, shown
+from tests.browser.test_pages import assert_accessible
 
 pytestmark = pytest.mark.browser
 
@@ -55,6 +56,27 @@ def test_an_open_page_says_so_when_the_role_is_gone(sigma: Portal, bob: Somebody
     assert sigma.run("admin", "revoke", bob.email).returncode == 0  # is on record, which the open page hears of
     expect(page.get_by_role("alert").filter(has_text="none of theirs")).to_be_visible()
     expect(page.locator(".console-numbers")).to_have_count(0)
+    expect(page.get_by_text(f"You are still signed in as {bob.email}")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Console").get_by_role("link")).to_have_text(
+        ["Home", "Profile", "Billing", "Account"]
+    )
+    expect(page.get_by_text("--:--")).to_have_count(0)
+    assert_accessible(page)
+    page.get_by_role("link", name="To your account").click()
+    page.wait_for_url("**/app")
+
+
+def test_an_open_page_shows_what_it_did_when_the_role_is_back(
+    sigma: Portal, bob: Somebody, signed_in: Callable[..., Page]
+):
+    page = signed_in(bob)
+    let_operate(sigma, bob)
+    shown(page, "/admin/users", "Users")
+    sigma.ask_auth("PUT", f"admin/users/{bob.id}", app_metadata={"role": ""})
+    expect(page.get_by_role("heading", level=1, name="For operators")).to_be_visible()
+    let_operate(sigma, bob)
+    expect(page.get_by_role("heading", level=1, name="Users")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Console").get_by_role("link", name="Overview")).to_be_visible()
 
 
 def test_an_open_list_of_leads_is_emptied_when_the_role_is_gone(
@@ -93,14 +115,14 @@ def test_numbers_move_while_one_watches(sigma: Portal, operator: Page, email: st
     expect(today).to_have_text(f"{before + 1:,}")
 
 
-def test_the_log_shows_what_was_done(operator: Page, alice: Somebody, sigma: Portal):
-    grant(sigma, alice)
+def test_the_log_shows_what_was_done(operator: Page, bob: Somebody, sigma: Portal):
+    grant(sigma, bob)
     shown(operator, "/admin/audit", "Audit log")
-    row = operator.locator("tbody tr", has_text=alice.email).first
+    row = operator.locator("tbody tr", has_text=bob.email).first
     expect(row).to_contain_text("made somebody an operator")
     expect(row).to_contain_text("the command line")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", row.locator("time").inner_text())
-    operator.get_by_label("To whom").fill(str(alice.id))
+    operator.get_by_label("To whom").fill(str(bob.id))
     operator.locator("select[name=who]").select_option("The command line")
     operator.get_by_label("What about").select_option("Operators")
     operator.get_by_role("button", name="Show").click()
@@ -108,8 +130,9 @@ def test_the_log_shows_what_was_done(operator: Page, alice: Somebody, sigma: Por
     operator.get_by_label("What about").select_option("Mail")
     operator.get_by_role("button", name="Show").click()
     expect(operator.get_by_text("Nothing like that was done.")).to_be_visible()
+    expect(operator.get_by_role("link", name="Show all of it")).to_have_attribute("href", "/admin/audit")
     operator.go_back()
-    operator.locator("tbody").get_by_role("link", name=alice.email).click()
+    operator.locator("tbody").get_by_role("link", name=bob.email).click()
     operator.get_by_role("heading", level=1, name="User").wait_for()
 
 

@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
+from sigma_app.features.console.job_words import JOBS
+from sigma_app.features.console.mail_words import KINDS
 from tests.browser.accounts.conftest import PASSWORD, Portal, Somebody
 from tests.browser.console.conftest import let_operate
 
@@ -214,12 +216,14 @@ def test_failed_jobs_show_by_themselves_and_are_tried_again_or_deleted(sigma: Po
     for job in (first, second):
         expect(operator.get_by_role("link", name=str(job), exact=True)).to_have_count(0)
     operator.get_by_role("link", name=str(kept), exact=True).click()
-    expect(operator.get_by_role("heading", name="accounts:send_farewell")).to_be_visible()
+    expect(operator.get_by_role("heading", name=JOBS["accounts:send_farewell"])).to_be_visible()
+    expect(operator.get_by_text("accounts:send_farewell", exact=True)).to_be_visible()
     expect(operator.get_by_text("MailRefused: 422")).to_be_visible()
     expect(operator.get_by_text("c2VhbGVk")).to_have_count(0)
     operator.get_by_role("button", name="Delete", exact=True).click()
     operator.get_by_role("button", name="Delete it").click()
-    expect(operator.get_by_role("status").filter(has_text="Deleted: accounts:send_farewell")).to_be_visible()
+    deleted = f"Deleted, and not to be done any more: {JOBS['accounts:send_farewell']}."
+    expect(operator.get_by_role("status").filter(has_text=deleted)).to_be_visible()
     expect(operator.get_by_role("heading", name="Nothing here")).to_be_visible()
     assert on_record(sigma, kept) == ["job.drop"]
 
@@ -251,13 +255,15 @@ def test_a_mail_is_followed_and_an_address_kept_from_mail_and_given_it_again(
     sigma: Portal, charlie: str, operator: Page, page: Page
 ):
     operator.goto(f"/admin/mail?email={charlie}")
-    expect(operator.get_by_text("No mail like that.")).to_be_visible()
+    expect(operator.get_by_text("No mail matches.")).to_be_visible()
+    expect(operator.get_by_role("link", name="Show all mail")).to_have_attribute("href", "/admin/mail")
     page.goto("/sign-up")
     page.fill("input[name=email]", charlie)
     page.fill("input[name=password]", PASSWORD)
     page.press("input[name=password]", "Enter")
     operator.get_by_role("link", name=charlie).click()  # it shows by itself
     expect(operator.get_by_role("heading", name=charlie)).to_be_visible()
+    expect(operator.get_by_text(KINDS["accounts:signup"], exact=True)).to_be_visible()
     expect(operator.get_by_text("accounts:signup", exact=True)).to_be_visible()
     expect(operator.get_by_role("link", name="the mailbox of this Sigma")).to_have_attribute("href", "/dev/mailbox")
 

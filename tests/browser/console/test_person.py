@@ -41,6 +41,19 @@ def test_from_their_account_to_the_receipt(operator: Page, bob: Somebody, sigma:
         assert owner.execute("select count(*) from auth.users where id = %s", [bob.id]).fetchone() == (0,)
 
 
+def test_whoever_operates_is_not_offered_to_be_forgotten(operator: Page, alice: Somebody):
+    shown(operator, f"/admin/user?id={alice.id}", "User")
+    operator.get_by_role("link", name="export it", exact=True).click()
+    expect(operator.get_by_text("They cannot be forgotten.")).to_contain_text("admin revoke")
+    expect(operator.get_by_role("button", name="Download everything")).to_be_visible()
+    expect(operator.get_by_role("button", name="Forget them")).to_have_count(0)
+    shown(operator, "/admin/person", "Person")
+    operator.get_by_label("Address").fill(alice.email)
+    operator.get_by_role("button", name="Look").click()
+    expect(operator.get_by_text("They cannot be forgotten.")).to_be_visible()
+    expect(operator.get_by_role("button", name="Forget them")).to_have_count(0)
+
+
 def test_an_address_that_is_typed_stands_in_no_address_of_a_page(operator: Page, email: str, sigma: Portal):
     shown(operator, "/admin/person", "Person")
     operator.get_by_label("Address").fill("nobody")

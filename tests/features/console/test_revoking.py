@@ -65,7 +65,7 @@ class TestEmptied:
             await tell_of_operators(transaction)
         await until(lambda: open_page.trouble)
         assert "none of theirs" in open_page.trouble
-        assert (open_page.ready, shows(open_page)) == (False, False)
+        assert (open_page.ready, open_page.revoked, shows(open_page)) == (False, True, False)
 
     async def test_by_the_table_of_accounts(self, open_page: Any, operator: Session, owner: psycopg.Connection):
         set_role(owner, operator.user_id, None)
@@ -75,7 +75,7 @@ class TestEmptied:
     async def test_with_the_session(self, open_page: Any, operator: Session):
         await store.end_all(operator.user_id)
         await until(lambda: open_page.phase == "out")
-        assert (open_page.ready, shows(open_page)) == (False, False)
+        assert (open_page.ready, open_page.revoked, shows(open_page)) == (False, False, False)
 
 
 @pytest.mark.parametrize("open_page", [LeadsState], indirect=True)
