@@ -50,9 +50,11 @@ class PersonState(ConsolePage, Deeds, SessionState):
         name, identity = next(named, ("", None))
         if identity == self._named:  # who was typed since, and a receipt, stay
             return
-        await cursor.execute(_NAMED[name], [identity])
-        found = await cursor.fetchone()
-        self._named, self.address = identity, str(found["email"] or "") if found else ""
+        address = ""
+        if name:
+            await cursor.execute(_NAMED[name], [identity])
+            address = str((await cursor.fetchone() or {}).get("email") or "")
+        self._named, self.address = identity, address
 
     async def _read_besides(self) -> None:
         self.stays = await why_they_stay(self.address)
