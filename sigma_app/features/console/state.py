@@ -62,15 +62,16 @@ class ConsolePage(Arriving, mixin=True):
                 WATCHING.add(self.router.session.client_token, watcher)
                 await self._look(session, self.router.url.query_parameters, changed)
         except NotAnOperator as error:
-            await self._leave_the_console()
-            self.trouble, self.revoked = str(error), True
+            await self._leave_the_console(str(error))
         except SigmaError as error:
             self.trouble = str(error)
 
-    async def _leave_the_console(self) -> None:
-        """Have nothing in this tab of what any page of the console read, nor the way there."""
+    async def _leave_the_console(self, why: str) -> None:
+        """Have nothing in this tab of what any page of the console read, nor the way there; all parts of it say why."""
         for page in ConsolePage.__subclasses__():
-            (await self.get_state(page)).reset()
+            state = await self.get_state(page)
+            state.reset()
+            state.trouble, state.revoked = why, True
         (await self.get_state(SessionState)).console = ""
 
     async def _look(self, session: Session, asked: Mapping[str, str], changed: frozenset[str] | None = None) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.features.console.leads_page import LeadsState
+from sigma_app.features.console.runs import RunsState
 from sigma_app.features.console.service import tell_of_operators
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.features.console.users import UsersState
@@ -104,6 +105,8 @@ async def test_nothing_stays_of_the_pages_that_the_tab_showed_before(
     set_role(owner, operator.user_id, None)
     await until(lambda: open_page.trouble)
     assert (before.email, shared.console, shared.phase) == ("", "", "in")
+    await (await open_page.get_state(RunsState))._show()  # a part of the same page, which hears of it later
+    assert ("none of theirs" in open_page.trouble, open_page.revoked) == (True, True)
 
 
 @pytest.mark.parametrize("open_page", [LeadsState], indirect=True)
