@@ -345,7 +345,7 @@ async def test_its_bar_moves_with_each_step(operator, lead, due):
     bar = []
     while await bulk.carry_on(run):
         (told,) = (await shown(RunsState, operator)).runs
-        bar.append((told.looked_at, told.total, told.said, told.running))
+        bar.append((told.looked_at, told.total, told.so_far, told.running))
     assert bar == [(done, 5, f"{done} flagged so far.", True) for done in (2, 4, 5)]
 
 
