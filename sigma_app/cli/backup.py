@@ -16,6 +16,7 @@ from sigma_app.cli import signals
 from sigma_app.cli.database import running_database
 from sigma_app.cli.progress import Steps, transfer
 from sigma_app.core.errors import StartError
+from sigma_app.core.words import counted
 from sigma_app.settings import Settings, get_settings
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ def passphrase_of(settings: Settings) -> Callable[[], str | None]:
 def described(found: Manifest) -> str:
     """What is in a backup, in words."""
     rows = sum(table.rows for table in found.tables.values())
-    return f"{rows:,} rows of {len(found.tables)} tables and {found.files:,} files, as of {_moment(found.made_at)}"
+    held = f"{counted(rows, 'row')} of {counted(len(found.tables), 'table')} and {counted(found.files, 'file')}"
+    return f"{held}, as of {_moment(found.made_at)}"
 
 
 def _back_up(settings: Settings, directory: Path | None, seal: bool) -> None:
@@ -171,9 +173,8 @@ def _warn_of_missing(found: Manifest) -> None:
     if found.kind == "project":
         print("Stored files are Supabase's, and not in it: docs/operations/backup.md.", file=sys.stderr)
     if found.missing:
-        print(
-            f"{len(found.missing)} files were removed meanwhile, and are not in it; see its manifest.", file=sys.stderr
-        )
+        removed = counted(len(found.missing), "file was", "files were")
+        print(f"{removed} removed meanwhile, and not backed up; its manifest names them.", file=sys.stderr)
 
 
 def _rule(settings: Settings):

@@ -39,7 +39,10 @@ async def _reconcile() -> None:
         for line in [*report.repaired, *report.left]:
             print(line)
     differ = "1 differed, and is" if len(report.repaired) == 1 else f"{len(report.repaired)} differed, and are"
-    print(f"{report.looked_at} looked at, {f'{differ} repaired' if report.repaired else 'none repaired'}.")
+    print(
+        "Compared with Stripe: products, prices, subscriptions, purchases and everybody's access,"
+        f" {report.looked_at:,} in all; {f'{differ} repaired' if report.repaired else 'none had to be repaired'}."
+    )
     if report.left:
         print(f"{len(report.left)} left to you: the lines above say why.", file=sys.stderr)
         sys.exit(1)

@@ -40,8 +40,8 @@ def command(file: Path) -> None:
     print(f"Restored: {described(found)}.")
     if missing := missing_key_files(settings):
         print(
-            f"Before the first start, copy {' and '.join(missing)} into {settings.data_dir}, from the data directory of the"
-            " Sigma that was backed up: no backup has them. A start without makes new ones, with which everybody signs in"
-            " again, and codes in mails that are open fail."
+            f"Before the first start, copy {' and '.join(missing)} into {settings.data_dir}, from the data directory of"
+            " the Sigma that was backed up: no backup has them. A start without makes new ones, with which everybody"
+            " signs in again, and codes in mails that are open fail."
         )
     print("Start Sigma, then: python -m sigma_app reconcile. What else follows is in docs/operations/backup.md.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from sigma_app.cli.progress import bar
 from sigma_app.core.connecting import connect
 from sigma_app.core.errors import StartError
+from sigma_app.core.words import counted
 from sigma_app.gateways.database import owner_url
 from sigma_app.settings import Settings
 
@@ -64,7 +65,8 @@ async def upload_files(directory: Path, settings: Settings) -> None:
         owned = ((file["owner"], file["owner"], file["bucket"], file["name"]) for file in map(json.loads, listed))
         with connect(owner_url(settings)) as owner, owner.cursor() as cursor:
             cursor.executemany(_OWN, (values for values in owned if values[0]))
-    print(f"{sent} of {total} files sent" + ("." if sent == total else f"; {total - sent} were there already."))
+    rest = "" if sent == total else f"; {total - sent} were there already"
+    print(f"{sent} of {counted(total, 'file')} sent{rest}.")
 
 
 async def _check_the_key(client: AsyncClient) -> None:

@@ -53,7 +53,7 @@ def sealer(purpose: str) -> Fernet:
 
 
 def missing_key_files(settings: Settings) -> list[str]:
-    """The files with keys that the data directory lacks, by name, also the stand-in's: the next start makes new ones."""
+    """The files with keys that the data directory lacks, by name, the stand-in's too: a start makes new ones."""
     needed = [*([] if settings.is_hosted("auth") else [keys.FILE]), *([] if _password(settings) else [FILE])]
     return [name for name in needed if not (settings.data_dir / name).exists()]
 

@@ -11,6 +11,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from zipfile import ZipFile
@@ -20,9 +21,11 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from sigma_app.cli import server_file
+from sigma_app.cli.backup import described
 from sigma_app.core.login import login_url
 from sigma_app.core.migrations import current, downgrade, head
 from sigma_app.embedded import postgres, postgres_layout
+from sigma_app.features.operations.backup.manifest import FORMAT, Manifest, Table, Versions
 from sigma_app.gateways.programs import program
 from tests.backups import SECRET, Source, changed, manifest_of, rehash, rows
 from tests.cli.test_run import assert_one_line, wait_until
@@ -70,6 +73,16 @@ async def test_the_manifest_has_the_hash_of_every_member_and_nobody_else_may_rea
     assert (said["files"], said["missing"]) == (3, [])
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert stat.S_IMODE(backup.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("many", "said"), [(1, "1 row of 1 table and 1 file, "), (1200, "2,400 rows of 2 tables and 1,200 files, ")]
+)
+def test_how_much_is_in_it_is_said_in_words(many: int, said: str):
+    tables = {str(number): Table(many, "", {}) for number in range(min(many, 2))}
+    versions = Versions("unknown", "0001", "18.1", "18.1")
+    found = Manifest(FORMAT, "whole", datetime(2026, 11, 28, tzinfo=UTC), versions, tables, {}, many, [])
+    assert described(found) == f"{said}as of 2026-11-28 00:00 UTC"
 
 
 async def test_the_lists_are_the_documented_ones(source, backup):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import psycopg
 from anyio import to_thread
+from rich.filesize import pick_unit_and_suffix
 
 from sigma_app.core import migrations
 from sigma_app.core.database import SERVICE, Step, get_database
@@ -89,7 +90,10 @@ def free_space() -> int | None:
 
 def _disk() -> Check | None:
     free = free_space()
-    return None if free is None else Check("disk", free >= LITTLE, f"{free // 1024**2} MiB are free.")
+    if free is None:
+        return None
+    unit, name = pick_unit_and_suffix(free, ["bytes", "KiB", "MiB", "GiB", "TiB"], 1024)
+    return Check("disk", free >= LITTLE, f"{free / unit:.1f} {name} free.")
 
 
 @cache

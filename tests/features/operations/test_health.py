@@ -87,6 +87,14 @@ async def test_a_disk_that_is_nearly_full_is_no_place_to_go_on(monitor: httpx.As
     assert (answer.status_code, answer.json()["checks"]["disk"]["ok"]) == (status, status == 200)
 
 
+@pytest.mark.parametrize(
+    ("free", "said"), [(0, "0.0 bytes"), (200 * 1024**2, "200.0 MiB"), (71153 * 1024**2, "69.5 GiB")]
+)
+async def test_what_is_free_is_told_in_the_unit_that_people_read(monitor: httpx.AsyncClient, monkeypatch, free, said):
+    monkeypatch.setattr(health.shutil, "disk_usage", lambda _: Usage(1, 1, free))
+    assert (await monitor.get("/readyz")).json()["checks"]["disk"]["says"] == f"{said} free."
+
+
 HOSTED_DATABASE = {"DATABASE_URL": "postgresql://127.0.0.1:1/none"}
 HOSTED_AUTH = {
     "VITE_SUPABASE_URL": "https://x.supabase.co",
