@@ -156,7 +156,7 @@ async def test_what_is_left_ends_with_1_and_says_why(full: Sigma, owner: psycopg
     done = full.run("erase", "alice@example.com", "--yes")
     assert done.returncode == 1, done.stderr
     assert "  left     account: " in done.stdout
-    assert "The customer cus_1 is still there" in done.stdout
+    assert "The customer cus_1 is still there: what is left says why." in done.stdout
     assert_one_line(full.run("person", "export", "alice@example.com", "--out", str(full.data_dir / "a.zip")), "Stripe")
     assert not (full.data_dir / "a.zip").exists()
     del full.variables["STRIPE_SECRET_KEY"], full.variables["STRIPE_WEBHOOK_SECRET"]

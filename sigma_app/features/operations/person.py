@@ -305,7 +305,7 @@ async def _what_became_of(customer: str | None, still: UUID | None) -> str:
     if customer is None:
         return "There was no customer."
     if still and await billing.customer_of(still):
-        return f"The customer {customer} is still there; `left` says why."
+        return f"The customer {customer} is still there: what is left says why."
     return f"The customer {customer} was deleted, and what they subscribed to has ended."
 
 
