@@ -70,12 +70,13 @@ async def _invite(emails: tuple[str, ...]) -> int:
             async with get_database().transaction(SERVICE) as session:
                 await line.hold(session)
                 lead = await line.find(session, email)
-                said = "is not on the list"
-                if lead and lead.id:
-                    why = await bulk.why_not_invited(session, lead.id)
-                    said = reasons.of_one(why) if why else "invited"
-                    if not why and await line.invite(session, email):
-                        await record(session, "lead.invite", lead.id)
+                if lead is None or lead.id is None:
+                    said = "is not on the list"
+                elif await bulk.invite(session, lead.id):
+                    await record(session, "lead.invite", lead.id)
+                    said = "invited"
+                else:
+                    said = reasons.of_one(await bulk.why_not_invited(session, lead.id) or reasons.MEANWHILE)
             print(f"{email}: {said}.")
             missed += said != "invited"
     return 1 if missed else 0

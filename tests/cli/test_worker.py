@@ -205,6 +205,20 @@ async def test_without_a_worker_the_commands_that_need_one_say_so(sigma: Sigma):
     assert "No worker is running" in shown.stderr
 
 
+async def test_whoever_the_line_does_not_invite_is_not_said_to_be_invited(sigma: Sigma):
+    await worker(sigma)
+    confirm(sigma, "alice@example.com")
+    with sigma.database() as owner:
+        owner.execute(
+            "create or replace function sigma.invite(lead uuid default null) returns uuid"
+            " language sql as 'select null::uuid'"
+        )
+    refused = sigma.run("invite", "--email", "alice@example.com")
+    assert (refused.returncode, refused.stdout) == (1, "alice@example.com: changed at that moment.\n")
+    with sigma.database() as owner:
+        assert owner.execute("select count(*) from sigma.audit_log").fetchone() == (0,)
+
+
 @pytest.mark.parametrize("arguments", [[], ["--next", "0"], ["--next", "2", "--email", "a@example.com"]])
 def test_inviting_asks_for_how_many_or_for_whom(sigma: Sigma, arguments: list[str]):
     refused = sigma.run("invite", *arguments)

@@ -159,15 +159,11 @@ async def _step(transaction: AsyncSession, run: Mapping[Any, Any]) -> bool:
         await connection.execute(_END, {"run": run["id"], "state": "done"})
         return False
     why_not = await _why_not(transaction, run, [lead for lead, _ in due])
-    done: list[str] = []
-    passed: Counter[str] = Counter()
-    for lead, _ in due:
-        if why := why_not[lead]:
-            passed[why] += 1
-        elif await _do(transaction, run, lead):
-            done.append(str(lead))
-        else:
-            passed[reasons.MEANWHILE] += 1
+    able = [lead for lead, why in why_not.items() if why is None]
+    done = [str(lead) for lead in await _do(transaction, run, able)]
+    passed = Counter(why for why in why_not.values() if why)
+    if len(done) < len(able):
+        passed[reasons.MEANWHILE] = len(able) - len(done)
     told = {PASSED: passed + Counter(await _passed_so_far(transaction, run["id"]))} if passed else {}
     await record(transaction, f"lead.{run['action']}", run["id"], leads=done, **told)
     at, last = (due[-1][1], due[-1][0])
@@ -215,18 +211,24 @@ async def _rows(transaction: AsyncSession, statement: Composed, values: Mapping[
         return await cursor.fetchall()
 
 
-async def _do(transaction: AsyncSession, run: Mapping[str, Any], lead: UUID) -> bool:
-    """Do it to one lead; whether it was done."""
+async def _do(transaction: AsyncSession, run: Mapping[str, Any], leads: Sequence[UUID]) -> list[UUID]:
+    """Do it to the leads of a step; to which of them it was done."""
     match run["action"]:
         case "invite":
-            return await invite(transaction, lead)
+            return [lead for lead in leads if await invite(transaction, lead)]
         case "erase":
-            return await waitlist.erase(transaction, lead)
+            return await waitlist.erase(transaction, leads)
         case _:
-            changed, before = await waitlist.flag(transaction, lead, run["reason"] if run["action"] == "flag" else None)
-            if changed:
-                await (await transaction.connection()).execute(_KEEP, {"run": run["id"], "lead": lead, "flag": before})
-            return changed
+            return [lead for lead in leads if await _flag(transaction, run, lead)]
+
+
+async def _flag(transaction: AsyncSession, run: Mapping[str, Any], lead: UUID) -> bool:
+    """Flag a lead, or take its flag away, and keep the one of before; whether that changed it."""
+    reason = run["reason"] if run["action"] == "flag" else None
+    changed, before = await waitlist.flag(transaction, lead, reason)
+    if changed:
+        await (await transaction.connection()).execute(_KEEP, {"run": run["id"], "lead": lead, "flag": before})
+    return changed
 
 
 async def invite(transaction: AsyncSession, lead: UUID) -> bool:

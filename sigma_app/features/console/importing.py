@@ -181,6 +181,7 @@ async def take(session: Session, name: str, data: bytes, *, allow_test_domains: 
         raise NotLikeThat("There is nothing in it but the headings.")
     identity = uuid4()
     async with acting(session, "leads.judge", identity, rows=count) as transaction:
+        await waitlist.keep_after_erasing(transaction)
         connection = await transaction.connection()
         # With a person's name it would outlive them, on record.
         named = ("" if "@" in name else " ".join(name.split())[:_LONGEST_NAME]) or "a file"

@@ -143,7 +143,7 @@ async def _carried_out(transaction: Any, wish: Wish, lead: UUID) -> bool:
         case "invite":
             return await bulk.invite(transaction, lead)
         case "erase":
-            return await waitlist.erase(transaction, lead)
+            return bool(await waitlist.erase(transaction, [lead]))
         case _:
             changed, _ = await waitlist.flag(transaction, lead, wish.reason or None)
             return changed

@@ -21,7 +21,6 @@ from sigma_app.core.addresses import address_digest, digest_of
 from sigma_app.core.jobs import queue_job
 from sigma_app.core.links import Links, digest
 from sigma_app.features.waitlist.consent import CONSENT_TEXT, CONSENT_VERSION
-from sigma_app.features.waitlist.imports import forget_imports
 from sigma_app.models import Consent, Lead, LeadLink
 
 Purpose = Literal["confirm", "place", "invite", "remind", "erase"]
@@ -178,9 +177,9 @@ async def ask_to_erase(session: AsyncSession, lead_id: UUID) -> None:
 async def erase(session: AsyncSession, lead: Lead) -> None:
     """Remove the lead with its links and consents, and queue the removal of its mails and events.
 
-    Jobs that are still queued for it find nothing to do. The caller holds the line.
+    Jobs that are still queued for it find nothing to do. The caller has forgotten the rows of files with its address
+    (imports.py), and holds the line since: `service.erase` does both.
     """
-    await forget_imports(session, lead.email or "")
     await _call(session, func.sigma.erase(lead.id))
     await queue_job(session, "mail:forget", digest=address_digest(lead.email or "").hex())
 
@@ -190,13 +189,6 @@ async def invite_next(session: AsyncSession) -> UUID | None:
     await hold(session)
     first = (await (await session.connection()).execute(_FIRST)).scalar_one_or_none()
     return first and (await session.exec(select(func.sigma.invite(first)))).one()
-
-
-async def invite(session: AsyncSession, email: str) -> bool:
-    """Invite the lead of this address, wherever it stands in line, or anew when its invitation is over; whether it
-    may be."""
-    lead = await find(session, email)
-    return lead is not None and (await session.exec(select(func.sigma.invite(lead.id)))).one() is not None
 
 
 async def remind(session: AsyncSession) -> int:

@@ -29,7 +29,7 @@ from sigma_app.core.errors import DatabaseUnavailable, without_message
 from sigma_app.core.form_data import UnreadableForm, read_form
 from sigma_app.core.limits import Limiter
 from sigma_app.core.origin import client_address, is_same_site, network_of
-from sigma_app.features.waitlist import line
+from sigma_app.features.waitlist import line, service
 from sigma_app.features.waitlist.address import InvalidAddress, read_address
 from sigma_app.features.waitlist.jobs import day
 from sigma_app.frontend import templates
@@ -214,7 +214,7 @@ async def erase(request: Request, session: AsyncSession) -> Response:
     opened = await line.open_link(session, _token(request), "erase")
     if opened is None or opened.state != "valid":
         return _erase_page(request, opened, _state(opened))
-    await line.erase(session, opened.lead)
+    await service.erase(session, [opened.link.lead_id])  # a second click finds nothing, and is told the same
     return _erase_page(request, opened, "done")
 
 
@@ -248,7 +248,8 @@ ROUTES = [
     Route("/place/{token}/unsubscribe", door(leave, changes_line=True), methods=["POST"]),
     Route("/place/{token}/erase", door(ask_to_erase), methods=["POST"]),
     *_both("/unsubscribe/{token}", show_unsubscribe, unsubscribe, one_click=True),
-    *_both("/erase/{token}", show_erase, erase),
+    Route("/erase/{token}", door(show_erase), methods=["GET"]),
+    Route("/erase/{token}", door(erase), methods=["POST"]),  # holds the line itself, once it has read what is slow
     Route("/invitation/{token}", door(show_invitation), methods=["GET"]),
 ]
 

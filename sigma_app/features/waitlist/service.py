@@ -25,6 +25,7 @@ from sigma_app.features.waitlist.address import read_address as read_address
 from sigma_app.features.waitlist.consent import CONSENTS
 from sigma_app.features.waitlist.imports import forget_imports
 from sigma_app.features.waitlist.imports import imports_of as imports_of
+from sigma_app.features.waitlist.imports import keep_after_erasing as keep_after_erasing
 from sigma_app.features.waitlist.line import InvitationRequired as InvitationRequired
 from sigma_app.features.waitlist.line import admit as admit
 from sigma_app.features.waitlist.line import invited_address as invited_address
@@ -120,9 +121,12 @@ async def what_is_kept(session: AsyncSession, email: str) -> dict[str, Any] | No
 
 
 async def erase_address(session: AsyncSession, email: str) -> None:
-    """Take whoever has this address off the list, with everything that names them; in a transaction of SERVICE."""
+    """Take whoever has this address off the list, with everything that names them.
+
+    In a transaction of SERVICE, which holds the line from here on, and not before.
+    """
+    await forget_imports(session, [email])
     await line.hold(session)
-    await forget_imports(session, email)
     if lead := await line.find(session, email):
         await line.erase(session, lead)
 
@@ -135,13 +139,16 @@ async def invite(session: AsyncSession, lead_id: UUID) -> bool:
     return (await session.exec(select(func.sigma.invite(lead_id)))).one() is not None
 
 
-async def erase(session: AsyncSession, lead_id: UUID) -> bool:
-    """Take a lead off the list, with everything that names it; whether it was there. As `invite`."""
+async def erase(session: AsyncSession, leads: Sequence[UUID]) -> list[UUID]:
+    """Take leads off the list, with everything that names them; those of them that were there. As `erase_address`."""
+    asked = col(Lead.id).in_(leads)
+    emails = (await session.exec(select(Lead.email).where(asked))).all()
+    await forget_imports(session, [email for email in emails if email])
     await line.hold(session)
-    lead = await session.get(Lead, lead_id)
-    if lead is not None:
+    there = (await session.exec(select(Lead).where(asked))).all()
+    for lead in there:
         await line.erase(session, lead)
-    return lead is not None
+    return [lead.id for lead in there if lead.id]
 
 
 async def flag(session: AsyncSession, lead_id: UUID, reason: str | None) -> tuple[bool, str | None]:

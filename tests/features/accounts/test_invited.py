@@ -43,7 +43,10 @@ def invite(serving: Settings, owner: psycopg.Connection) -> Invite:
         await join_waitlist(email)
         owner.execute("select sigma.confirm(id, 1) from leads where email = %s", [email])
         async with get_database().transaction(SERVICE) as session:
-            assert await line.invite(session, email)
+            lead = await line.find(session, email)
+            assert lead
+            assert lead.id
+            assert await waitlist.invite(session, lead.id)
         found = owner.execute(
             "select link.id from sigma.lead_links link join leads on leads.id = lead_id"
             " where email = %s and purpose = 'invite'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -19,6 +20,7 @@ from sigma_app.features.console.leads import Count, LeadFilter
 from sigma_app.features.console.leads_page import LeadsState
 from sigma_app.features.console.runs import RunsState, runs
 from sigma_app.features.console.service import NotAnOperator, NothingToDo, reading
+from sigma_app.features.waitlist.imports import forget_imports
 from sigma_app.session.store import Session
 from tests.features.console.conftest import set_role
 from tests.features.console.operators import scanned, shown
@@ -106,6 +108,33 @@ async def test_a_search_is_a_filter_too_and_no_address_stays_behind(operator, ow
     assert owner.execute("select email from leads").fetchall() == [("bob@example.com",)]
     kept = owner.execute("select filter from sigma.bulk_runs").fetchall()
     assert (kept, "Ann" in str(deeds())) == ([({},)], False)
+
+
+async def test_the_rows_of_files_are_forgotten_for_a_whole_step_while_the_line_is_free(
+    operator, owner, owner_url, lead, due, monkeypatch
+):
+    emails = [f"p{number}@example.com" for number in range(2)]
+    ids = [lead(email) for email in emails]
+    await importing.take(operator, "in.csv", "\n".join(["email", *emails]).encode(), allow_test_domains=True)
+    run = await bulk.begin(operator, wish("erase", ids), Count(2))
+    due()
+    asked: list[list[str]] = []
+
+    async def forget(session, addresses):
+        asked.append(sorted(addresses))
+        await forget_imports(session, addresses)
+
+    monkeypatch.setattr(bulk.waitlist, "forget_imports", forget)
+    with psycopg.connect(owner_url) as another:
+        another.execute("select from sigma.import_rows for update")
+        step = asyncio.create_task(bulk.carry_on(run))
+        await until(lambda: owner.execute("select 1 from pg_locks where not granted").fetchone())
+        line = "select 1 from pg_locks where locktype = 'advisory' and classid = 0 and objid = 1399414125"
+        assert owner.execute(line).fetchone() is None  # sigma.hold_line
+    assert await step
+    assert asked == [emails]
+    assert state_of(owner, run) == ("running", 2, 0)
+    assert owner.execute("select count(*) from sigma.import_rows").fetchone() == (0,)
 
 
 async def test_inviting_passes_over_who_may_not_be_mailed(operator, owner, lead, due):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from sigma_app.core.csv_cells import defused, plain
@@ -20,6 +22,7 @@ from sigma_app.features.waitlist import service as waitlist
 from tests.features.accounts.people import places_of
 from tests.features.console.conftest import set_role
 from tests.features.console.operators import fact, shown
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -258,7 +261,7 @@ async def test_whoever_is_erased_is_not_brought_back_by_a_file_that_waits(operat
     )
     ann = lead("ann@example.com")
     async with get_database().transaction(SERVICE) as transaction:
-        assert await waitlist.erase(transaction, ann)
+        assert await waitlist.erase(transaction, [ann]) == [ann]
     await importing.begin(operator, identity, False)
     while await importing.carry_on(identity):
         pass
@@ -272,6 +275,24 @@ async def test_whoever_is_erased_is_not_brought_back_by_a_file_that_waits(operat
         "mailto:ann%40example.com,x,y",
         '"ann@example.com, bob@example.com",x',
         '"Write to Ann@Example.com.",x',
+        *(
+            f'"{cell}",x'
+            for cell in (
+                *(
+                    "ann@example.com|bob@example.com",
+                    "ann@example.com/bob@example.com",
+                    "bob@example.com&ann@example.com",
+                ),
+                *(
+                    "e=Ann@example.com",
+                    "ann@example.com!",
+                    "*ann@example.com*",
+                    "x{ann@example.com}",
+                    "_ann@example.com_",
+                ),
+                *("ann@example.com?subject=x", "https://example.com/?to=ann@example.com#x"),
+            )
+        ),
         "late@example.com,ann@example.com",
     ],
 )
@@ -286,6 +307,43 @@ async def test_of_whoever_is_erased_no_row_is_left_refused_or_not(operator, owne
     assert kept[-1] == ("joann@example.com",)
     assert [address for (address,) in kept[:-1]] == (["late@example.com"] if row.startswith("late") else [])
     assert "ann@example.com" not in str(owner.execute("select problem from sigma.import_rows").fetchall())
+
+
+async def test_of_a_cell_that_names_others_too_it_is_told_only_that_there_is_one(operator):
+    text = b'email\n"ann@example.com, bob@example.com"\njoann@example.com\njoann@example.com\nann@example\n'
+    within = "It stands in a cell with more in it, which may be about others and is not told."
+    await importing.take(operator, "in.csv", text, allow_test_domains=True)
+    async with get_database().transaction(SERVICE) as transaction:
+        told = await waitlist.imports_of(transaction, "Ann@example.com")
+        assert told == [{"address": "Ann@example.com", "problem": within}] * 2  # the refused one of Joann's has it, too
+        told = await waitlist.imports_of(transaction, "ann@example")
+    assert told.pop() == {"address": "ann@example", "problem": "The part after the @ has no ending, such as .com."}
+    assert told == [{"address": "ann@example", "problem": within}] * 2
+
+
+async def test_whoever_is_erased_while_a_file_is_read_is_not_left_in_it(operator, owner, owner_url, lead):
+    waiting = "select count(*) from pg_locks where not granted and locktype = %s"
+
+    async def erase() -> None:
+        async with get_database().transaction(SERVICE) as transaction:
+            await waitlist.erase_address(transaction, "ann@example.com")
+
+    lead("ann@example.com")
+    with psycopg.connect(owner_url) as another:
+        another.execute("lock table leads in access exclusive mode")
+        take = importing.take(operator, "in.csv", b"email\nann@example.com\n", allow_test_domains=True)
+        taking = asyncio.create_task(take)  # has kept its rows, and asks whose address is known
+        await until(lambda: owner.execute(waiting, ["relation"]).fetchone() == (1,))
+        erasing = asyncio.create_task(erase())
+        await until(
+            lambda: (
+                owner.execute(waiting, ["advisory"]).fetchone() != (0,)
+                or owner.execute(waiting, ["relation"]).fetchone() != (1,)
+            )
+        )
+    await asyncio.gather(taking, erasing)
+    assert owner.execute("select count(*) from leads").fetchone() == (0,)
+    assert owner.execute("select count(*) from sigma.import_rows").fetchone() == (0,)
 
 
 async def test_no_address_of_a_file_stands_in_what_is_said_of_it(operator, owner):

@@ -319,7 +319,7 @@ class TestPlaces:
         for address in ("sock@example.com", "sock+2@example.com"):
             await waitlist.join(address, ref=code)
             assert await waitlist.confirm_by(waitlist.token(address))
-            await waitlist.do(line.erase, Lead(id=waitlist.id(address), email=address))
+            await waitlist.do(service.erase, [waitlist.id(address)])
         assert waitlist.lead("l@example.com").referrals == 1
 
     @pytest.mark.parametrize("address", ["A.b+c@Gmail.com", "a.b+c@example.com", "Ü+x@bücher.de", "x@GoogleMail.com"])
@@ -331,17 +331,13 @@ class TestPlaces:
         for number in range(10):
             email = f"alice-{number}@example.com"
             await waitlist.join(email)
-            token, lead = waitlist.token(email), Lead(id=waitlist.id(email), email=email)
-
-            async def erase(session, lead=lead) -> None:
-                await line.hold(session)
-                await line.erase(session, lead)
+            token, lead = waitlist.token(email), waitlist.id(email)
 
             async def delete(email=email) -> None:
                 await waitlist.database.run(Step(SERVICE, "delete from leads where email = %s", [email]))
 
             done = await asyncio.gather(
-                waitlist.confirm_by(token), waitlist.do(erase), delete(), return_exceptions=True
+                waitlist.confirm_by(token), waitlist.do(service.erase, [lead]), delete(), return_exceptions=True
             )
             assert not [error for error in done if isinstance(error, BaseException)]
 
@@ -487,7 +483,7 @@ class TestLeaving:
         await waitlist.do(line.ask_to_erase, waitlist.id("carol@example.com"))
         assert waitlist.queued().count("erase") == 1
         carol = waitlist.id("carol@example.com")
-        await waitlist.do(line.erase, Lead(id=carol, email="carol@example.com"))
+        await waitlist.do(service.erase, [carol])
         for column in ("leads.id", "sigma.consents.lead_id", "sigma.lead_links.lead_id"):
             table = column.rpartition(".")[0]
             assert owner.execute(f"select count(*) from {table} where {column} = %s", [carol]).fetchone() == (0,)
@@ -508,13 +504,13 @@ class TestInvitations:
 
     async def test_one_lead_can_be_invited_before_its_turn_and_only_once(self, waitlist):
         await waitlist.confirmed("alice", "bob")
-        assert await waitlist.do(line.invite, "BOB@example.com")
-        assert not await waitlist.do(line.invite, "bob@example.com")
+        assert await waitlist.do(service.invite, waitlist.id("bob@example.com"))
+        assert not await waitlist.do(service.invite, waitlist.id("bob@example.com"))
         assert waitlist.places() == ["alice"]
 
     async def test_nobody_is_invited_who_has_not_confirmed(self, waitlist):
         await waitlist.join("alice@example.com")
-        assert not await waitlist.do(line.invite, "alice@example.com")
+        assert not await waitlist.do(service.invite, waitlist.id("alice@example.com"))
         assert await waitlist.do(line.invite_next) is None
 
     async def test_two_inviting_at_once_invite_nobody_twice(self, waitlist):
@@ -564,9 +560,9 @@ class TestInvitations:
 
     async def test_a_lead_whose_invitation_is_over_can_be_given_another(self, waitlist, owner):
         await waitlist.confirmed("alice")
-        assert await waitlist.do(line.invite, "alice@example.com")
+        assert await waitlist.do(service.invite, waitlist.id("alice@example.com"))
         owner.execute("update sigma.lead_links set expires_at = now() where purpose = 'invite'")
-        assert await waitlist.do(line.invite, "alice@example.com")
+        assert await waitlist.do(service.invite, waitlist.id("alice@example.com"))
         assert waitlist.queued().count("invite") == 2
 
     async def test_an_invitation_and_its_reminder_open_the_door_once_together(self, waitlist, owner):
