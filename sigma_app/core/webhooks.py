@@ -66,10 +66,10 @@ async def put_back(session: AsyncSession, source: str, event_id: str) -> bool:
     return (await connection.execute(_PUT_BACK, {"source": source, "id": event_id})).rowcount == 1
 
 
-async def forget_old(session: AsyncSession, age: timedelta) -> None:
-    """Remove the events that were handled and are older than `age`."""
+async def forget_old(session: AsyncSession, handled: timedelta, unhandled: timedelta) -> None:
+    """Remove the events that came so long ago: what was handled, and what nobody has handled all that time."""
     connection = await session.connection()
-    await connection.execute(_FORGET, {"age": age})
+    await connection.execute(_FORGET, {"handled": handled, "unhandled": unhandled})
 
 
 _KEEP = text(
@@ -85,4 +85,8 @@ _FAILED = (
     " WHERE source = %(source)s AND id = %(id)s AND handled_at IS NULL"
 )
 _PUT_BACK = text("UPDATE sigma.webhook_events SET handled_at = NULL, error = NULL WHERE source = :source AND id = :id")
-_FORGET = text("DELETE FROM sigma.webhook_events WHERE handled_at IS NOT NULL AND received_at < now() - :age")
+_FORGET = text(
+    "DELETE FROM sigma.webhook_events"
+    " WHERE received_at < now() - CASE WHEN handled_at IS NULL THEN CAST(:unhandled AS interval)"
+    " ELSE CAST(:handled AS interval) END"
+)

@@ -15,7 +15,7 @@ from sqlmodel import col, func, select
 
 from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, Step, get_database
-from sigma_app.core.jobs import job, queue
+from sigma_app.core.jobs import JobError, job, queue
 from sigma_app.features.billing import letters, money, reconcile, records, service, setup, work
 from sigma_app.features.billing.access import decide
 from sigma_app.features.billing.checkout import LIVE
@@ -36,6 +36,10 @@ EVENTS = "stripe events"
 _NIGHTLY = "billing:reconcile"
 
 logger = logging.getLogger(__name__)
+
+
+class NotEnded(JobError):
+    """Whoever was erased still has a customer at Stripe, or an event of theirs is worked right now."""
 
 
 @job("billing:apply_event", queue=EVENTS)
@@ -68,11 +72,16 @@ async def forget_events(ids: list[str], digest: str = "") -> None:
 
     Args:
         ids: Stripe's, of the customer and what was theirs.
-        digest: of their address, by which this is found to be theirs, should it fail for good.
+        digest: of their address, by which this is found to be theirs.
+
+    Raises:
+        NotEnded: more may be told; what could be removed is.
     """
     found = await service.ids_of(ids)
     async with get_database().transaction(SERVICE) as session:
-        await service.forget_events(session, found)
+        ended = await service.forget_events(session, found)
+    if not ended:
+        raise NotEnded
 
 
 # Of many customers it takes hours, and `lock` keeps it to one.

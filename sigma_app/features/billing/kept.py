@@ -51,10 +51,20 @@ async def events_of(ids: Sequence[str]) -> list[dict[str, Any]]:
     return [{"id": event, "type": kind, "received_at": at} for event, kind, at in rows]
 
 
-async def forget_events(session: AsyncSession, ids: Sequence[str]) -> None:
-    """Remove the events that name one of these and were worked, in a transaction of SERVICE."""
-    if ids:
-        await (await session.connection()).execute(_FORGET, {"ids": list(ids)})
+async def forget_events(session: AsyncSession, ids: Sequence[str]) -> bool:
+    """Remove the events that name one of these, in a transaction of SERVICE.
+
+    While one of these is a customer of an account, those that were not worked yet stay, since they may be about its
+    access. What is worked at this moment stays as well.
+
+    Returns:
+        Whether there is nothing of theirs left to come: neither an event nor the customer.
+    """
+    if not ids:
+        return True
+    connection = await session.connection()
+    await connection.execute(_FORGET, {"ids": list(ids)})
+    return (await connection.execute(_ENDED, {"ids": list(ids)})).scalar_one()
 
 
 _NAMED: LiteralString = """
@@ -87,7 +97,17 @@ _EVENTS = f"""
 select id, type, received_at from sigma.webhook_events as event
 where source = 'stripe' and {_NAMED} && %(ids)s::text[] order by received_at, id
 """  # noqa: S608 - a piece of our own
+_CUSTOMERS = "select from billing.customers where id = any(cast(:ids as text[]))"
 _FORGET = text(f"""
-delete from sigma.webhook_events as event
-where source = 'stripe' and {_NAMED} && cast(:ids as text[]) and handled_at is not null
-""")  # noqa: S608 - a piece of our own
+delete from sigma.webhook_events where source = 'stripe' and id in (
+  select id from sigma.webhook_events as event
+  where source = 'stripe' and {_NAMED} && cast(:ids as text[])
+    and (handled_at is not null or not exists ({_CUSTOMERS}))
+  for update skip locked
+)
+""")  # noqa: S608 - pieces of our own
+_ENDED = text(f"""
+select not exists ({_CUSTOMERS}) and not exists (
+  select from sigma.webhook_events as event where source = 'stripe' and {_NAMED} && cast(:ids as text[])
+)
+""")  # noqa: S608 - pieces of our own

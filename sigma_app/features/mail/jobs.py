@@ -13,6 +13,7 @@ from sigma_app.features.mail import record, service
 from sigma_app.gateways import mail as gateway
 
 KEPT = timedelta(days=30)  # Resend repeats an event for two days, Stripe for three
+KEPT_UNHANDLED = timedelta(days=90)  # what is wrong with it is mended by then, or never; no mail is on record longer
 
 
 @job(service.APPLY_EVENT)
@@ -50,7 +51,7 @@ async def forget(digest: str, again: bool = True) -> None:
 async def forget_events(timestamp: int) -> None:
     """Once a night, forget the events that nobody can repeat any more, and the mails of long ago: they name people."""
     async with get_database().transaction(SERVICE) as session:
-        await forget_old(session, KEPT)
+        await forget_old(session, KEPT, KEPT_UNHANDLED)
         await record.forget_old(session)
 
 

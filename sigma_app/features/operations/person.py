@@ -53,8 +53,6 @@ class _FailedJob(NamedTuple):
     id: int
     name: str
     queued_at: datetime
-    ids: list[str]
-    """Of Stripe's, of one that was to forget events."""
 
 
 Advance = Callable[[int], None]
@@ -138,7 +136,8 @@ async def find(email: str) -> UUID | None:
     """
     address = email.strip()
     account = await accounts.find_account(address)
-    if account is None and not any((await _counts(address, None, [], 0)).values()):
+    theirs = [] if account else await billing.ids_of(await _ids_to_forget(address))
+    if account is None and not any((await _counts(address, None, theirs, 0)).values()):
         async with get_database().transaction(SERVICE) as transaction:
             if not await mail.is_suppressed(transaction, address):
                 raise Nobody
@@ -210,7 +209,7 @@ async def _tell(
     files = await accounts.files_of(account) if account else []
     jobs = await _failed_jobs(address, account)
     customers = await _customers(account)
-    theirs = await billing.ids_of([*customers, *_ids_in(jobs)])
+    theirs = await billing.ids_of([*customers, *await _ids_to_forget(address)])
     async with get_database().transaction(SERVICE) as transaction:
         told: dict[str, Any] = {
             "made_at": clock.now(),
@@ -259,7 +258,8 @@ async def erase(email: str, asked_by: str) -> Receipt:
     left: list[str] = []
     customers = await _customers(account)
     living = await billing.customer_of(account) if account else None
-    theirs = await _ids_of(customers, _ids_in(await _failed_jobs(address, account)))
+    theirs = await _ids_of(customers, await _ids_to_forget(address))
+    more_follow = bool(theirs)
     files = 0
     if account:
         try:
@@ -274,12 +274,13 @@ async def erase(email: str, asked_by: str) -> Receipt:
         left.append(f"account: {error.__cause__ or error} {_GOES_ON}")
     except billing.DebitUnderWay:
         left.append(f"account: {_DEBIT}")
+        more_follow = False  # the customer stays, and so does what is to come of it
     digest = address_digest(address)
     async with get_database().transaction(SERVICE) as transaction:
         await waitlist.erase_address(transaction, address)
         await mail.forget(transaction, digest)
         await billing.forget_events(transaction, theirs)
-        if theirs:
+        if more_follow:
             later = {"ids": theirs, "digest": digest.hex()}
             await queue_job(transaction, "billing:forget_events", after=2 * LONGEST, **later)
         await queue_job(transaction, "mail:forget", digest=digest.hex())  # and what is under way
@@ -288,6 +289,8 @@ async def erase(email: str, asked_by: str) -> Receipt:
     still = await accounts.find_account(address)
     after = await _counts(address, still, theirs, await _files_left(still))
     left += [f"{kind}: {_CAME_BACK}" for kind in ("lead", "imports") if after[kind]]
+    if after["events"]:
+        left.append(f"events: {_NOT_WORKED}")
     return Receipt(
         address=address,
         at=clock.now(),
@@ -375,8 +378,8 @@ async def _failed_jobs(address: str, account: UUID | None) -> list[_FailedJob]:
     or sealed."""
     digest = address_digest(address).hex()
     return [
-        _FailedJob(job, name, queued_at, ids)
-        for job, name, queued_at, ids, *about in await get_database().run(Step(SERVICE, _FAILED_JOBS))
+        _FailedJob(job, name, queued_at)
+        for job, name, queued_at, *about in await get_database().run(Step(SERVICE, _FAILED_JOBS))
         if _is_about(*about, account=str(account), digest=digest, address=address)
     ]
 
@@ -387,9 +390,11 @@ def _is_about(
     return user == account or digest_of == digest or bool(sealed and _opened(sealed).lower() == address.lower())
 
 
-def _ids_in(jobs: list[_FailedJob]) -> list[str]:
-    """What jobs have of Stripe's ids: nobody else knows whose they were, once the customer is gone."""
-    return [one for job in jobs for one in job.ids]
+async def _ids_to_forget(address: str) -> list[str]:
+    """Stripe's ids in the jobs, waiting or failed, that are to forget the events of whoever was erased before: nobody
+    else knows whose they were, once the customer is gone."""
+    digest = mail.address_digest(address).hex()
+    return [one for (one,) in await get_database().run(Step(SERVICE, _IDS_TO_FORGET, [digest]))]
 
 
 async def _forget_jobs(address: str, account: UUID | None) -> None:
@@ -462,6 +467,9 @@ _DEBIT = (
 )
 _CAME_BACK = "There is some again, since something was under way: erase again."
 _GOES_ON = "It goes on by itself; erasing again goes on at once."
+_NOT_WORKED = (
+    "Some wait to be worked, or came in meanwhile. Once the account is gone, a job removes them; so does erasing again."
+)
 _RECIPIENT: LiteralString = digest_of("one #>> '{}'")
 _COUNTS: LiteralString = f"""
 select
@@ -478,9 +486,13 @@ select
 _FAILED_JOBS = """
 select id, task_name,
   (select min(at) from procrastinate.procrastinate_events where job_id = job.id and type = 'deferred'),
-  coalesce(args -> 'ids', '[]'), args ->> 'user', args ->> 'digest', args ->> 'sealed'
+  args ->> 'user', args ->> 'digest', args ->> 'sealed'
 from procrastinate.procrastinate_jobs as job
 where status = 'failed' and args ?| array['user', 'digest', 'sealed'] order by id
+"""
+_IDS_TO_FORGET = """
+select distinct one from procrastinate.procrastinate_jobs, jsonb_array_elements_text(args -> 'ids') as one
+where task_name = 'billing:forget_events' and args ->> 'digest' = %s order by one
 """
 _DEEDS = """
 select at, action from sigma.audit_log

@@ -255,13 +255,15 @@ async def test_an_event_that_cannot_be_worked_is_kept_with_the_reason_until_it_c
     assert await suppressed(database)
 
 
-async def test_events_are_forgotten_a_month_after_they_were_handled(told, owner):
+async def test_events_are_forgotten_a_month_after_they_came_and_those_that_nobody_could_handle_after_three(told, owner):
     await told("email.delivered", "msg_old")
     await told("email.delivered", "msg_new")
     owner.execute("update sigma.webhook_events set received_at = now() - interval '31 days' where id = 'msg_old'")
-    owner.execute(
-        "insert into sigma.webhook_events (source, id, type, body, received_at)"
-        " values ('resend', 'msg_unhandled', 'email.bounced', '{}', now() - interval '31 days')"
-    )
+    for name, days in (("msg_unhandled", 89), ("msg_never_handled", 91)):
+        owner.execute(
+            "insert into sigma.webhook_events (source, id, type, body, received_at, error)"
+            " values ('resend', %s, 'email.bounced', '{}', now() - %s * interval '1 day', 'TypeError')",
+            [name, days],
+        )
     await forget_events(0)
     assert [row[1] for row in kept(owner)] == ["msg_new", "msg_unhandled"]

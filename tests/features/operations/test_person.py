@@ -19,6 +19,7 @@ from sigma_app.embedded.stripe import acts
 from sigma_app.features.accounts import pictures
 from sigma_app.features.billing import kept
 from sigma_app.features.billing import service as billing
+from sigma_app.features.billing.jobs import NotEnded, forget_events
 from sigma_app.features.mail import service as mail
 from sigma_app.features.operations import person
 from sigma_app.features.operations.person import KEPT_AT_STRIPE, Nobody, Receipt, erase, export
@@ -238,6 +239,16 @@ class TestTelling:
             await export("alice@example.com", io.BytesIO())
 
 
+def waiting_ids(owner: psycopg.Connection) -> tuple[list[str], str]:
+    """What the first job that forgets events was given."""
+    row = owner.execute(
+        "select args -> 'ids', args ->> 'digest' from procrastinate.procrastinate_jobs"
+        " where task_name = 'billing:forget_events' order by id"
+    ).fetchone()
+    assert row
+    return row
+
+
 def unavailable(*_: object) -> None:
     raise PaymentsUnavailable
 
@@ -305,6 +316,52 @@ class TestForgetting:
         assert receipt.erased["jobs"] == 1
         ((second, again, status),) = owner.execute(forgetting).fetchall()
         assert (second != first, again, status) == (True, ids, "todo")
+
+    async def test_events_that_could_not_be_worked_go_too(self, people: People, owner: psycopg.Connection):
+        """With the account; and those that are told later, and cannot be worked, by the job that waits for them."""
+        failed = "update sigma.webhook_events set handled_at = null, error = 'KeyError' where source = 'stripe'"
+        owner.execute(failed.encode())
+        bobs = await exported("bob@example.com")
+        theirs = [event["id"] for event in (await exported("alice@example.com"))[0]["stripe_events"]]
+        kept = "select id from sigma.webhook_events where id = any(%s)"
+        owner.execute(
+            "create temporary table before as select * from sigma.webhook_events where id = any(%s)", [theirs]
+        )
+        receipt = await erase("alice@example.com", OPERATOR)
+        assert (receipt.complete, receipt.erased["events"] > len(theirs)) == (True, True)
+        assert owner.execute(kept, [theirs]).fetchall() == []
+        owner.execute("insert into sigma.webhook_events select * from before")  # as if they were told only now
+        await forget_events(*waiting_ids(owner))
+        assert owner.execute(kept, [theirs]).fetchall() == []
+        assert (await exported("bob@example.com"))[0]["stripe_events"] == bobs[0]["stripe_events"]
+
+    async def test_while_events_are_left_it_is_said_and_they_are_found_again(
+        self, people: People, owner: psycopg.Connection
+    ):
+        (event, *_) = [event["id"] for event in (await exported("alice@example.com"))[0]["stripe_events"]]
+        owner.execute("update sigma.webhook_events set handled_at = null where id = %s", [event])
+        with psycopg.connect(owner.info.dsn, password=owner.info.password) as another:
+            another.execute("select from sigma.webhook_events where id = %s for update", [event])  # is worked now
+            receipt = await erase("alice@example.com", OPERATOR)
+            assert [line.partition(":")[0] for line in receipt.left] == ["events"]
+            with pytest.raises(NotEnded):
+                await forget_events(*waiting_ids(owner))
+        assert (await exported("alice@example.com"))[2]["events"] == 1
+        again = await erase("alice@example.com", OPERATOR)
+        assert (again.complete, again.erased["events"]) == (True, 1)
+
+    async def test_of_a_customer_who_is_still_there_nothing_is_forgotten_that_waits_to_be_worked(
+        self, people: People, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    ):
+        owner.execute("update sigma.webhook_events set handled_at = null where source = 'stripe'")
+        before = owner.execute("select count(*) from sigma.webhook_events where source = 'stripe'").fetchone()
+        with monkeypatch.context() as patched:
+            patched.setattr(billing, "stripe_client", unavailable)
+            receipt = await erase("alice@example.com", OPERATOR)
+        assert [line.partition(":")[0] for line in receipt.left] == ["account", "events"]
+        with pytest.raises(NotEnded):
+            await forget_events(*waiting_ids(owner))
+        assert owner.execute("select count(*) from sigma.webhook_events where source = 'stripe'").fetchone() == before
 
     async def test_a_stranger_gets_no_receipt(self, people: People, owner: psycopg.Connection):
         jobs = "select count(*) from procrastinate.procrastinate_jobs"
@@ -387,7 +444,7 @@ class TestForgetting:
         assert (await erase("alice@example.com", OPERATOR)).complete
 
     async def test_a_bank_debit_under_way_keeps_the_account_until_it_has_come_in(
-        self, shop: Till, session: Session, mailing: None
+        self, shop: Till, session: Session, mailing: None, owner: psycopg.Connection
     ):
         await join_waitlist(session.email)
         await shop.buy(session, "sigma_for_good", acts.pay_later)
@@ -396,6 +453,8 @@ class TestForgetting:
         assert "bank debit" in receipt.left[0]
         assert receipt.erased["lead"] == 1
         assert receipt.erased["account"] == 0
+        later = "select 1 from procrastinate.procrastinate_jobs where task_name = 'billing:forget_events'"
+        assert owner.execute(later).fetchone() is None  # it would wait for days
 
     async def test_a_receipt_is_told_as_json(self, people: People):
         told = json.loads((await erase("alice@example.com", OPERATOR)).as_json())
