@@ -12,7 +12,7 @@ import click
 
 from sigma_app.cli.database import migrated_database
 from sigma_app.cli.person import nobody_is_told
-from sigma_app.core.errors import SigmaError, StartError
+from sigma_app.core.errors import StartError
 from sigma_app.settings import get_settings
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def command(email: str, asked_by: str | None, yes: bool, as_json: bool) -> None:
     """Forget the person with this address: lead, account, profile, devices, files, mails, events, customer at Stripe.
 
     Cannot be undone, and can be repeated: where something does not answer, the receipt says so, and the command ends
-    with 1. It ends with 3 where Sigma has nobody of that address, and with 2 where nothing was begun: for an operator,
-    say, whom `admin revoke` has to make an ordinary account first. What is on its way at this moment, a mail say, is
-    removed by a job while the server or a worker runs.
+    with 1, as it does without a receipt where the database goes away half-way. It ends with 3 where Sigma has nobody of
+    that address, and with 2 where nothing was begun: for an operator, say, whom `admin revoke` has to make an ordinary
+    account first. What is on its way at this moment, a mail say, is removed by a job while the server or a worker runs.
     """
     if not yes:
         if not sys.stdin.isatty():
@@ -56,19 +56,23 @@ async def _erase(email: str, asked_by: str, as_json: bool) -> bool:
             account = await person.find_to_erase(email)
             async with get_database().transaction(SERVICE) as transaction:
                 await record(transaction, "person.erase", account)
-        except person.Nobody:
-            raise
         except (OperatorsAccount, DatabaseUnavailable) as error:
             raise StartError(f"{error} Nothing was erased.") from None
         try:
             receipt = await person.erase(email, asked_by)
-        except SigmaError as error:  # also Nobody: they went by another way since they were found
-            raise StartError(f"It ended half-way: {error} {_AGAIN}") from None
+        except OperatorsAccount as error:  # since a moment ago
+            raise StartError(f"{error} Nothing was erased.") from None
+        except DatabaseUnavailable:
+            print(_HALF_WAY, file=sys.stderr)
+            return False
         print(receipt.as_json() if as_json else _told(receipt), flush=True)
         return receipt.complete
 
 
-_AGAIN = "Call it again; where it then ends with 3, nothing was left."
+_HALF_WAY = (
+    "The database went away half-way: some of it may be erased, and there is no receipt."
+    " Call it again; where it then ends with 3, nothing was left."
+)
 
 
 def _told(receipt: Receipt) -> str:

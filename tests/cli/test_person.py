@@ -104,6 +104,21 @@ async def test_it_is_on_record_before_anybody_is_erased(full: Sigma, owner: psyc
         assert owner.execute("select action, subject from sigma.audit_log").fetchall() == [("person.erase", alice)]
 
 
+async def test_a_database_that_goes_away_half_way_is_no_start_that_failed(
+    full: Sigma, owner: psycopg.Connection, owner_url: str
+):
+    with psycopg.connect(owner_url) as another:
+        another.execute("select from leads for update")
+        process = full.launch("erase", "alice@example.com", "--yes")
+        waiting = "select pid from pg_locks where not granted"
+        await until(lambda: process.poll() is not None or owner.execute(waiting).fetchone())
+        owner.execute(f"select pg_terminate_backend(pid) from ({waiting}) as waiting".encode())
+        assert process.wait(60) == 1, full.log.read_text()
+    assert full.log.read_text().splitlines()[-1].startswith("The database went away half-way: some of it may be erased")
+    assert full.run("erase", "alice@example.com", "--yes").returncode == 0
+    assert_nobody(full.run("erase", "alice@example.com", "--yes"), "alice@example.com")
+
+
 @pytest.fixture
 def serving(owner_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process's settings are those of a command line beside the database."""
