@@ -119,11 +119,20 @@ class Backoff(BaseRetryStrategy):
             return RetryDecision(retry_in={"seconds": 0})
         if job.attempts + 1 >= self.TRIES or (isinstance(exception, JobError) and not exception.retry):
             return None
-        wait = min(self.FIRST * self.FACTOR**job.attempts, self.LONGEST)
+        wait = self._wait(job.attempts)
         wait *= random.uniform(1 - self.JITTER, 1 + self.JITTER)  # noqa: S311 - spreads the load, guards nothing
         if isinstance(exception, JobError) and exception.retry_after:
             wait = max(wait, exception.retry_after)
         return RetryDecision(retry_in={"seconds": wait.total_seconds()})  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def altogether(cls) -> timedelta:
+        """From the first try to the last, a quarter more or less."""
+        return sum(map(cls._wait, range(cls.TRIES - 1)), timedelta())
+
+    @classmethod
+    def _wait(cls, attempts: int) -> timedelta:
+        return min(cls.FIRST * cls.FACTOR**attempts, cls.LONGEST)
 
 
 _longest: dict[str, float] = {}

@@ -117,7 +117,7 @@ def schema(url: str) -> list[str]:
     return said.replace("(", "").replace(")", "").splitlines()
 
 
-async def test_no_backup_goes_to_a_disk_that_is_not_mounted(source, tmp_path):
+async def test_of_the_directory_only_the_last_part_is_made(source, tmp_path):
     done = source.sigma.run("backup", "--to", str(tmp_path / "mounted" / "sigma"))
     assert_one_line(done, f"{tmp_path / 'mounted'}: there is no such directory")
     assert not (tmp_path / "mounted").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -20,6 +21,7 @@ from sigma_app.core import jobs
 from sigma_app.core.connecting import parse, session_address
 from sigma_app.core.database import ANONYMOUS, SERVICE, Database, Step, serve_requests_from
 from sigma_app.core.jobs import Backoff, JobError, queue_job, work, working
+from sigma_app.settings import PROJECT_ROOT
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +173,13 @@ def test_each_try_waits_longer_with_a_bound_and_with_jitter():
         assert 0.7 * seconds <= wait.total_seconds() <= 1.3 * seconds
     assert len({round(wait_after(5, JobError()).total_seconds()) for _ in range(20)}) > 1  # pyright: ignore[reportOptionalMemberAccess]
     assert wait_after(Backoff.TRIES - 1, JobError()) is None
+
+
+def test_how_long_it_is_tried_is_what_the_documents_say():
+    docs = "".join((PROJECT_ROOT / "docs" / name).read_text() for name in ("operating.md", "payments.md"))
+    told = re.findall(r"(?:ten times\s+in|tried again\s+for)\s+about\s+(\w+)\s+hours", docs)
+    assert told == ["eleven"] * 4
+    assert (Backoff.TRIES, round(Backoff.altogether() / timedelta(hours=1))) == (10, 11)
 
 
 def test_a_service_that_asks_for_more_time_gets_it():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 import reflex as rx
@@ -12,6 +12,7 @@ from psycopg import AsyncCursor
 from psycopg.sql import SQL
 
 from sigma_app.core.errors import SigmaError
+from sigma_app.core.jobs import Backoff
 from sigma_app.core.words import counted
 from sigma_app.features.console import asked as asks
 from sigma_app.features.console import job_words, paging
@@ -234,7 +235,8 @@ def jobs() -> rx.Component:
                 numbers=("Tries",),
             ),
             pager(JobsState.newer, JobsState.older),
-            intro="One that succeeds is gone. One that fails is tried ten times, in about eleven hours, then it stays. "
+            intro=f"One that succeeds is gone. One that fails is tried {Backoff.TRIES} times, in about "
+            f"{round(Backoff.altogether() / timedelta(hours=1))} hours, then it stays. "
             "What is scheduled for later waits for its time, as a second look at what was deleted does, or for its "
             "next try.",
         ),

@@ -287,14 +287,14 @@ _CLOSING = (
     "within an hour."
 )
 _DELETING = (
-    "Their account, profile, files, place in line and devices go at once and for good, and what is on record of their "
-    "mails within minutes. A subscription ends, nothing is given back, and Stripe keeps the invoices. A mail tells "
-    "them. There is no way back but a backup. "
+    "Their account, profile, files, place in line, devices and what is on record of their mails go at once and for "
+    "good, and mails that were kept in the mailbox within minutes. A subscription ends, nothing is given back, and "
+    "Stripe keeps the invoices. A mail tells them. There is no way back but a backup. "
 )
 _LEFT = (
-    "It is what the button on their own account page does. Stripe's events about them stay for a month, mails that "
-    "were kept in the mailbox and jobs that failed stay until somebody removes them, and there is no receipt. Somebody "
-    "who asks to be forgotten is not to be deleted but forgotten: "
+    "It is what the button on their own account page does. Stripe's events about them stay for a month, jobs that "
+    "failed until somebody removes them, and there is no receipt. Somebody who asks to be forgotten is not to be "
+    "deleted but forgotten: "
 )
 _OPERATORS = (
     "Operators are made and unmade on the command line only: python -m sigma_app admin revoke EMAIL. After that they "

@@ -118,7 +118,8 @@ def _revision(settings: Settings) -> str:
 
 
 def _make_directory(directory: Path) -> None:
-    """Make the last part of a path alone: the rest would be on the wrong disk where the right one is not mounted."""
+    """Make the last part of a path alone: where more is missing it is a slip of the keyboard, or on a disk that is not
+    mounted. That such a disk's mount point is there all the same is not noticed (docs/operations/backup.md)."""
     try:
         directory.mkdir(0o700, exist_ok=True)
     except FileNotFoundError:
