@@ -116,7 +116,7 @@ async def test_the_rows_of_files_are_forgotten_for_a_whole_step_while_the_line_i
     emails = [f"p{number}@example.com" for number in range(2)]
     ids = [lead(email) for email in emails]
     await importing.take(operator, "in.csv", "\n".join(["email", *emails]).encode(), allow_test_domains=True)
-    run = await bulk.begin(operator, wish("erase", ids), Count(2))
+    run = await begin(operator, wish("erase", ids))
     due()
     asked: list[list[str]] = []
 
