@@ -101,6 +101,17 @@ def decide(
     return next((decision for decision, *_ in youngest_first), NOTHING)
 
 
+def is_under_way(purchases: Iterable[Purchase], subscriptions: Iterable[Subscription]) -> bool:
+    """Whether a bank debit is being collected, for something bought once or for a subscription.
+
+    A subscription that is over or past due may have an open invoice for ever: what is collected for one of those by
+    a debit, Stripe's dashboard alone knows.
+    """
+    return any(one.status == "processing" for one in purchases) or any(
+        one.status == "active" and one.collecting for one in subscriptions
+    )
+
+
 def _of_purchase(one: Purchase) -> Decision:
     if one.status != "paid":
         rule = one.status

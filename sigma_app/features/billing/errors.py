@@ -40,7 +40,7 @@ class OnItsWay(NotNow):
 
 
 class DebitUnderWay(SigmaError):
-    """A bank debit is on its way. The account can be deleted once it has come in or come back; a mail says so."""
+    """A bank debit is on its way. The account can be deleted once it has come in or come back, which takes days."""
 
     status = 409
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlmodel import col, select
 
 from sigma_app.core.database import SERVICE, Actor, get_database
+from sigma_app.features.billing.access import is_under_way
 from sigma_app.features.billing.errors import DebitUnderWay as DebitUnderWay
 from sigma_app.features.billing.kept import events_of as events_of
 from sigma_app.features.billing.kept import forget_events as forget_events
@@ -45,7 +46,7 @@ async def refuse_while_under_way(user: UUID) -> None:
         DatabaseUnavailable: it could not be read.
     """
     async with get_database().transaction(SERVICE) as session:
-        if any(one.status == "processing" for one in await purchases_of(session, user)):
+        if is_under_way(await purchases_of(session, user), await subscriptions_of(session, user)):
             raise DebitUnderWay
 
 

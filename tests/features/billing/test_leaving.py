@@ -91,12 +91,14 @@ async def test_who_of_us_changed_something_by_hand_is_not_told(shop: Till, sessi
     assert "cause" not in change
 
 
-async def test_nobody_goes_while_a_debit_of_theirs_is_on_its_way(shop: Till, session):
-    identity = await shop.buy(session, FOR_GOOD, acts.pay_later)
+@pytest.mark.parametrize("comes_in", [True, False])
+@pytest.mark.parametrize("plan", [FOR_GOOD, MONTHLY])
+async def test_nobody_goes_while_a_debit_of_theirs_is_on_its_way(shop: Till, session, plan: str, comes_in: bool):
+    identity = await shop.buy(session, plan, acts.pay_later)
     await shop.catch_up()
     with pytest.raises(DebitUnderWay):
         await refuse_while_under_way(session.user_id)
-    await acts.settle_later(identity, succeeds=False)
+    await acts.settle_later(identity, succeeds=comes_in)
     await shop.catch_up()
     await refuse_while_under_way(session.user_id)
 
