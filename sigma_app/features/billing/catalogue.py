@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TODAY = (
+    "Sigma is still being built: none of its six parts works today. Paying opens the page where each of them starts "
+    "once it is built."
+)
+"""What is there already, said before anybody pays."""
+OPEN_TODAY = "None of the six parts works yet. Each opens on your page once it is built, and a mail tells you."
+"""The same, to whoever has paid."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sigma_app.core import clock
 from sigma_app.features.billing.access import RULES
+from sigma_app.features.billing.catalogue import OPEN_TODAY
 from sigma_app.ui.mail import Letter
 
 _OPENS_AGAIN = "Paying what is open opens the door again."
@@ -13,21 +14,22 @@ _NOTES = ("Questions? Reply to this mail.",)
 
 
 _OPENED = {
-    "trial": "Your trial has begun, and everything Sigma does is open to you from now on.",
-    "collecting": "Your payment is on its way, which may take days. Everything Sigma does is open to you meanwhile.",
+    "trial": "Your trial has begun, and your access is open from now on.",
+    "collecting": "Your payment is on its way, which may take days. Your access is open meanwhile.",
 }
 
 
 def access_opened(base_url: str, plan: str, rule: str) -> Letter:
     """To somebody who has just got access by a plan, such as "Sigma, $29.00 a month", and by a rule of access.py."""
-    paid = "Your payment went through, and everything Sigma does is open to you from now on."
+    paid = "Your payment went through, and your access is open from now on."
     return Letter(
         subject="You are in",
-        preheader="Everything Sigma does is open to you now.",
+        preheader="Your access to Sigma is open.",
         heading="The door is open.",
         paragraphs=[
             _OPENED.get(rule, paid),
             *([f"What you pay for: {plan}."] if plan else []),
+            OPEN_TODAY,
         ],
         action=("Go in", f"{base_url}/app"),
         notes=[f"What you pay, and why you have access: {base_url}/billing", *_NOTES],

@@ -3,7 +3,8 @@
 import reflex as rx
 
 from sigma_app.features.billing.access import RULES
-from sigma_app.features.billing.parts import PORTAL, TODAY, banner, heading, manage, plan_cards, some, terms
+from sigma_app.features.billing.catalogue import OPEN_TODAY, TODAY
+from sigma_app.features.billing.parts import PORTAL, banner, heading, manage, plan_cards, some, terms
 from sigma_app.features.billing.standing import Change
 from sigma_app.features.billing.state import BillingState
 from sigma_app.ui import head
@@ -126,7 +127,7 @@ def thanks() -> rx.Component:
                     BillingState.access & (BillingState.checkout == "paid"),
                     _outcome(
                         "Thank you. You are in.",
-                        "Everything Sigma does is open to you.",
+                        OPEN_TODAY,
                         link("Go in", href="/app", class_name=PRIMARY),
                     ),
                     rx.match(
@@ -232,7 +233,7 @@ STEPS = (
     ("Paperwork", "Name, form, articles, and the number the state gives you."),
     ("Brand", "A mark, a voice, colours that are not blue by default."),
     ("Website", "Written, built, on its own domain."),
-    ("Payments", "Takes cards. Gives it back, too."),
+    ("Payments", "A checkout that takes cards and gives refunds."),
     ("Banking", "An account that is the company's and not yours."),
     ("Marketing", "The launch, and the week after it."),
 )
@@ -247,7 +248,7 @@ def _inside() -> rx.Component:
             anchor="setup",
             time="08:02",
             title="Your setup",
-            intro="None of these can be started yet: each opens here once it is built, and you get a mail.",
+            intro=OPEN_TODAY,
             layout="entry-split",
         ),
         custom_attrs={"data-inside": ""},

@@ -20,8 +20,6 @@ SAID = {
     },
 }
 """What was just done, or could not be, by the `said` in the address."""
-TODAY = "What is there today: the list of what will be set up for you. Each part opens there once it is built."
-"""What is there already, said before anybody pays."""
 CHECKOUT, PORTAL = "/billing/checkout", "/billing/portal"
 
 

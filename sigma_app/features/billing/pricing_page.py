@@ -2,8 +2,8 @@
 
 import reflex as rx
 
-from sigma_app.features.billing.catalogue import PLANS, Plan
-from sigma_app.features.billing.parts import CHECKOUT, TODAY, terms
+from sigma_app.features.billing.catalogue import PLANS, TODAY, Plan
+from sigma_app.features.billing.parts import CHECKOUT, terms
 from sigma_app.ui import head
 from sigma_app.ui.layout import WAYS_IN, section, shell
 from sigma_app.ui.link import link
@@ -20,7 +20,7 @@ def pricing() -> rx.Component:
             rx.el.p("03:38", class_name="margin-note", aria_hidden="true"),
             rx.el.div(
                 rx.el.h1("What it costs.", class_name="title"),
-                rx.el.p(f"Waiting is free. This is for those who are in. {TODAY}", class_name="lede"),
+                rx.el.p("Waiting is free. This is for those who are in.", class_name="lede"),
                 class_name="entry",
             ),
             class_name="ledger-row frame portal-top",
@@ -44,9 +44,10 @@ def pricing() -> rx.Component:
             anchor="plans",
             time="03:39",
             title="Pick one.",
+            intro=TODAY,
         ),
         ways=(
-            when("signed_in", link("Go in", href="/app", class_name=QUIET)),
+            when("signed_in", link("My account", href="/app", class_name=QUIET)),
             when("not signed_in", *WAYS_IN),
         ),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, datetime
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -96,6 +96,7 @@ async def standing(session: Session) -> Standing:
     follows = access is decision.access  # else it was changed by hand, or their profile is not there
     running = [one for one in subscriptions if one.status in LIVE]
     live = next((one for one in running if one.id == decision.subject), next(iter(running), None))
+    canceled = live.cancel_at if live and decision.rule == "subscribed" and follows else None
     owned = [decide([one], [], clock.now()) for one in purchases]
     owns = any(one.access for one in owned)
     for_good = any(one.rule == "bought" for one in owned)
@@ -103,8 +104,8 @@ async def standing(session: Session) -> Standing:
         access=access,
         plan=called.get(decision.price or "", "") if decision.access else "",
         headline=_headline(decision, live) if follows else "Open." if access else "No access.",
-        why=RULES[decision.rule] if follows or not history else history[0].why,
-        next=_next(live, purchases),
+        why=_until(canceled) if canceled else RULES[decision.rule] if follows or not history else history[0].why,
+        next="" if canceled else _next(live, purchases),
         warning=_warning(decision, for_good, live),
         subscribed=live is not None,
         customer=bool(purchases or subscriptions),
@@ -167,6 +168,10 @@ def _told(one: Offered, live: Subscription | None) -> Offered:
     if live is None or live.cancel_at or one.every != "once":
         return one
     return replace(one, description=f"{one.description} Your subscription runs on until you cancel it at Stripe.")
+
+
+def _until(day: datetime) -> str:
+    return f"Canceled: everything stays open until {clock.day(day)}, and nothing more is charged."
 
 
 def _next(live: Subscription | None, purchases: Sequence[Purchase]) -> str:

@@ -144,7 +144,8 @@ TERMS: list[Clause] = [
         "What this is",
         [
             "Sigma is a waitlist for a service that opens to its list, place by place. Joining costs nothing, gives "
-            "you a place in line, and obliges you to nothing.",
+            "you a place in line, and obliges you to nothing. Whoever is in may pay for a plan; what holds then begins "
+            "at “What you pay for”.",
         ],
     ),
     (
@@ -187,8 +188,49 @@ TERMS: list[Clause] = [
         ],
     ),
     (
-        "When Sigma opens",
-        ["Paying customers get terms of their own, to read and agree to before they pay. Not these, and not silently."],
+        "What you pay for",
+        [
+            "Everything below holds for whoever pays, and for nobody else. You pay for access, for one account, at the "
+            "price that the plan shows. Sigma is still being built: access opens a page with the six parts of setting "
+            "a company up, and today none of them works. Each opens there once it is built. We promise no date. If "
+            "that is too little for the price, do not pay yet: waiting stays free.",
+        ],
+    ),
+    (
+        "When and how you pay",
+        [
+            "You pay at Stripe, whose page shows the whole amount before you agree to it. A plan by the month or by "
+            "the year is paid when you subscribe, and again by itself at the start of every period until you cancel. "
+            "You keep the price that you subscribed at. A plan for good is paid once, and lasts as long as Sigma "
+            "does.",
+            "A card opens your access at once. A bank debit takes days: a subscription is open meanwhile, a plan for "
+            "good once the money is there. If a renewal fails, Stripe tries again, and your access stays for seven "
+            "days; then it is closed until the bill is paid. If the bank sends the very first payment back, it is "
+            "closed at once. Mails say so.",
+        ],
+    ),
+    (
+        "Canceling",
+        [
+            "Whenever you like, and without a reason: your billing page leads to Stripe, where you cancel. What is "
+            "paid stays open until its period ends, nothing more is charged, and nothing is given back for the days "
+            "that are left. Deleting your account ends a subscription at once, and your access with it. While a bank "
+            "debit of yours is on its way, an account cannot be deleted.",
+        ],
+    ),
+    (
+        "Money back",
+        [
+            "No button does that. Reply to any mail from us, say why, and somebody decides. Where the law lets you "
+            "withdraw, you may, whatever else stands here.",
+            "A plan for good that is refunded in full, or whose payment your bank took back, is closed. One refunded "
+            "in part, or still in dispute, stays open. A refund of a subscription's payment does not end the "
+            "subscription: cancel it as well.",
+        ],
+    ),
+    (
+        "When these terms change",
+        ["The date at the top changes with them. What is paid already goes on by the terms of the day it was paid."],
     ),
 ]
 
@@ -205,10 +247,10 @@ def privacy() -> rx.Component:
 
 
 def terms() -> rx.Component:
-    """What joining means, and what it does not."""
+    """What joining means and what paying does, by what the software does (docs/payments.md)."""
     return document(
         "Terms",
-        "You wait, we build. Neither of us owes the other anything until you are invited and say yes.",
+        "You wait, we build. Neither of us owes the other anything until you pay; then this is what for.",
         TERMS,
         REVIEWED,
     )
@@ -248,7 +290,7 @@ PAGES = [
         "Privacy · Sigma",
         "What Sigma keeps about people on its waitlist, why, and how to be removed.",
     ),
-    page(terms, "/terms", "Terms · Sigma", "What joining Sigma's waitlist means, in plain words."),
+    page(terms, "/terms", "Terms · Sigma", "What joining Sigma's waitlist means, and what paying does."),
     *(
         # Reflex exports its 404 route as an empty shell that needs JavaScript. The same page at an address of its own
         # is prerendered, and frontend/build.py puts that in the shell's place.

@@ -133,7 +133,7 @@ def test_canceled_and_resumed(alice: Somebody, signed_in: SignedIn):
     pay(page, "$29.00")
     heading(page, "Thank you. You are in.")
     turns = {
-        "Cancel at the period's end": ("Canceled. It runs until", "Paid until"),
+        "Cancel at the period's end": ("Canceled: everything stays open until", "Paid until"),
         "Keep the plan": ("The next payment is due", "Paid up."),
     }
     for button, (words, headline) in turns.items():
