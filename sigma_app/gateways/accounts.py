@@ -55,6 +55,8 @@ class Tokens:
     refresh: str = field(repr=False)
     end_at: datetime
     """When the access token ends, by Supabase's clock."""
+    confirmed_at: datetime | None = None
+    """When the address was confirmed, where Supabase has just said so; None where it was not asked."""
     newly_confirmed: bool = False
     """Whether the link or the code that gave them confirmed the address, too."""
 
@@ -346,4 +348,5 @@ def _tokens_of(session) -> Tokens:
         access=session.access_token,
         refresh=session.refresh_token,
         end_at=datetime.fromtimestamp(session.expires_at, UTC),
+        confirmed_at=session.user.email_confirmed_at,
     )

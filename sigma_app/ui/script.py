@@ -1,6 +1,7 @@
 """Small scripts that are part of a page: a file of their own would be one more request before the first paint."""
 
 from pathlib import Path
+from typing import Literal
 
 import reflex as rx
 
@@ -10,6 +11,12 @@ _HERE = Path(__file__).parent
 def forms_script() -> rx.Component:
     """For pages with a `door_form`: posts it without leaving the page."""
     return inline_script(_HERE / "forms.js")
+
+
+def on_the_list(standing: Literal["confirmed", "left"]) -> rx.Component:
+    """For a page that says what has become of somebody's place on the list: the landing page then says so as well."""
+    script = inline_script(_HERE / "on_the_list.js")
+    return rx.el.div(script, hidden=True, custom_attrs={"data-standing": standing})
 
 
 def inline_script(path: Path) -> rx.Component:

@@ -3,6 +3,7 @@
 import reflex as rx
 
 from sigma_app.features.accounts.devices import Device
+from sigma_app.features.accounts.letters import EARLIER_ADDRESS
 from sigma_app.features.accounts.page import SAID
 from sigma_app.features.accounts.passwords import AT_LEAST
 from sigma_app.features.accounts.state import AccountState
@@ -50,7 +51,10 @@ def _address() -> rx.Component:
                 rx.el.p(
                     "On its way to ",
                     rx.el.span(AccountState.moving_to, class_name="address"),
-                    ", once both addresses have said yes. Another change takes its place.",
+                    ": it moves there once both addresses have said yes, and one of them may have. ",
+                    link("Type a code from the mails", href="/verify?type=email_change"),
+                    ", or press their buttons. To stay, do neither: it cannot be taken back here, but the mails stop "
+                    "working by themselves, and another change takes its place.",
                     class_name="fine-print moving-to",
                 ),
             ),
@@ -173,6 +177,7 @@ def _leaving() -> rx.Component:
                 "A subscription ends with it: nothing more is charged, nothing is given back, and Stripe keeps the "
                 "invoices.",
             ),
+            fine(EARLIER_ADDRESS),
             rx.cond(AccountState.stays != "", rx.el.p(AccountState.stays), _delete()),
             class_name="leaving-account",
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
 from typing import Literal
 from uuid import UUID
@@ -28,11 +28,15 @@ from sigma_app.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
-WRONG = "That address and password do not go together. Check both, or choose a new password."
+WRONG = (
+    "That address and password do not go together. Check both, or choose a new password below. If you confirmed your "
+    "address in another browser than you signed up in, the first password counts no more."
+)
 OVER = "That link was used, or its time is over."
 WRONG_CODE = "That code does not fit this address, or its time is over."
 WRONG_PASSWORD = "That is not your current password."  # noqa: S105 - a sentence
 HAS_ACCOUNT = "There is an account with this address already. Sign in, or choose a new password."
+NEW = timedelta(hours=1)
 UNINVITED = "This invitation was used, is over, or was sent to another address."
 
 _WEAK = ("weak_password",)
@@ -109,14 +113,20 @@ async def tell_owner(email: str) -> None:
         await queue_job(session, "accounts:send_known_address", sealed=seal(email), hour=this_hour())
 
 
-async def tell_changed(email: str) -> None:
-    """Mail somebody that the password of their account is another one from now on.
+async def tell_changed(email: str, *, first: bool = False) -> None:
+    """Mail somebody that the password of their account is another one from now on, or the `first` that counts.
 
     Raises:
         DatabaseUnavailable: nobody was told.
     """
+    at = datetime.now(UTC).isoformat()
     async with get_database().transaction(SERVICE) as session:
-        await queue_job(session, "accounts:send_password_changed", sealed=seal(email), at=datetime.now(UTC).isoformat())
+        await queue_job(session, "accounts:send_password_changed", sealed=seal(email), at=at, first=first)
+
+
+def is_new(tokens: Tokens) -> bool:
+    """Whether an account was confirmed so lately that a password chosen by mail is its first one, and no change."""
+    return tokens.confirmed_at is not None and datetime.now(UTC) - tokens.confirmed_at < NEW
 
 
 async def sign_up_invited(email: str, password: str, invitation: str, visitor: str) -> Tokens:

@@ -252,7 +252,8 @@ async def reset(request: Request, form: Mapping[str, str]) -> Answer:
     except IdentityRefused:
         return Answer("/forgot", cookie="")
     onward = safe_next(form.get("next"))
-    return Answer(f"{HOME}?said=password" if onward == HOME else onward, cookie=await open_alone(request, tokens))
+    cookie = await open_alone(request, tokens, first=entrance.is_new(tokens))
+    return Answer(f"{HOME}?said=password" if onward == HOME else onward, cookie=cookie)
 
 
 async def sign_out(request: Request, _: Mapping[str, str]) -> Answer:
@@ -322,14 +323,14 @@ def back_to(wished: str | None = None) -> str:
     return f"{get_settings().base_url}{with_next(VERIFY, onward, via='mail')}"
 
 
-async def open_alone(request: Request, tokens: Tokens) -> str:
+async def open_alone(request: Request, tokens: Tokens, *, first: bool = False) -> str:
     """Sign a browser in that has just changed the password, and every other one of the account out; a mail says so.
 
     Raises:
         SignInAnew: none of it was done, and the password is changed all the same.
     """
     try:
-        await entrance.tell_changed(tokens.email)
+        await entrance.tell_changed(tokens.email, first=first)
         return await _open(request, tokens, alone=True)
     except DatabaseUnavailable as error:
         raise SignInAnew from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import reflex as rx
 
+from sigma_app.features.accounts.letters import EARLIER_ADDRESS
 from sigma_app.features.accounts.passwords import AT_LEAST
 from sigma_app.gateways.mail import MAILBOX
 from sigma_app.ui import head
@@ -17,7 +18,7 @@ from sigma_app.ui.form import plain_form
 from sigma_app.ui.layout import lone, shell
 from sigma_app.ui.link import link
 from sigma_app.ui.parts import PRIMARY, QUIET, door_form, email_field, fine, lede, notice, password_field, slip, title
-from sigma_app.ui.script import forms_script
+from sigma_app.ui.script import forms_script, on_the_list
 from sigma_app.ui.template import slot, when
 
 PRIVACY = link("Privacy", href="/privacy")
@@ -163,6 +164,10 @@ def check_inbox() -> rx.Component:
             when(
                 "type == 'signup'",
                 lede("There is a mail with a button for ", _this_address(), ". One press, and the account is yours."),
+                fine(
+                    "Press it in this browser. In another one you choose a new password there, and the one that you "
+                    "have just typed counts no more: it could be a stranger's, for all we know."
+                ),
             ),
             when(
                 "type == 'recovery'",
@@ -227,6 +232,7 @@ def verify() -> rx.Component:
             lone(
                 title("Six digits, please."),
                 lede("They are in our mail, below its button."),
+                when("type == 'email_change'", fine("Each address has a code of its own: type the two together.")),
                 _code_form(_address("username"), "The code from the mail"),
                 _fresh_ones(),
                 time="07:06",
@@ -307,7 +313,9 @@ def goodbye() -> rx.Component:
         lone(
             rx.el.p(sigma_mark("nothing-sign"), rx.el.span("= 0"), class_name="nothing", aria_hidden="true"),
             title("Nothing is left."),
-            lede("Your account is gone, and all of yours with it. The last mail from us says so, too. Sleep well."),
+            lede("Your account is gone, and all that was kept under its address. The last mail from us says so, too."),
+            fine(EARLIER_ADDRESS),
+            on_the_list("left"),
             rx.el.p(link("Back to the start", href="/", class_name=QUIET), class_name="ways-out"),
             time="08:01",
         ),

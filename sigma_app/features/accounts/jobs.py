@@ -13,7 +13,7 @@ from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import job, queue
 from sigma_app.features.accounts.leaving import finish
-from sigma_app.features.accounts.letters import farewell, known_address, letter, password_changed
+from sigma_app.features.accounts.letters import farewell, known_address, letter, password_changed, password_chosen
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways.identity import auth_mail
 from sigma_app.gateways.keys import unseal
@@ -39,7 +39,10 @@ async def send_auth_mail(token: str, kind: str, redirect_to: str) -> None:
     if written is None:
         return
     mail.refuse_late(written.made_at)
-    words = letter(written, get_settings().auth_code_seconds)
+    settings = get_settings()
+    # Where this is the stand-in of a portal elsewhere, the page for the code is there
+    portal_url = str(settings.auth_site_url or settings.base_url).rstrip("/")
+    words = letter(written, settings.auth_code_seconds, portal_url)
     await mail.send(Mail(written.to, *render(words)), f"auth/{token}/{kind}", kind=f"accounts:{kind}", account=True)
 
 
@@ -59,19 +62,20 @@ async def send_known_address(sealed: str, hour: str) -> None:
 
 
 @job("accounts:send_password_changed")
-async def send_password_changed(sealed: str, at: str) -> None:
+async def send_password_changed(sealed: str, at: str, first: bool = False) -> None:
     """Tell somebody that the password of their account was changed.
 
     Args:
         sealed: their address, sealed.
         at: when, by ISO 8601.
+        first: whether the account is so new that this is the first one that counts.
 
     Raises:
         TooLate: almost a day ago.
     """
     await _tell(
         sealed,
-        password_changed(get_settings().base_url),
+        (password_chosen if first else password_changed)(get_settings().base_url),
         datetime.fromisoformat(at),
         f"password/{{}}/{at}",
         "accounts:password_changed",

@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from sigma_app.gateways.identity import AuthMail
 from sigma_app.ui.mail import Letter
 
+EARLIER_ADDRESS = (
+    "If your account had another address before, it does not find what is kept under that one: a place in line, and "
+    "for 90 days our record of mails to it. Reply to one of those mails to have it erased."
+)
+"""What deleting an account leaves."""
 
-def letter(mail: AuthMail, seconds: int) -> Letter:
+
+def letter(mail: AuthMail, seconds: int, portal_url: str) -> Letter:
     """The letter of one of auth's mails.
 
     Args:
         mail: whose link and code it brings.
         seconds: how long these work.
+        portal_url: where the portal is, which has a page for the code.
     """
     words = _WORDS[mail.kind]
     works = "Either works, once," if mail.link else "The code works once,"
@@ -25,7 +32,11 @@ def letter(mail: AuthMail, seconds: int) -> Letter:
         paragraphs=[*([_change(*mail.change)] if mail.change else []), *words.paragraphs],
         action=(words.button, mail.link) if mail.link else None,
         code=mail.code,
-        notes=[f"{works} for {_in_words(seconds)}. Of several such mails, only the newest works.", words.not_you],
+        notes=[
+            f"{works} for {_in_words(seconds)}. Of several such mails, only the newest works.",
+            *([f"The code goes here: {portal_url}/verify?type={_verifies(mail.kind)}"] if mail.link else []),
+            words.not_you,
+        ],
     )
 
 
@@ -41,6 +52,21 @@ def known_address(base_url: str) -> Letter:
         ],
         action=("Sign in", f"{base_url}/sign-in"),
         notes=["It was not you? Then do nothing. Nobody was told that you have an account."],
+    )
+
+
+def password_chosen(base_url: str) -> Letter:
+    """To somebody whose account is minutes old, and has had no password before that counts."""
+    return Letter(
+        subject="Your password is set",
+        preheader="Your account is open. This is the password that counts.",
+        heading="The lock is yours.",
+        paragraphs=[
+            "Your Sigma account has the password that was chosen just now. If another one was typed at sign-up, in "
+            "another browser, that one counts no more.",
+            f"It was not you? Choose a new one at once: {base_url}/forgot",
+        ],
+        notes=["It was you? Then there is nothing to do."],
     )
 
 
@@ -62,15 +88,23 @@ def farewell() -> Letter:
     """To somebody whose account is gone."""
     return Letter(
         subject="Your Sigma account is gone",
-        preheader="Everything that we held about you went with it.",
+        preheader="Everything that we held under this address went with it.",
         heading="Nothing is left.",
         paragraphs=[
             "Your account is gone, and with it your profile, your picture, your place in line and your devices. A "
             "subscription, if you had one, has ended: nothing more is charged.",
             "This is the last you hear from us. Sleep well.",
         ],
-        notes=["It was not you? Reply to this mail at once: somebody else was signed in to your account."],
+        notes=[
+            EARLIER_ADDRESS,
+            "It was not you? Reply to this mail at once: somebody else was signed in to your account.",
+        ],
     )
+
+
+def _verifies(kind: str) -> str:
+    """As what the code of a kind of mail is verified: both halves of a change of address as one."""
+    return "email_change" if kind.startswith("email_change") else kind
 
 
 def _change(before: str, after: str) -> str:

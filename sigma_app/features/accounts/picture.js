@@ -3,6 +3,7 @@
 (() => {
   const LARGEST = 10 * 1024 * 1024; // bytes, as files_http.py takes them
   const AWAY = "We cannot be reached right now. The picture is still chosen; please try again in a moment.";
+  const NO_PICTURE = "That is no picture we can read. Please choose a JPEG, PNG, WebP or GIF.";
   let upload = null;
   let preview = "";
 
@@ -31,6 +32,11 @@
     image.src = preview;
     image.alt = "Your picture, as it would be";
     image.dataset.preview = "";
+    image.addEventListener("error", () => {
+      if (!image.isConnected) return; // another one was chosen meanwhile
+      reset(form);
+      say(form, NO_PICTURE, "wrong");
+    });
     portrait.append(image);
   };
 

@@ -11,8 +11,9 @@ import pytest
 
 from sigma_app.embedded.supabase.auth.mails import code_of
 from sigma_app.embedded.supabase.keys import keys_in
-from sigma_app.features.accounts import entrance, entrance_http, passwords
+from sigma_app.features.accounts import entrance, entrance_http, jobs, passwords
 from sigma_app.gateways import accounts
+from sigma_app.gateways import mail as gateway
 from sigma_app.gateways.accounts import IdentityRefused, IdentityUnavailable, Tokens
 from sigma_app.session import store
 from sigma_app.settings import Settings, get_settings
@@ -91,6 +92,27 @@ class TestSigningUp:
         assert answer.headers["location"] == "/account"
         assert await store.find(owners.cookies[COOKIE])
         assert await opens(CHARLIE, NEW)
+
+    @pytest.mark.parametrize(("age", "subject"), [(0, "Your password is set"), (2, "Your password was changed")])
+    async def test_the_mail_after_it_calls_it_a_change_only_where_it_is_one(
+        self,
+        browser: httpx.AsyncClient,
+        new_browser: NewBrowser,
+        mailed: Mailed,
+        owner: psycopg.Connection,
+        serving: Settings,
+        age: int,
+        subject: str,
+    ):
+        await sign_up(new_browser())
+        await use(browser, mailed(CHARLIE))
+        owner.execute("update auth.users set email_confirmed_at = now() - %s * interval '1 hour'", [age])
+        await browser.post("/reset", data={"password": NEW})
+        queued = "select args from procrastinate.procrastinate_jobs where task_name = 'accounts:send_password_changed'"
+        ((arguments,),) = owner.execute(queued).fetchall()
+        async with gateway.sending_mail():
+            await jobs.send_password_changed(**arguments)
+        assert owner.execute("select subject from sigma.mailbox where subject ~ 'password'").fetchall() == [(subject,)]
 
     async def test_only_the_first_of_two_sign_ups_chose_the_password(
         self, browser: httpx.AsyncClient, new_browser: NewBrowser, mailed: Mailed

@@ -7,6 +7,8 @@ import psycopg
 import pytest
 
 from sigma_app.core.errors import DatabaseUnavailable
+from sigma_app.embedded.supabase.auth.mails import code_of
+from sigma_app.embedded.supabase.keys import keys_in
 from sigma_app.features.accounts import entrance, files_http, jobs, portal_http
 from sigma_app.features.accounts.state import AccountState
 from sigma_app.gateways import accounts
@@ -19,7 +21,7 @@ from sigma_app.session.store import Session
 from sigma_app.settings import Settings
 from tests.features.accounts.conftest import Mailed, NewBrowser
 from tests.features.accounts.people import folder_of, png
-from tests.portal import PASSWORD, SignIn
+from tests.portal import PASSWORD, SignIn, one_time_token
 from tests.session.test_state import Tab
 
 pytestmark = pytest.mark.anyio
@@ -130,6 +132,19 @@ class TestAddress:
         assert session
         assert (session.user_id, session.email) == (tokens.user_id, NEXT_ALICE)
         assert await accounts.pending_address(await accounts.sign_in(NEXT_ALICE, PASSWORD)) == ""
+
+    async def test_so_it_does_by_the_codes_of_the_two_mails(
+        self, hers: httpx.AsyncClient, tokens: Tokens, owner: psycopg.Connection, serving: Settings
+    ):
+        await hers.post("/account/address", data={"email": NEXT_ALICE})
+        onward = []
+        for email, kind in ((ALICE, "email_change_token_current"), (NEXT_ALICE, "email_change_token_new")):
+            token_id, _ = one_time_token(owner, email, kind)
+            code = code_of(keys_in(serving.data_dir), token_id, 6)
+            answer = await hers.post("/verify", data={"email": email, "code": code, "type": "email_change"})
+            onward.append(answer.headers["location"])
+        assert onward == ["/verify?done=half", "/account?said=address"]
+        assert (await accounts.sign_in(NEXT_ALICE, PASSWORD)).user_id == tokens.user_id
 
     async def test_nobody_learns_here_whose_an_address_is(
         self, hers: httpx.AsyncClient, sign_in: SignIn, owner: psycopg.Connection
