@@ -17,9 +17,14 @@ SECTIONS = (
 
 WAYS_IN = (
     link("Sign in", href="/sign-in", class_name="sign-in"),
-    link("Join the list", href="/join", class_name="button button-quiet"),
+    link(
+        rx.el.span("Join the list", class_name="until-listed"),
+        rx.el.span("On the list", class_name="once-listed"),
+        href="/join",
+        class_name="button button-quiet list-button",
+    ),
 )
-"""For those with an account, and onto the list."""
+"""For those with an account, and onto the list, or to what is said there to who has joined from this browser."""
 
 
 def shell(*children: rx.Component, ways: Sequence[rx.Component] = WAYS_IN) -> rx.Component:

@@ -23,6 +23,11 @@ def plural(name: str, one: str, many: str) -> str:
     return slot(f"'{one}' if {name} == 1 else '{many}'")
 
 
+def either(condition: str, text: str, other: str) -> str:
+    """`text` where `condition`, an expression, holds, else `other`."""
+    return f"{OPEN}% if {condition} %{CLOSE}{text}{OPEN}% else %{CLOSE}{other}{OPEN}% endif %{CLOSE}"
+
+
 def when(condition: str, *children: rx.Component | str) -> rx.Component:
     """`children` where `condition`, an expression such as "state == 'valid'", holds; nothing where it does not."""
     return rx.fragment(f"{OPEN}% if {condition} %{CLOSE}", *children, f"{OPEN}% endif %{CLOSE}")

@@ -33,7 +33,7 @@ PLACE = {
         .svg_inline(border=2, light="#fff", omitsize=True, lineclass=None)
         .replace("<svg ", '<svg role="img" aria-label="QR code of your link" ', 1)
     ),
-    "unsubscribe": "/place/TOKEN/unsubscribe",
+    "unsubscribe": "/unsubscribe/TOKEN",
     "erase": "/place/TOKEN/erase",
     "erasing": False,
 }
@@ -41,7 +41,10 @@ UNSUBSCRIBE = {"email": EMAIL, "action": "/unsubscribe/TOKEN"}
 ERASE = {"email": EMAIL, "action": "/erase/TOKEN"}
 INVITATION = {"email": EMAIL, "expires": "22 December 2026", "token": "TOKEN"}
 NOBODY = {"state": "unknown", "email": ""}
-WRONG_CODE = "That code does not fit this address, or its time is over. Five tries, and it is worn out."
+WRONG_CODE = (
+    "That code does not fit this address, or its time is over. After five wrong tries a code works no more;"
+    " the button in the mail still does."
+)
 
 SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "confirm-valid": ("confirm", CONFIRM | {"state": "valid"}),

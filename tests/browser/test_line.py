@@ -112,8 +112,11 @@ def test_a_friend_who_confirms_moves_one_up(new_context: NewContext, sigma: Sigm
 def test_unsubscribing_and_erasing_from_the_page_of_ones_place(page: Page, sigma: Sigma, email: str):
     confirm(page, sigma, email)
     place = page.url
-    page.get_by_role("button", name=re.compile("unsubscribe", re.I)).click()
-    expect(page).to_have_url(place)
+    page.get_by_role("link", name="Unsubscribe me").click()
+    assert sigma.leads(email)[0]["status"] == "confirmed"
+    page.get_by_role("button", name="Unsubscribe me").click()
+    expect(page.get_by_text("We write no more.")).to_be_visible()
+    page.goto(place)
     assert sigma.leads(email)[0]["status"] == "unsubscribed"
     page.get_by_role("button", name=re.compile("erase", re.I)).click()
     page.goto(link(page, sigma, email, "erase"))
@@ -130,3 +133,45 @@ def test_the_back_button_after_confirming_says_that_it_is_done(page: Page, sigma
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_role("button", name="Confirm my place")).to_have_count(0)
+
+
+@pytest.mark.parametrize("leaving", ["unsubscribe", "erase"])
+def test_the_landing_page_says_what_became_of_whoever_joined_here(page: Page, sigma: Sigma, email: str, leaving: str):
+    told = page.locator("[data-joined=hero]")
+    confirm(page, sigma, email, "/")
+    place = page.url
+    page.goto("/")
+    expect(told.get_by_text("You have confirmed it.")).to_be_visible()
+    expect(told.get_by_text("One step left")).to_be_hidden()
+    expect(page.get_by_role("banner").get_by_role("link", name="On the list")).to_be_visible()
+    page.goto(place)
+    if leaving == "unsubscribe":
+        page.get_by_role("link", name="Unsubscribe me").click()
+    else:
+        page.get_by_role("button", name=re.compile("erase", re.I)).click()
+        page.goto(link(page, sigma, email, "erase"))
+    page.get_by_role("button", name=re.compile(leaving, re.I)).click()
+    expect(page.get_by_role("heading", name=re.compile("no more|Nothing is left"))).to_be_visible()
+    page.goto("/")
+    expect(page.locator("form[data-join=hero]")).to_be_visible()
+    expect(told).to_be_hidden()
+
+
+def test_another_tab_with_the_landing_page_hears_of_it(page: Page, sigma: Sigma, email: str):
+    join(page, email, "/")
+    told = page.locator("[data-joined=hero]")
+    expect(told.get_by_text("One step left")).to_be_visible()
+    mail = page.context.new_page()
+    mail.goto(link(page, sigma, email, "confirm"))
+    mail.get_by_role("button", name="Confirm my place").click()
+    expect(told.get_by_text("You have confirmed it.")).to_be_visible()
+
+
+def test_who_opens_a_place_in_a_browser_that_nobody_joined_from_leaves_nothing_there(
+    new_context: NewContext, page: Page, sigma: Sigma, email: str
+):
+    confirm(page, sigma, email)
+    elsewhere = new_context().new_page()
+    elsewhere.goto(page.url)
+    expect(elsewhere.get_by_role("heading", level=1)).to_be_visible()
+    assert elsewhere.evaluate("localStorage.length") == 0

@@ -45,7 +45,7 @@ REHEARSAL = (
     Entry("23:41", "Paperwork", "Articles drafted. You sign page four."),
     Entry("00:52", "Brand", "Eleven names considered. One is good."),
     Entry("02:17", "Website", "Written, built, on its own domain."),
-    Entry("03:38", "Payments", "Takes a card. Gives it back, too."),
+    Entry("03:38", "Payments", "Takes a first card. Refunds work, too."),
     Entry("05:05", "Banking", "Forms filled in. Bank opens at nine."),
     Entry("06:20", "Marketing", "Launch post drafted. No hashtags."),
 )

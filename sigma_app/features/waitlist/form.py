@@ -94,7 +94,11 @@ def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, .
                 custom_attrs={"data-sent-to": ""},
             ),
             ". Then sleep.",
-            class_name="joined-note",
+            class_name="joined-note until-confirmed",
+        ),
+        rx.el.p(
+            "You have confirmed it. The way to your place is the button in the mail that came then.",
+            class_name="joined-note once-confirmed",
         ),
         rx.el.p(
             rx.el.span(
@@ -106,7 +110,7 @@ def joined_words(heading: type[rx.Component] = rx.el.P) -> tuple[rx.Component, .
                 "No mail? Look where newsletters go, or ",
                 link("have a fresh one.", href="/confirm#no-mail", custom_attrs={"data-confirm": ""}),
             ),
-            class_name="joined-note fine-print",
+            class_name="joined-note fine-print until-confirmed",
         ),
     )
 

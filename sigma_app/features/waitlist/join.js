@@ -15,13 +15,17 @@
   const loadedAt = performance.now();
   const formOf = (event) => event.target.closest?.("form[data-join]");
 
-  // Whether somebody joined from this browser; the address is not kept. The mark on <html> puts the joined panel in the
-  // place of every form.
-  const show = (joined) => document.documentElement.toggleAttribute("data-on-the-list", joined);
+  // What became of whoever joined from this browser: "yes", "confirmed" (ui/on_the_list.js) or null; the address is not
+  // kept. The mark on <html> puts the joined panel in the place of every form, and says which of its words are true.
+  const show = (joined) => {
+    const page = document.documentElement;
+    if (joined) page.setAttribute("data-on-the-list", joined === "confirmed" ? joined : "");
+    else page.removeAttribute("data-on-the-list");
+  };
 
   const recall = () => {
     try {
-      show(localStorage.getItem("sigma:joined") !== null);
+      show(localStorage.getItem("sigma:joined"));
     } catch {
       // Storage is off: then the page shows what it showed.
     }
@@ -30,7 +34,7 @@
   const remember = (joined) => {
     show(joined);
     try {
-      if (joined) localStorage.setItem("sigma:joined", "yes");
+      if (joined) localStorage.setItem("sigma:joined", joined);
       else localStorage.removeItem("sigma:joined");
     } catch {
       // Storage is off: then only this page knows.
@@ -47,13 +51,14 @@
       link.search = address && `?email=${encodeURIComponent(address)}`;
   };
 
-  if (location.pathname === "/joined") remember(true); // a plain POST ends there
+  if (location.pathname === "/joined") remember("yes"); // a plain POST ends there
   else recall();
+  addEventListener("storage", recall); // the mail's button was pressed in another tab
 
   addEventListener("click", (event) => {
     const another = event.target.closest?.("[data-another]");
     if (!another) return;
-    remember(false);
+    remember(null);
     tell("");
     const field = another.closest(".join")?.querySelector("[name=email]");
     if (!field) return; // a link to the form
@@ -165,7 +170,7 @@
       if (attempt !== form.elements.namedItem("attempt").value) continue; // not what this form waits for
       rest(form);
       if (outcome === "joined") {
-        remember(true);
+        remember("yes");
         form.parentElement.querySelector("[data-joined]").focus();
         continue;
       }

@@ -39,8 +39,8 @@ from sigma_app.settings import get_settings
 
 STATUS = {"valid": 200, "done": 200, "used": 410, "expired": 410, "unknown": 404}
 WRONG_CODE = (
-    "That code does not fit this address, or its time is over. After five tries it is worn out;"
-    " the button in the mail still works."
+    "That code does not fit this address, or its time is over. After five wrong tries a code works no more;"
+    " the button in the mail still does."
 )
 _CODE = re.compile(r"[0-9]{6}")
 
@@ -167,17 +167,10 @@ async def show_place(request: Request, session: AsyncSession) -> Response:
         share_url=share_url,
         share_links=_share_links(share_url),
         qr=_qr(share_url),
-        unsubscribe=f"/place/{token}/unsubscribe",
+        unsubscribe=f"/unsubscribe/{token}",
         erase=f"/place/{token}/erase",
         erasing="erasing" in request.query_params,
     )
-
-
-async def leave(request: Request, session: AsyncSession) -> Response:
-    """Unsubscribe from the page of one's place."""
-    if opened := await line.open_link(session, _token(request), "place"):
-        await line.unsubscribe(session, opened.link.lead_id)
-    return RedirectResponse(f"/place/{_token(request)}", 303, PRIVATE)
 
 
 async def ask_to_erase(request: Request, session: AsyncSession) -> Response:
@@ -245,7 +238,6 @@ ROUTES = [
     *_both("/confirm/{token}", show_confirm, confirm),
     Route("/confirm/{token}/again", door(confirm_again), methods=["POST"]),
     Route("/place/{token}", door(show_place), methods=["GET"]),
-    Route("/place/{token}/unsubscribe", door(leave, changes_line=True), methods=["POST"]),
     Route("/place/{token}/erase", door(ask_to_erase), methods=["POST"]),
     *_both("/unsubscribe/{token}", show_unsubscribe, unsubscribe, one_click=True),
     Route("/erase/{token}", door(show_erase), methods=["GET"]),

@@ -23,6 +23,7 @@ from sigma_app.ui.brand import sigma_mark
 from sigma_app.ui.layout import lone, section
 from sigma_app.ui.link import link
 from sigma_app.ui.parts import ALARM, PRIMARY, QUIET, email_field, fine, home, lede, post_form, slip, title
+from sigma_app.ui.script import on_the_list
 from sigma_app.ui.template import slot, when
 
 ERASED = (
@@ -41,7 +42,7 @@ def confirm() -> rx.Component:
             lone(
                 title("Was that you?"),
                 lede("Somebody joined the list with this address. If it was you, one button is left to press."),
-                slip(("Address", slot("email")), ("Joined", "yes"), ("In line", "not yet")),
+                slip(("Address", slot("email")), ("In line", "once you confirm")),
                 post_form("Confirm my place", action=slot("action")),
                 _consent(),
                 time="23:06",
@@ -100,7 +101,7 @@ def code() -> rx.Component:
             time="23:16",
             title="No mail?",
             intro="Look where the newsletters go. If it is not there either, have another one. "
-            f"{HOW_OFTEN} And when the code is worn out, the button in the mail still works.",
+            f"{HOW_OFTEN} And where the code works no more, the button in the mail still does.",
             layout="entry-split entry-quiet",
         ),
     )
@@ -125,6 +126,7 @@ def unsubscribe() -> rx.Component:
         ),
         when(
             "state == 'done'",
+            on_the_list("left"),
             lone(
                 title("We write no more."),
                 lede("No more mail to ", address(), ". The sleep was yours all along."),
@@ -172,6 +174,7 @@ def erase() -> rx.Component:
         ),
         when(
             "state == 'done'",
+            on_the_list("left"),
             lone(
                 rx.el.p(sigma_mark("nothing-sign"), rx.el.span("= 0"), class_name="nothing", aria_hidden="true"),
                 title("Nothing is left."),
@@ -250,7 +253,7 @@ def invitation() -> rx.Component:
 
 
 def _consent() -> rx.Component:
-    return fine(f"With the button you say yes to this: {CONSENT_TEXT} ", link("Privacy", href="/privacy"))
+    return fine(f"Confirming says yes to this once more: \u201c{CONSENT_TEXT}\u201d ", link("Privacy", href="/privacy"))
 
 
 def _again(label: str) -> rx.Component:

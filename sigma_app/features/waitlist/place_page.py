@@ -6,7 +6,8 @@ from sigma_app.features.waitlist.link_parts import address, link_page
 from sigma_app.ui.layout import lone, section
 from sigma_app.ui.link import link
 from sigma_app.ui.parts import PRIMARY, QUIET, fine, lede, notice, post_form, slip, title
-from sigma_app.ui.template import number, plural, slot, when
+from sigma_app.ui.script import on_the_list
+from sigma_app.ui.template import either, number, plural, slot, when
 
 SHARES = (("mail", "Mail"), ("whatsapp", "WhatsApp"), ("linkedin", "LinkedIn"), ("x", "X"))
 
@@ -14,6 +15,8 @@ SHARES = (("mail", "Mail"), ("whatsapp", "WhatsApp"), ("linkedin", "LinkedIn"), 
 def place() -> rx.Component:
     """Where a lead stands."""
     return link_page(
+        when("status != 'unsubscribed'", on_the_list("confirmed")),
+        when("status == 'unsubscribed'", on_the_list("left")),
         when("status == 'confirmed'", _number(), _share()),
         _beyond_the_line(
             "invited",
@@ -92,6 +95,7 @@ def _number() -> rx.Component:
 
 
 def _share() -> rx.Component:
+    to_the_front = either("ahead < places_per_referral", ", or to the front", "")
     places = f"{number('places_per_referral')} {plural('places_per_referral', 'place', 'places')}"
     return section(
         rx.el.div(
@@ -136,7 +140,11 @@ def _share() -> rx.Component:
         anchor="share",
         time="23:41",
         title="Bring company.",
-        intro=f"Each friend who confirms moves you up {places}.",
+        intro=either(
+            "ahead",
+            f"Each friend who confirms moves you up {places}{to_the_front}.",
+            "You are in front already. A friend who confirms is company.",
+        ),
         layout="entry-split",
     )
 
@@ -169,7 +177,7 @@ def _leaving() -> rx.Component:
                         when("status == 'invited'", "No more mail from us, not even a reminder of the invitation."),
                         when("status in ('signed up', 'customer')", "No more mail from us, but what you ask for."),
                     ),
-                    post_form("Unsubscribe me", action=slot("unsubscribe"), look=QUIET),
+                    rx.el.p(link("Unsubscribe me", href=slot("unsubscribe"), class_name=QUIET)),
                 ),
             ),
             rx.el.div(

@@ -277,10 +277,13 @@ class TestPlace:
         assert f"ref%3D{code}" in page  # in the links that share it
         assert "<svg" in page
 
-    async def test_unsubscribing_there_leads_back_to_the_page_which_says_so(self, alice, client):
+    async def test_unsubscribing_there_is_asked_first_and_then_told(self, alice, client):
         place = await alice.confirmed()
-        answer = await client.post(f"{place}/unsubscribe")
-        assert (answer.status_code, answer.headers["location"]) == (303, place)
+        leaving = place.replace("/place/", "/unsubscribe/")
+        assert f"unsubscribe: {leaving}" in (await client.get(place)).text
+        assert "state: valid" in (await client.get(leaving)).text
+        assert alice.status == "confirmed"
+        assert "state: done" in (await client.post(leaving)).text
         page = await client.get(place)
         assert "status: unsubscribed" in page.text
         assert "place: None" in page.text
