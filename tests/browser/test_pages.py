@@ -78,6 +78,18 @@ def test_nothing_is_wider_than_the_screen(new_context: NewContext, path: str, wi
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [320, 360])
+def test_the_header_is_one_line_on_a_small_phone(new_context: NewContext, width: int):
+    page = new_context(viewport={"width": width, "height": 800}).new_page()
+    page.goto("/")
+    header = page.get_by_role("banner")
+    mark, button = (header.get_by_role("link").first, header.get_by_role("link", name="Join the list"))
+    marked, buttoned = mark.bounding_box(), button.bounding_box()
+    assert marked
+    assert buttoned
+    assert abs(marked["y"] + marked["height"] / 2 - buttoned["y"] - buttoned["height"] / 2) < 8  # pixels
+
+
 @every_page
 def test_a_page_loads_and_hydrates_without_a_complaint(page: Page, console_errors: list[str], path: str):
     page.goto(path)

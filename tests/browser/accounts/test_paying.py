@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from sigma_app.features.billing.catalogue import OPEN_TODAY, TODAY
 from tests.browser.accounts.conftest import Mailbox, Somebody
 from tests.browser.accounts.test_looks import look, look_at_large_text
 
@@ -69,6 +70,7 @@ def test_from_sign_up_through_payment_to_the_members_home(page: Page, charlie: S
     page.get_by_role("button", name="Pay", exact=True).click()
     page.wait_for_url("**/billing/thanks**")
     heading(page, "Thank you. You are in.")
+    expect(page.get_by_text(OPEN_TODAY)).to_be_visible()
     page.get_by_role("link", name="Go in").click()
     heading(page, "Good morning, CEO.")
     expect(page.get_by_role("heading", name="Paperwork")).to_be_visible()
@@ -145,6 +147,7 @@ def test_canceled_and_resumed(alice: Somebody, signed_in: SignedIn):
         page.wait_for_url("**/billing")
         expect(page.get_by_text(words)).to_be_visible(timeout=SECONDS)
         heading(page, re.compile(headline))
+        expect(page.get_by_text("Your subscription is paid.", exact=True)).to_have_count(headline == "Paid up.")
 
 
 def test_who_is_refunded_loses_the_open_page(
@@ -250,7 +253,8 @@ def test_pricing_knows_who_is_signed_in(page: Page, alice: Somebody, sign_in: Ca
     sign_in(page, alice)
     page.goto("/pricing")
     expect(page.locator("header").get_by_role("link", name="Sign in")).to_have_count(0)
-    page.get_by_role("link", name="Go in").click()
+    expect(page.get_by_text(TODAY)).to_be_visible()
+    page.get_by_role("link", name="My account").click()
     heading(page, "This door takes a plan.")
 
 
