@@ -177,7 +177,7 @@ def _leaving() -> rx.Component:
                         when("status == 'invited'", "No more mail from us, not even a reminder of the invitation."),
                         when("status in ('signed up', 'customer')", "No more mail from us, but what you ask for."),
                     ),
-                    rx.el.p(link("Unsubscribe me", href=slot("unsubscribe"), class_name=QUIET)),
+                    rx.el.div(link("Unsubscribe me", href=slot("unsubscribe"), class_name=QUIET)),
                 ),
             ),
             rx.el.div(
