@@ -103,11 +103,11 @@ PRIVACY: list[Clause] = [
         [
             "None for visitors. Signing up and signing in set one each, which no script can read: that you made the "
             "account in this browser, for a day, and that it is you, until you sign out.",
-            "For as long as a tab is open, your browser keeps in its session storage where you "
-            "came in from, how far you had scrolled, and, once a page talks to our server, a random token, so that "
-            "the answer reaches the right tab. Once you have joined, it remembers that somebody did, until you press "
-            "\u201cUse another address\u201d or clear it. It may also keep the word \u201csystem\u201d, for the "
-            "colour scheme. None of it names you.",
+            "For as long as a tab is open, your browser keeps in its session storage where you came in from, how far "
+            "you had scrolled, and, once a page talks to our server, a random token, so that the answer reaches the "
+            "right tab. Once you have joined, it remembers that somebody did and whether they confirmed, until they "
+            "leave the list there, or you press \u201cUse another address\u201d or clear it. It may also keep the "
+            "word \u201csystem\u201d, for the colour scheme. None of it names you.",
         ],
     ),
     (
