@@ -393,7 +393,7 @@ def _is_about(
 async def _ids_to_forget(address: str) -> list[str]:
     """Stripe's ids in the jobs, waiting or failed, that are to forget the events of whoever was erased before: nobody
     else knows whose they were, once the customer is gone."""
-    digest = mail.address_digest(address).hex()
+    digest = address_digest(address).hex()
     return [one for (one,) in await get_database().run(Step(SERVICE, _IDS_TO_FORGET, [digest]))]
 
 
