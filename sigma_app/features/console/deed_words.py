@@ -33,7 +33,7 @@ DEEDS: Mapping[str, Mapping[str, str]] = {
         "leads.judge": "had a file of {rows} checked",
         "leads.import": "imported a file of leads",
         "leads.imported": "put {leads} on the list, from a file",
-        "run.stop": "stopped a run",
+        "run.stop": "stopped a run, or took it back",
         "run.undo": "asked for what a run did to be put back",
     },
     "Accounts": {

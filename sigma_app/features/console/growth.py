@@ -227,8 +227,9 @@ def growth() -> rx.Component:
                 numbers=("These days", "The days before", "Change", "In percent"),
             ),
             intro="Each step counts what happened in these days, whoever it happened to: who joins today may have been "
-            "here before, and who is invited joined some time ago. What is filled is these days; a mark or a dashed "
-            "line is the days before.",
+            "here before, and who is invited joined some time ago. Who signs up or pays without having "
+            "been on the list is not counted. What is filled is these days; a mark or a dashed line is the days "
+            "before.",
         ),
         part(
             "What became of those who joined in these days",

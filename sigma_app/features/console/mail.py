@@ -260,7 +260,12 @@ def mail() -> rx.Component:
             ),
             rx.el.p(MailState.mistake, role="alert", class_name="console-warning"),
             rx.cond(MailState.known, _suppression()),
-            table("Why addresses get no mail", ("Why", "Addresses"), MailState.reasons, empty="Everybody gets mail."),
+            table(
+                "Why addresses get no mail",
+                ("Why", "Addresses"),
+                MailState.reasons,
+                empty="No address is kept from mail.",
+            ),
             intro="Only a digest of each address is kept, so none can be listed: ask for one.",
         ),
         here=ROUTE,

@@ -28,6 +28,7 @@ from sigma_app.features.console.parts import (
 from sigma_app.features.console.state import ConsolePage
 from sigma_app.session.state import SessionState
 from sigma_app.session.store import Session
+from sigma_app.ui.link import link
 
 ROUTE = "/admin/users"
 ONE = "/admin/user"
@@ -123,6 +124,14 @@ def users() -> rx.Component:
                 ),
             ),
             pager(UsersState.newer, UsersState.older),
+        ),
+        part(
+            "Somebody who asks",
+            rx.el.p(
+                "Whoever asks what is kept about them, or to be forgotten, may have no account: ",
+                link("look for a person", href="/admin/person"),
+                ".",
+            ),
         ),
         here=ROUTE,
         lede="Everybody with an account. Operators are made and unmade on the command line only: "

@@ -55,7 +55,9 @@ def test_whoever_operates_is_not_offered_to_be_forgotten(operator: Page, alice: 
 
 
 def test_an_address_that_is_typed_stands_in_no_address_of_a_page(operator: Page, email: str, sigma: Portal):
-    shown(operator, "/admin/person", "Person")
+    shown(operator, "/admin/users", "Users")
+    operator.get_by_role("link", name="look for a person").click()
+    operator.get_by_role("heading", level=1, name="Person").wait_for()
     operator.get_by_label("Address").fill("nobody")
     operator.get_by_label("Address").evaluate("field => field.type = 'text'")  # what a browser would refuse itself
     operator.get_by_role("button", name="Look").click()
