@@ -39,7 +39,7 @@ def sign_in_at(client: httpx.Client, somebody: Somebody) -> str:
 @contextmanager
 def tab_at(fleet: Fleet, backend: Sigma, name: str, cookie: str) -> Iterator[Tab]:
     """A tab at one backend, as nginx passes it on."""
-    headers = {"cookie": f"{COOKIE}={cookie}", "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
+    headers = {"cookie": f"{COOKIE}={cookie}", "x-forwarded-for": "192.0.2.1"}
     with tab(fleet.url, name, headers, backend.port) as opened:
         yield opened
 

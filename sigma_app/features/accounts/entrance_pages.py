@@ -232,7 +232,12 @@ def verify() -> rx.Component:
             lone(
                 title("Six digits, please."),
                 lede("They are in our mail, below its button."),
-                when("type == 'email_change'", fine("Each address has a code of its own: type the two together.")),
+                when(
+                    "type == 'email_change'",
+                    fine(
+                        "Each address has a code of its own: type an address with the code that it got, then the other."
+                    ),
+                ),
                 _code_form(_address("username"), "The code from the mail"),
                 _fresh_ones(),
                 time="07:06",

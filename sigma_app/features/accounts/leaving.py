@@ -66,8 +66,8 @@ async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> None:
         DatabaseUnavailable: nothing was deleted.
     """
     digest = address_digest(email)
+    await waitlist.erase_address(transaction, email)  # first, as wherever somebody is erased: two of them wait in turn
     await mail.forget_record(transaction, digest)
-    await waitlist.erase_address(transaction, email)
     await queue_job(transaction, "mail:forget", digest=digest.hex())  # with what is under way
     await _hold(transaction, user_id)
     there = (await transaction.exec(select(func.sigma.account_record(user_id)))).one() is not None

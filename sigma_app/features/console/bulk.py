@@ -72,7 +72,8 @@ async def begin(session: Session, wish: Wish, seen: Outlook) -> UUID:
     Args:
         session: the operator's.
         wish: what to do.
-        seen: what the operator was told of it: nobody who joined since is taken.
+        seen: what the operator was told of it: nobody who joined since is taken. An imported lead
+            joined when its file says, so one of a file that comes in meanwhile may be.
 
     Raises:
         NotAnOperator, DatabaseUnavailable: nothing will be done.
@@ -195,10 +196,11 @@ async def _next_leads(transaction: AsyncSession, run: Mapping[str, Any]) -> Sequ
     condition, values = LeadFilter.read(run["filter"]).condition()
     statement = SQL(
         "select id, created_at from (select *, lower(email) as address from public.leads) as leads"
-        " where {} and (created_at, id) < (%(last_at)s, coalesce(%(last)s, %(highest)s::uuid))"
+        " where {} and (created_at, id) < (coalesce(%(last_at)s, %(asked_at)s), coalesce(%(last)s, %(highest)s::uuid))"
         " order by created_at desc, id desc limit %(step)s"
     ).format(condition)
-    place = {"last_at": run["last_at"], "last": run["last_id"], "highest": _HIGHEST}
+    # A run of a version that did not note what was seen begins with when it was asked for.
+    place = {"last_at": run["last_at"], "asked_at": run["created_at"], "last": run["last_id"], "highest": _HIGHEST}
     return await _rows(transaction, statement, {**values, **place, "step": STEP})
 
 

@@ -131,7 +131,8 @@ class ImportState(ConsolePage, SessionState):
 _FILES = """
 select file.*, account.email as operator_name,
   coalesce(judged.rows - file.fresh - file.known - file.refused, 0) as holders,
-  exists (select from sigma.import_rows where import_id = file.id and problem is null) as is_ready
+  file.state = 'judged'
+    and exists (select from sigma.import_rows where import_id = file.id and problem is null) as is_ready
 from sigma.imports as file
   left join sigma.accounts as account on account.id = file.operator
   left join lateral (

@@ -208,6 +208,7 @@ async def _leave_out_accounts(session: Session, identity: UUID) -> None:
         holders = [row["address"] for row in await cursor.fetchall()]
     if holders:
         async with get_database().transaction(SERVICE) as transaction:
+            await waitlist.keep_after_erasing(transaction)  # which deletes some of these rows, in an order of its own
             connection = await transaction.connection()
             await connection.execute(_LEAVE_OUT, {"id": identity, "holders": holders, "problem": HAS_ACCOUNT})
 

@@ -102,30 +102,30 @@ class LeadsState(ConsolePage, Deeds, SessionState):
     _topics = frozenset({"leads"})
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
-        self.mistake = self.said = self.fresh = ""
         self._forget_wish()  # what was asked about another list is not meant for this one
-        self.here = paging.address(ROUTE, asked)
-        self.sources = [NO_SOURCE, *await leads.sources(cursor)]
+        sources = [NO_SOURCE, *await leads.sources(cursor)]
         try:
-            wanted = await leads.as_spelt(cursor, LeadFilter.read(asked), self.sources)
+            wanted = await leads.as_spelt(cursor, LeadFilter.read(asked), sources)
         except NotLikeThat as error:  # what was typed stays, and nobody is shown who was not asked for
             self.mistake, self._wanted, self.rows = str(error), None, []
             self._fill_in({name: asks.words(asked, name) for name in LeadFilter.__slots__})
-            self.total = self.everybody = self.newer = self.older = ""
+            self.said = self.fresh = self.total = self.everybody = self.newer = self.older = ""
             return
-        self._wanted = wanted
-        self._fill_in(wanted.as_query())
         statement, values = leads.listing(wanted)
         found = await paging.read(cursor, statement, wanted.key, asked, values)
         total = await leads.count(cursor, wanted)
+        await cursor.execute("select now() as now")
+        self._seen = (await cursor.fetchone() or {}).get("now")
+        # Only now: what cannot be read leaves the list of before, and nothing that says it was another.
+        self._wanted, self.sources, self.here = wanted, sources, paging.address(ROUTE, asked)
+        self._fill_in(wanted.as_query())
+        self.mistake = self.said = self.fresh = ""
         self.rows = [_row(one) for one in found.rows]
         self.newer, self.older = paging.ways(ROUTE, asked, found)
         self.total = f"{total} {'lead' if total.number == 1 else 'leads'}"
         if wanted.file:
             self.total += " of one imported file"
         self.everybody = f"All {total} of this list, on every page"
-        await cursor.execute("select now() as now")
-        self._seen = (await cursor.fetchone() or {}).get("now")
 
     def _fill_in(self, asked: Mapping[str, str]) -> None:
         """Have the form say what is asked for."""

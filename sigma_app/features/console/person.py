@@ -44,6 +44,7 @@ class PersonState(ConsolePage, Deeds, SessionState):
     _topics = frozenset({OPERATORS, "users"})
     _receipt: str = ""
     _named: UUID | None = None  # the id in the address of the page that was read
+    _typed: bool = False  # whether it is about somebody else, who was typed since
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         named = ((name, identity) for name in _NAMED if (identity := asks.identity(asked, name)))
@@ -60,17 +61,18 @@ class PersonState(ConsolePage, Deeds, SessionState):
         self.stays = await why_they_stay(self.address)
 
     def _arrive(self) -> None:
-        """Be about nobody, on another page than that of the last deed."""
+        """Be about nobody of another page, nor, where the address names somebody, about whoever was typed there."""
         super()._arrive()
-        if self._said_at != self._here():
-            self.address, self.receipt, self._receipt, self._named = "", [], "", None
+        if self._said_at != self._here() or (self._typed and self.router.url.query):
+            self.address, self.receipt, self._receipt, self._named, self._typed = "", [], "", None, False
+            self.asking = self.outcome = self.refusal = ""
 
     @rx.event
     async def look_for(self, form_data: dict[str, Any]):
         """Be about whoever has the address that was typed."""
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
         self.address, self.receipt, self._receipt = str(fields.get("email", "")).strip(), [], ""
-        self.asking, self.outcome, self.refusal, self._said_at = "", "", "", self._here()
+        self.asking, self.outcome, self.refusal, self._said_at, self._typed = "", "", "", self._here(), True
         try:
             if "@" not in self.address:
                 raise NotLikeThat("Please type a whole address.")

@@ -84,7 +84,7 @@ class ConsolePage(Arriving, mixin=True):
         async with reading(session) as cursor:
             if self.ready and not self.trouble and not self._unread:
                 return
-            if changed is None or not self.ready:
+            if changed is None or not self.ready or "" in self._unread:
                 await self._read(cursor, asked, session)
             else:
                 await self._read_again(cursor, asked, session, self._unread)

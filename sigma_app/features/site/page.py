@@ -215,7 +215,8 @@ TERMS: list[Clause] = [
             "Whenever you like, and without a reason: your billing page leads to Stripe, where you cancel. What is "
             "paid stays open until its period ends, nothing more is charged, and nothing is given back for the days "
             "that are left. Deleting your account ends a subscription at once, and your access with it. While a bank "
-            "debit of yours is on its way, an account cannot be deleted.",
+            "debit of yours is on its way, an account cannot be deleted, unless it is a second try of one that came "
+            "back.",
         ],
     ),
     (
