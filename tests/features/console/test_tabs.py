@@ -82,7 +82,8 @@ async def test_whoever_was_typed_is_not_who_an_address_names(tab: Console, lead)
 async def test_a_list_that_could_not_be_read_is_not_taken_for_another_and_is_read_with_the_next_news(
     tab: Console, lead, monkeypatch: pytest.MonkeyPatch
 ):
-    lead("ann@example.com"), lead("bob@example.com")
+    for address in ("ann@example.com", "bob@example.com"):
+        lead(address)
 
     async def away(*_: Any) -> None:
         raise DatabaseUnavailable
