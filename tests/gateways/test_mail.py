@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import json
 import logging
@@ -251,11 +250,6 @@ async def test_a_process_that_sends_no_mail_says_so_and_asks_nobody(resend_api: 
     assert "sending_mail" in str(await delayed())
     assert resend_api.requests == []
     assert resend.api_key is None
-
-
-async def test_nothing_is_forgotten_at_resend(sending: Resend):
-    await mail.forget(hashlib.sha256(ALICE.to.encode()).digest())
-    assert sending.requests == []
 
 
 def test_the_mailbox_is_served_where_mail_is_local_and_never_in_production(tmp_path):

@@ -57,6 +57,7 @@ ARGUMENTS: Mapping[str, str] = {
     "endpoint": "To the endpoint",
     "event": "Event",
     "event_id": "Event",
+    "first": "The account's first password",
     "forged": "Forged as",
     "hour": "In the hour",
     "identity": "Imported file",
