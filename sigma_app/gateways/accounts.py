@@ -291,6 +291,22 @@ async def role_of(user_id: UUID) -> str | None:
     return found.user.app_metadata.get("role")
 
 
+async def address_of(user_id: UUID) -> str | None:
+    """The address that an account has by now, whatever a session of it says; None where there is no such account.
+
+    Raises:
+        IdentityRefused, IdentityBusy, IdentityUnavailable: it could not be asked.
+    """
+    async with _asking(as_service=True) as client:
+        try:
+            found = await client.auth.admin.get_user_by_id(str(user_id))
+        except Exception as error:
+            if getattr(error, "code", None) != "user_not_found":
+                raise
+            return None
+    return found.user.email or ""
+
+
 async def set_disabled(user_id: UUID, disabled: bool) -> None:
     """Keep an account from signing in, and its tokens from being renewed, until it is enabled again.
 

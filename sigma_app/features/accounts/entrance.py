@@ -10,7 +10,7 @@ import logging
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from secrets import token_urlsafe
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sigma_app.core.database import SERVICE, get_database
@@ -121,11 +121,13 @@ async def tell_changed(email: str, *, first: bool = False) -> None:
     """
     at = datetime.now(UTC).isoformat()
     async with get_database().transaction(SERVICE) as session:
-        await queue_job(session, "accounts:send_password_changed", sealed=seal(email), at=at, first=first)
+        # Only where it is true: a worker of the version before, while a new one is laid, takes no such argument.
+        said: dict[str, Any] = {"first": True} if first else {}
+        await queue_job(session, "accounts:send_password_changed", sealed=seal(email), at=at, **said)
 
 
 def is_new(tokens: Tokens) -> bool:
-    """Whether an account was confirmed so lately that a password chosen by mail is its first one, and no change."""
+    """Whether an account was confirmed so lately that a password chosen by mail may be its first one, and no change."""
     return tokens.confirmed_at is not None and datetime.now(UTC) - tokens.confirmed_at < NEW
 
 

@@ -219,7 +219,9 @@ async def verify(request: Request, form: Mapping[str, str]) -> Answer:
     recovered = may_be_a_strangers or kind in ("recovery", "invite")
     cookie = await _open(request, tokens, recovered=recovered)
     if recovered:
-        return Answer(with_next(RESET, form.get("next"), type=kind), cookie=cookie)
+        has_none = may_be_a_strangers or kind == "invite"
+        locked = {_locked_name(): _locked_proof_of(tokens.user_id) if has_none else ""}
+        return Answer(with_next(RESET, form.get("next"), type=kind), cookie=cookie, also_cookies=locked)
     onward = "/account?said=address" if kind == "email_change" else safe_next(form.get("next"))
     return Answer(onward, cookie=cookie, also_cookies={_proof_name(): ""})
 
@@ -252,8 +254,12 @@ async def reset(request: Request, form: Mapping[str, str]) -> Answer:
     except IdentityRefused:
         return Answer("/forgot", cookie="")
     onward = safe_next(form.get("next"))
-    cookie = await open_alone(request, tokens, first=entrance.is_new(tokens))
-    return Answer(f"{HOME}?said=password" if onward == HOME else onward, cookie=cookie)
+    had_none = hmac.compare_digest(
+        request.cookies.get(_locked_name(), "").encode(), _locked_proof_of(tokens.user_id).encode()
+    )
+    cookie = await open_alone(request, tokens, first=had_none and entrance.is_new(tokens))
+    onward = f"{HOME}?said=password" if onward == HOME else onward
+    return Answer(onward, cookie=cookie, also_cookies={_locked_name(): ""})
 
 
 async def sign_out(request: Request, _: Mapping[str, str]) -> Answer:
@@ -395,6 +401,15 @@ def _proofs(request: Request) -> list[str]:
 def _proof_of(user_id: Any) -> str:
     """What says that an account was made, with its password, in the browser that has it."""
     return get_links().code_digest(user_id, "signed up here").hex()
+
+
+def _locked_name() -> str:
+    return host_cookie("sigma_locked")
+
+
+def _locked_proof_of(user_id: Any) -> str:
+    """What says that an account has no password that anybody knows, in the browser that is to choose one."""
+    return get_links().code_digest(user_id, "no password yet").hex()
 
 
 @cache

@@ -13,9 +13,9 @@ from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.core.limits import Limiter
 from sigma_app.features.accounts import pictures
 from sigma_app.features.accounts.image import NoPicture
-from sigma_app.features.accounts.leaving import delete_account
+from sigma_app.features.accounts.leaving import delete_account, finish_now
 from sigma_app.frontend.templates import PRIVATE
-from sigma_app.gateways.accounts import IdentityRefused, Tokens
+from sigma_app.gateways.accounts import IdentityRefused, Tokens, address_of
 from sigma_app.session import store
 from sigma_app.session.cookie import cookie_of
 from sigma_app.session.doors import Answer, form_of, show, signed_in_door, too_many
@@ -73,7 +73,11 @@ async def show_picture(request: Request) -> Response:
 
 
 async def leave(request: Request, session: Session) -> Answer:
-    """The account, with everything: gone, once its address was typed; but an operator's stays."""
+    """The account, with everything: gone, once its address was typed; but an operator's stays.
+
+    What is typed is the address that the page shows. What goes is what is held of the one that the account has by now:
+    the other may be somebody else's.
+    """
     try:
         await refuse_operators(session.user_id)
     except OperatorsAccount as refusal:
@@ -81,7 +85,11 @@ async def leave(request: Request, session: Session) -> Answer:
     form = await form_of(request)
     if form.get("confirmation", "").strip().lower() != session.email.lower():
         raise NotLikeThat(f"Please type {session.email} to say that you mean it.", "confirmation")
-    await delete_account(session.user_id, session.email)
+    address = await address_of(session.user_id)
+    if address is None:  # it was begun before, or deleted elsewhere: whose the session's address is now, nobody knows
+        await finish_now(session.user_id)
+    else:
+        await delete_account(session.user_id, address)
     return Answer("/goodbye", cookie="")
 
 

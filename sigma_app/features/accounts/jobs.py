@@ -13,7 +13,14 @@ from sigma_app.core.addresses import address_digest
 from sigma_app.core.database import SERVICE, get_database
 from sigma_app.core.jobs import job, queue
 from sigma_app.features.accounts.leaving import finish
-from sigma_app.features.accounts.letters import farewell, known_address, letter, password_changed, password_chosen
+from sigma_app.features.accounts.letters import (
+    data_downloaded,
+    farewell,
+    known_address,
+    letter,
+    password_changed,
+    password_chosen,
+)
 from sigma_app.features.mail import service as mail
 from sigma_app.gateways.identity import auth_mail
 from sigma_app.gateways.keys import unseal
@@ -80,6 +87,21 @@ async def send_password_changed(sealed: str, at: str, first: bool = False) -> No
         f"password/{{}}/{at}",
         "accounts:password_changed",
     )
+
+
+@job("accounts:send_data_downloaded")
+async def send_data_downloaded(sealed: str, at: str) -> None:
+    """Tell somebody that all that is held about them was downloaded by whoever is signed in to their account.
+
+    Args:
+        sealed: their address, sealed.
+        at: when, by ISO 8601.
+
+    Raises:
+        TooLate: almost a day ago.
+    """
+    words = data_downloaded(get_settings().base_url)
+    await _tell(sealed, words, datetime.fromisoformat(at), f"downloaded/{{}}/{at}", "accounts:data_downloaded")
 
 
 @job("accounts:finish_leaving")

@@ -6,8 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+from sigma_app.core import clock
 from sigma_app.core.database import SERVICE, Step, get_database
+from sigma_app.core.jobs import queue_job
 from sigma_app.gateways import pictures
+from sigma_app.gateways.accounts import address_of as address_of
+from sigma_app.gateways.keys import seal
 from sigma_app.models import Profile
 from sigma_app.session import store
 
@@ -44,6 +48,17 @@ async def what_is_kept(user_id: UUID) -> dict[str, Any]:
             for one in await store.sessions_of(user_id)
         ],
     }
+
+
+async def tell_downloaded(email: str) -> None:
+    """Mail somebody that all of it was downloaded by whoever is signed in to their account.
+
+    Raises:
+        DatabaseUnavailable: nobody was told.
+    """
+    async with get_database().transaction(SERVICE) as transaction:
+        at = clock.now().isoformat()
+        await queue_job(transaction, "accounts:send_data_downloaded", sealed=seal(email), at=at)
 
 
 async def files_of(user_id: UUID) -> list[File]:

@@ -84,6 +84,20 @@ def password_changed(base_url: str) -> Letter:
     )
 
 
+def data_downloaded(base_url: str) -> Letter:
+    """To somebody whose data was downloaded from the portal."""
+    return Letter(
+        subject="Your data was downloaded",
+        preheader="Everything that we hold about you, as a ZIP. Was it you?",
+        heading="A copy of you is out.",
+        paragraphs=[
+            "Somebody who is signed in to your Sigma account just downloaded everything that we hold about you.",
+            f"It was not you? Choose a new password at once, which signs every other device out: {base_url}/forgot",
+        ],
+        notes=["It was you? Then there is nothing to do."],
+    )
+
+
 def farewell() -> Letter:
     """To somebody whose account is gone."""
     return Letter(

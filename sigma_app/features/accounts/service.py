@@ -16,9 +16,11 @@ from sigma_app.core.database import get_database
 from sigma_app.core.errors import NotLikeThat, SigmaError
 from sigma_app.features.accounts.devices import ago as ago
 from sigma_app.features.accounts.devices import describe as describe
+from sigma_app.features.accounts.kept import address_of as address_of
 from sigma_app.features.accounts.kept import contents_of as contents_of
 from sigma_app.features.accounts.kept import files_of as files_of
 from sigma_app.features.accounts.kept import find_account as find_account
+from sigma_app.features.accounts.kept import tell_downloaded as tell_downloaded
 from sigma_app.features.accounts.kept import what_is_kept as what_is_kept
 from sigma_app.features.accounts.leaving import NotGoneYet as NotGoneYet
 from sigma_app.features.accounts.leaving import begin as begin_leaving

@@ -81,7 +81,9 @@ async def customer_of(user: UUID) -> str | None:
 
 
 async def customer_at_stripe(user: UUID) -> dict[str, Any] | None:
-    """What Stripe itself has in somebody's customer, by its API; None for who is none there.
+    """What Stripe itself has in somebody's customer of what they gave or see there; None for who is none there.
+
+    Neither metadata and descriptions, in which operators write for each other, nor what Stripe may add one day.
 
     Raises:
         PaymentsUnavailable, PaymentsRefused, DatabaseUnavailable: it could not be read.
@@ -90,7 +92,8 @@ async def customer_at_stripe(user: UUID) -> dict[str, Any] | None:
     if customer is None:
         return None
     with suppress(NotAtStripe), asking():
-        return (await stripe_client().v1.customers.retrieve_async(customer)).to_dict()
+        found = (await stripe_client().v1.customers.retrieve_async(customer)).to_dict()
+        return {name: found[name] for name in _THEIRS if name in found}
     return None
 
 
@@ -123,6 +126,13 @@ async def what_is_kept(user: UUID, actor: Actor) -> dict[str, Any]:
             "subscriptions": [one.model_dump() for one in await subscriptions_of(transaction, user)],
             "access": [_told(one) for one in (await transaction.exec(mine)).all()],
         }
+
+
+_THEIRS = (
+    *("id", "object", "created", "livemode", "name", "individual_name", "business_name", "email", "phone", "address"),
+    *("shipping", "preferred_locales", "currency", "balance", "delinquent", "invoice_prefix", "tax_ids", "tax_exempt"),
+)
+"""Of Stripe's customer, by its API reference: what a person gave at a checkout or in the portal, or sees on a bill."""
 
 
 def _told(change: AccessChange) -> dict[str, Any]:

@@ -18,6 +18,7 @@ JOBS: Mapping[str, str] = {
     "accounts:end_sessions": "End the sessions whose time is over",
     "accounts:finish_leaving": "Delete what is left of an account",
     "accounts:send_auth_mail": "Send a mail of sign-up, sign-in or a change",
+    "accounts:send_data_downloaded": "Tell somebody that their data was downloaded",
     "accounts:send_farewell": "Tell somebody that their account is gone",
     "accounts:send_known_address": "Tell somebody that they have an account already",
     "accounts:send_password_changed": "Tell somebody that their password was changed",

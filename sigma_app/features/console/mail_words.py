@@ -14,6 +14,7 @@ KINDS: Mapping[str, str] = {
     "accounts:reauthentication": "a code, before something that matters changes",
     "accounts:known_address": "the news that they have an account already",
     "accounts:password_changed": "the news that their password was changed",
+    "accounts:data_downloaded": "the news that their data was downloaded",
     "billing:access_opened": "the news that they have access",
     "billing:access_closed": "the news that they have access no more",
     "billing:bought": "the news of a purchase that opened nothing more",

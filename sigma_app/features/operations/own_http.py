@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import cache
 
@@ -20,6 +21,9 @@ from sigma_app.session.cookie import cookie_of
 from sigma_app.session.doors import REFUSED, too_many
 from sigma_app.session.guard import SIGN_IN
 
+BUSY = "Others are packing theirs right now. Please try again in half a minute."
+_AT_ONCE = 2  # of one process: each reads every event that is kept, and holds a connection meanwhile
+
 # Whatever is in it, no browser may take it for a page of ours.
 _HEADERS = PRIVATE | {
     "x-content-type-options": "nosniff",
@@ -35,10 +39,15 @@ async def download(request: Request) -> Response:
         session = await store.find(cookie_of(request.scope["headers"]))
         if session is None:
             return RedirectResponse(with_next(SIGN_IN, "/account"), 303, PRIVATE)
-        if wait := await _limiter().wait(str(session.user_id)):
-            return PlainTextResponse(too_many(wait).message, 429, PRIVATE | {"retry-after": str(wait)})
-        pieces = person.own(session)
-        first = await anext(pieces)
+        if _packing().locked():
+            return PlainTextResponse(BUSY, 503, PRIVATE | {"retry-after": "30"})
+        async with _packing():
+            if wait := await _limiter().wait(str(session.user_id)):
+                return PlainTextResponse(too_many(wait).message, 429, PRIVATE | {"retry-after": str(wait)})
+            pieces = person.own(session)
+            first = await anext(pieces)
+    except person.Nobody:  # the account went meanwhile, and the session with it
+        return RedirectResponse(with_next(SIGN_IN, "/account"), 303, PRIVATE)
     except IdentityRefused:  # of the service, whom no sign-in of theirs can help
         return PlainTextResponse(REFUSED, 502, PRIVATE)
     except SigmaError as error:
@@ -53,6 +62,11 @@ async def download(request: Request) -> Response:
 
 
 ROUTES = [Route("/account/data.zip", download, methods=["GET"])]
+
+
+@cache
+def _packing() -> asyncio.Semaphore:
+    return asyncio.Semaphore(_AT_ONCE)
 
 
 @cache

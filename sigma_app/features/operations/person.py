@@ -168,8 +168,23 @@ async def packed(email: str) -> AsyncIterator[bytes]:
 
 
 async def own(session: Session) -> AsyncIterator[bytes]:
-    """As `packed`, for whoever is signed in: by the account of their session, whoever has its address by now."""
-    async for piece in _pieces(session.user_id, session.email, own=True):
+    """As `packed`, for whoever is signed in: by the account of their session, and the address which that has by now.
+
+    The session may still have the one before, and that may be somebody else's. A mail tells the owner.
+
+    Raises:
+        Nobody: the account is gone.
+        As `export`.
+    """
+    address = await accounts.address_of(session.user_id)
+    if address is None:
+        raise Nobody
+    pieces = _pieces(session.user_id, address, own=True)
+    first = await anext(pieces)
+    if address:
+        await accounts.tell_downloaded(address)
+    yield first
+    async for piece in pieces:
         yield piece
 
 
@@ -209,7 +224,7 @@ async def _tell(
     files = await accounts.files_of(account) if account else []
     jobs = await _failed_jobs(address, account)
     customers = await _customers(account)
-    theirs = await billing.ids_of([*customers, *await _ids_to_forget(address)])
+    known = [*customers, *await _ids_to_forget(address)]
     async with get_database().transaction(SERVICE) as transaction:
         told: dict[str, Any] = {
             "made_at": clock.now(),
@@ -225,8 +240,8 @@ async def _tell(
         told |= await accounts.what_is_kept(account)
         told["billing"] = await billing.what_is_kept(account, SERVICE)
         told["stripe"] = await billing.customer_at_stripe(account)
-        theirs = await billing.ids_of([*theirs, *await billing.ids_at_stripe(customers)])
-    told["stripe_events"] = await billing.events_of(theirs)
+        known += await billing.ids_at_stripe(customers)
+    told["stripe_events"] = await billing.events_of(await billing.ids_of(known))
     told["elsewhere"] = _elsewhere(is_customer=bool(customers), has_account=account is not None)
     if own:
         told["mail"] = _without_links(told["mail"])

@@ -114,6 +114,18 @@ class TestSigningUp:
             await jobs.send_password_changed(**arguments)
         assert owner.execute("select subject from sigma.mailbox where subject ~ 'password'").fetchall() == [(subject,)]
 
+    async def test_a_password_that_is_forgotten_within_the_hour_is_changed_and_is_no_first_one(
+        self, browser: httpx.AsyncClient, mailed: Mailed, owner: psycopg.Connection
+    ):
+        await sign_up(browser)
+        await use(browser, mailed(CHARLIE))
+        await browser.post("/forgot", data={"email": CHARLIE})
+        assert path_of(await use(browser, mailed(CHARLIE, "recovery_token"), "recovery")) == "/reset"
+        await browser.post("/reset", data={"password": NEW})
+        queued = "select args from procrastinate.procrastinate_jobs where task_name = 'accounts:send_password_changed'"
+        ((arguments,),) = owner.execute(queued).fetchall()
+        assert set(arguments) == {"sealed", "at"}  # which a worker of the version before takes, too
+
     async def test_only_the_first_of_two_sign_ups_chose_the_password(
         self, browser: httpx.AsyncClient, new_browser: NewBrowser, mailed: Mailed
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import httpx
 import psycopg
 import pytest
@@ -20,7 +22,7 @@ from sigma_app.session.doors import REFUSED, SIGNED_OUT
 from sigma_app.session.store import Session
 from sigma_app.settings import Settings
 from tests.features.accounts.conftest import Mailed, NewBrowser
-from tests.features.accounts.people import folder_of, png
+from tests.features.accounts.people import folder_of, join_waitlist, png
 from tests.portal import PASSWORD, SignIn, one_time_token
 from tests.session.test_state import Tab
 
@@ -249,6 +251,31 @@ class TestLeaving:
         assert await store.find(cookie) is None
         with pytest.raises(IdentityRefused):
             await accounts.sign_in(ALICE, PASSWORD)
+
+    async def test_what_is_held_of_the_address_of_before_stays_with_whoever_has_it_now(
+        self, hers: httpx.AsyncClient, session: Session, owner: psycopg.Connection
+    ):
+        for address in (ALICE, NEXT_ALICE):
+            await join_waitlist(address)
+        # No trigger of ours on a table of Supabase's: the session keeps the address of before.
+        owner.execute("alter table auth.users disable trigger follow_address")
+        owner.execute("update auth.users set email = %s where id = %s", [NEXT_ALICE, session.user_id])
+        answer = await hers.post("/account/delete", data={"confirmation": ALICE})
+        assert answer.headers["location"] == "/goodbye"
+        assert owner.execute("select email from leads").fetchall() == [(ALICE,)]
+
+    async def test_of_an_account_that_is_gone_the_rest_goes_and_nothing_by_an_address(
+        self, hers: httpx.AsyncClient, owner: psycopg.Connection, cookie: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        async def gone(_: UUID) -> None:
+            return None
+
+        await join_waitlist(ALICE)
+        monkeypatch.setattr(files_http, "address_of", gone)
+        answer = await hers.post("/account/delete", data={"confirmation": ALICE})
+        assert answer.headers["location"] == "/goodbye"
+        assert owner.execute("select email from leads").fetchall() == [(ALICE,)]
+        assert await store.find(cookie) is None
 
     async def test_an_operators_account_stays_and_its_page_says_why(
         self, hers: httpx.AsyncClient, cookie: str, session: Session, owner: psycopg.Connection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
@@ -9,13 +10,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from sigma_app.features.accounts import pictures
+from sigma_app.features.accounts import jobs, pictures
 from sigma_app.features.mail import record
 from sigma_app.features.operations import own_http, person
 from sigma_app.features.waitlist.consent import CONSENT_TEXT, CONSENT_VERSION
@@ -156,8 +158,24 @@ async def test_of_a_line_with_more_addresses_theirs_alone_is_in_it(session: Sess
 async def test_whoever_has_the_sessions_account_is_told_of_whatever_the_address_says(
     session: Session, owner: psycopg.Connection
 ):
+    await join_waitlist("alice@example.com")  # by whoever has it now
+    await join_waitlist("new@example.com")
     owner.execute("update auth.users set email = 'new@example.com' where id = %s", [session.user_id])
-    assert (await told(session))["account"]["email"] == "new@example.com"
+    data = await told(session)  # by a session that has the address of before
+    assert (data["account"]["email"], data["address"], data["waitlist"]["email"]) == ("new@example.com",) * 3
+    assert "alice@" not in str(data["waitlist"])
+
+
+async def test_a_mail_tells_the_owner_at_the_address_of_now(session: Session, mailing: None, owner: psycopg.Connection):
+    owner.execute("update auth.users set email = 'new@example.com' where id = %s", [session.user_id])
+    await taken_along(session)
+    queued = "select args from procrastinate.procrastinate_jobs where task_name = 'accounts:send_data_downloaded'"
+    ((arguments,),) = owner.execute(queued).fetchall()
+    assert "example.com" not in str(arguments)
+    for _ in range(2):
+        await jobs.send_data_downloaded(**arguments)
+    sent = owner.execute("select recipients, subject from sigma.mailbox where subject ~ 'downloaded'").fetchall()
+    assert sent == [(["new@example.com"], "Your data was downloaded")]
 
 
 async def test_what_is_kept_of_mails_is_in_it_without_their_words_and_nobody_elses(
@@ -284,10 +302,12 @@ class TestAsking:
     async def ask(self, serving: Settings) -> AsyncIterator[Callable[..., Awaitable[httpx.Response]]]:
         """Asks for it with a cookie."""
         own_http._limiter.cache_clear()
+        own_http._packing.cache_clear()
         transport = httpx.ASGITransport(Starlette(routes=own_http.ROUTES))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:3000") as client:
             yield lambda cookie="": client.get("/account/data.zip", headers={"cookie": f"sigma_session={cookie}"})
         own_http._limiter.cache_clear()
+        own_http._packing.cache_clear()
 
     async def test_it_is_a_file_for_oneself(self, ask, cookie: str):
         answer = await ask(cookie)
@@ -305,6 +325,37 @@ class TestAsking:
         for cookie in ("", "A" * 43, recovered):
             answer = await ask(cookie)
             assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Faccount")
+
+    async def test_so_many_at_once_are_packed_and_who_comes_then_is_told_when_to_come_again(
+        self, ask, cookie: str, monkeypatch: pytest.MonkeyPatch
+    ):
+        packing, go_on = asyncio.Semaphore(0), asyncio.Event()
+        files_of = person.accounts.files_of
+
+        async def held(user: UUID) -> list[tuple[str, str]]:
+            packing.release()
+            await go_on.wait()
+            return await files_of(user)
+
+        monkeypatch.setattr(person.accounts, "files_of", held)
+        others = [asyncio.create_task(ask(cookie)) for _ in range(2)]
+        for _ in others:
+            await packing.acquire()
+        try:
+            async with asyncio.timeout(20):
+                answer = await ask(cookie)
+        finally:
+            go_on.set()
+        assert (answer.status_code, answer.headers["retry-after"], answer.text) == (503, "30", own_http.BUSY)
+        assert [(await other).status_code for other in others] == [200, 200]
+        assert (await ask(cookie)).status_code == 200
+
+    async def test_whose_account_is_gone_is_led_to_sign_in(self, ask, cookie: str, monkeypatch: pytest.MonkeyPatch):
+        async def gone(_: UUID) -> None:
+            return None
+
+        monkeypatch.setattr(person.accounts, "address_of", gone)
+        assert (await ask(cookie)).headers["location"] == "/sign-in?next=%2Faccount"
 
     @pytest.mark.parametrize(
         ("error", "status"),

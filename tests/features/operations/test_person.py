@@ -114,6 +114,7 @@ class TestTelling:
         assert told["mail"]["suppressed"]["reason"] == "bounced"
         assert told["billing"]["subscriptions"][0]["status"] == "active"
         assert told["stripe"]["email"] == "alice@example.com"
+        assert not {"metadata", "description"} & set(told["stripe"])
         assert told["stripe"]["id"] == told["billing"]["customers"][0]["id"]
         assert told["stripe_events"]
         assert files["files/papers/alice@example.com/cv.txt"] == b"My life"
