@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from sigma_app.core.limits import Limiter
+from sigma_app.core.limits import Limiter, _Counters
 
 pytestmark = pytest.mark.anyio
 
@@ -39,3 +39,21 @@ async def test_counters_are_forgotten_and_no_thread_is_left_to_do_it(clock):
     await limiter.wait("the next visitor")
     assert len(rule.storage.storage) == 1  # pyright: ignore[reportAttributeAccessIssue]
     assert set(threading.enumerate()) <= before
+
+
+async def test_what_no_text_can_hold_is_counted_as_well(clock):
+    """Half of a surrogate pair, as JSON can say it."""
+    limiter = Limiter("test", "1/minute")
+    assert await limiter.wait("alice\ud800") == 0
+    assert await limiter.wait("alice\ud800") > 0
+
+
+def test_a_counter_that_is_used_again_lives_no_longer_for_it(clock):
+    """Or it would be in front of others that expire before it, and keep them."""
+    counters = _Counters()
+    counters.incr("alice", 60)
+    clock(30)
+    assert counters.incr("alice", 60) == 2
+    clock(31)
+    counters.incr("bob", 60)
+    assert list(counters.storage) == ["bob"]

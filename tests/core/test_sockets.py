@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ AT_ONCE, SLOWLY = 5 * PACE, 10 * PACE  # what five seconds bring, and ten
 JOIN: Message = {"type": "websocket.receive", "text": "40/_event,"}
 EVENT: Message = {"type": "websocket.receive", "text": "42/_event,[]"}
 GONE: Message = {"type": "websocket.disconnect", "code": 1000}
+PATIENCE = 10  # seconds
 
 
 class Clock:
@@ -109,6 +111,31 @@ async def test_a_shorter_pause_is_none(stopwatch: Clock):
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
+async def test_a_long_pause_lets_no_more_through_at_once_than_a_short_one(stopwatch: Clock):
+    await read_all(stopwatch, [3600.0, *[0.0] * (AT_ONCE + 20 - 1)])
+    assert stopwatch.slept == pytest.approx([1 / PACE] * 20)
+
+
+async def test_whoever_says_all_kinds_of_things_but_not_what_for_is_cut_off(stopwatch: Clock):
+    sent: list[Message] = []
+    told = iter([{"type": "websocket.receive", "text": "3"}])
+
+    async def receive() -> Message:
+        stopwatch.now += sockets.JOIN_SECONDS + 1
+        return next(told, None) or await asyncio.wait_for(asyncio.Event().wait(), PATIENCE) or GONE
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def app(_: Scope, receive: Receive, __: Send) -> None:
+        while (await receive())["type"] == "websocket.receive":
+            pass
+
+    scope = {"type": "websocket", "path": "/_event/", "headers": [], "client": ("192.0.2.1", 1)}
+    await paced(app, settings_for(Path("unused")))(scope, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1008, "reason": sockets._SILENT}]
+
+
 async def test_at_its_pace_nobody_is_slowed(stopwatch: Clock):
     read, _ = await read_all(stopwatch, [1 / PACE] * 1000)
     assert (read, stopwatch.slept) == (1000, [])
@@ -128,16 +155,21 @@ class Door:
         await self._let_go.wait()
         raise ConnectionError
 
-    async def knock(self, network: str) -> Message:
+    async def knock(self, network: str, headers: list[tuple[bytes, bytes]] | None = None) -> Message:
         """What a handshake hears first."""
         heard: asyncio.Queue[Message] = asyncio.Queue()
 
         async def receive() -> Message:
             return {"type": "websocket.connect"}
 
-        scope = {"type": "websocket", "path": "/_event/", "headers": [], "client": (network, 1)}
+        scope = {"type": "websocket", "path": "/_event/", "headers": headers or [], "client": (network, 1)}
         self._open.append(asyncio.ensure_future(self._app(scope, receive, heard.put)))
         return await heard.get()
+
+    @property
+    def known(self) -> dict[str, int]:
+        """The networks that are counted."""
+        return inspect.getclosurevars(self._app).nonlocals["open_now"]
 
     async def let_go(self) -> None:
         self._let_go.set()
@@ -155,6 +187,22 @@ async def test_a_network_has_its_places_and_gets_them_back_however_a_page_ends()
     await door.let_go()
     assert (await door.knock("192.0.2.1"))["type"] == "websocket.accept"
     await door.let_go()
+    assert door.known == {}  # nor does memory grow with every network that was ever here
+
+
+@pytest.mark.parametrize(
+    ("headers", "variable"),
+    [([], "SOCKET_LIMIT_PER_NETWORK"), ([(b"x-forwarded-for", b"198.51.100.1")], "TRUSTED_PROXIES")],
+)
+async def test_the_operator_reads_which_setting_helps(
+    caplog: pytest.LogCaptureFixture, headers: list[tuple[bytes, bytes]], variable: str
+):
+    door = Door(1)
+    for status in (None, 429):
+        assert (await door.knock("192.0.2.1", headers)).get("status") == status
+    await door.let_go()
+    (said,) = [one.getMessage() for one in caplog.records if "too many websockets" in one.getMessage()]
+    assert [name for name in ("SOCKET_LIMIT_PER_NETWORK", "TRUSTED_PROXIES") if name in said] == [variable]
 
 
 async def test_a_page_that_connects_again_and_again_may_do_so_three_times_a_minute(clock: Callable[[float], None]):

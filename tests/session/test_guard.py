@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import psycopg
 import pytest
 from starlette.responses import PlainTextResponse
 
@@ -15,18 +16,20 @@ from sigma_app.frontend.static import MemoryFiles
 from sigma_app.serve import Site
 from sigma_app.session import store
 from sigma_app.session.cookie import new_cookie
-from sigma_app.session.guard import PROTECTED
+from sigma_app.session.guard import CONSOLE, PROTECTED
+from tests.portal import SignIn
 
 pytestmark = pytest.mark.anyio
 
 ORIGIN = "http://localhost:3000"
+CONSOLE_PAGES = (CONSOLE, f"{CONSOLE}/leads")
 Browse = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture
 async def browser(serving, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     build = tmp_path / "build"
-    for page in (*(path.strip("/") for path in PROTECTED), "join"):
+    for page in (*(path.strip("/") for path in (*PROTECTED, *CONSOLE_PAGES)), "join"):
         (build / page).mkdir(parents=True)
         (build / page / "index.html").write_text(f"<html><h1>{page}</h1>" + "x" * 2000)
     site = Site(MemoryFiles(build, ORIGIN), [], PlainTextResponse("Not Found", 404), ORIGIN)
@@ -39,7 +42,7 @@ def with_cookie(value: str, **headers: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", PROTECTED)
+@pytest.mark.parametrize("path", [*PROTECTED, *CONSOLE_PAGES])
 async def test_who_is_not_signed_in_is_led_to_sign_in_and_back(browser: httpx.AsyncClient, path: str, method: str):
     for headers in ({}, with_cookie(new_cookie()), with_cookie("junk")):
         answer = await browser.request(method, f"{path}?tab=picture&x=%2F%26", headers=headers)
@@ -74,6 +77,30 @@ async def test_who_is_signed_in_gets_the_page_and_no_copy_of_it_stays(
         assert answer.headers.get_list("cache-control") == ["no-store"]
         assert "etag" not in answer.headers
         assert (path[1:] in answer.text) == (method == "GET")
+
+
+@pytest.mark.parametrize("path", CONSOLE_PAGES)
+async def test_the_console_is_there_for_operators_alone_and_for_as_long_as_they_are(
+    browser: httpx.AsyncClient, cookie: str, owner: psycopg.Connection, path: str
+):
+    def give(role: str | None) -> None:
+        owner.execute("update auth.users set raw_app_meta_data = jsonb_build_object('role', %s::text)", [role])
+
+    for role, status in ((None, 404), ("admin", 200), ("editor", 404)):
+        give(role)
+        answer = await browser.get(path, headers=with_cookie(cookie))
+        assert answer.status_code == status
+        assert ("<h1>" in answer.text) == (status == 200)
+
+
+@pytest.mark.parametrize("path", [*PROTECTED, CONSOLE])
+async def test_who_came_by_a_link_for_a_forgotten_password_chooses_one_first(
+    browser: httpx.AsyncClient, sign_in: SignIn, path: str
+):
+    recovered = await store.open_session(await sign_in("alice"), recovered=True)
+    answer = await browser.get(path, headers=with_cookie(recovered))
+    assert answer.status_code == 303
+    assert urlsplit(answer.headers["location"]).path == "/reset"
 
 
 async def test_a_browser_that_has_a_copy_nevertheless_gets_the_page_anew(browser: httpx.AsyncClient, cookie: str):
