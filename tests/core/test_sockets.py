@@ -118,11 +118,13 @@ async def test_a_long_pause_lets_no_more_through_at_once_than_a_short_one(stopwa
 
 async def test_whoever_says_all_kinds_of_things_but_not_what_for_is_cut_off(stopwatch: Clock):
     sent: list[Message] = []
-    told = iter([{"type": "websocket.receive", "text": "3"}])
+    told: list[Message] = [{"type": "websocket.receive", "text": "3"}]
 
     async def receive() -> Message:
         stopwatch.now += sockets.JOIN_SECONDS + 1
-        return next(told, None) or await asyncio.wait_for(asyncio.Event().wait(), PATIENCE) or GONE
+        if not told:
+            await asyncio.wait_for(asyncio.Event().wait(), PATIENCE)
+        return told.pop()
 
     async def send(message: Message) -> None:
         sent.append(message)

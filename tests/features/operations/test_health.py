@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from starlette.routing import Router
 
@@ -68,6 +69,15 @@ async def test_with_another_schema_it_is_not(monitor: httpx.AsyncClient, owner):
         503,
         f"At 0001, not {health._head()}.",
     )
+
+
+@pytest.mark.parametrize("table", ["procrastinate.procrastinate_jobs", "sigma.alembic_version"])
+async def test_a_database_without_what_is_asked_for_is_said_not_to_answer(
+    monitor: httpx.AsyncClient, owner: psycopg.Connection, table: str
+):
+    owner.execute(f"alter table {table} rename to away".encode())
+    answer = await monitor.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["database"]["ok"]) == (503, False)
 
 
 @pytest.mark.parametrize(("ago", "ok"), [("4 minutes", True), ("6 minutes", False)])
