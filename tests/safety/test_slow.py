@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -24,14 +25,18 @@ SLOW = {
 }
 
 
+PATIENCE = 120  # seconds, several times what the server has
+
+
 def dribble(port: int, head: bytes, part: bytes) -> bytes:
     """Send `part` twice a second; what the server says until it hangs up."""
-    heard = b""
+    heard, deadline = b"", time.monotonic() + PATIENCE
     with connect(port) as connection:
         connection.settimeout(0.5)
         connection.sendall(head)
         with suppress(ConnectionError):
             while True:
+                assert time.monotonic() < deadline, "Nobody hung up."
                 with suppress(TimeoutError):
                     if not (said := connection.recv(65536)):
                         break
