@@ -23,7 +23,7 @@ from sigma_app.core.errors import SigmaError
 from sigma_app.gateways.identity import reaching_supabase
 
 if TYPE_CHECKING:
-    from supabase_auth.types import AuthResponse
+    from supabase_auth.types import AuthResponse, User
 
 LinkKind = Literal["signup", "recovery", "magiclink", "invite", "email_change"]
 LINK_KINDS: tuple[LinkKind, ...] = ("signup", "recovery", "magiclink", "invite", "email_change")
@@ -281,14 +281,8 @@ async def role_of(user_id: UUID) -> str | None:
     Raises:
         IdentityRefused, IdentityBusy, IdentityUnavailable: it could not be asked.
     """
-    async with _asking(as_service=True) as client:
-        try:
-            found = await client.auth.admin.get_user_by_id(str(user_id))
-        except Exception as error:
-            if getattr(error, "code", None) != "user_not_found":
-                raise
-            return None
-    return found.user.app_metadata.get("role")
+    found = await _account(user_id)
+    return found.app_metadata.get("role") if found else None
 
 
 async def address_of(user_id: UUID) -> str | None:
@@ -297,14 +291,18 @@ async def address_of(user_id: UUID) -> str | None:
     Raises:
         IdentityRefused, IdentityBusy, IdentityUnavailable: it could not be asked.
     """
+    found = await _account(user_id)
+    return (found.email or "") if found else None
+
+
+async def _account(user_id: UUID) -> User | None:
     async with _asking(as_service=True) as client:
         try:
-            found = await client.auth.admin.get_user_by_id(str(user_id))
+            return (await client.auth.admin.get_user_by_id(str(user_id))).user
         except Exception as error:
             if getattr(error, "code", None) != "user_not_found":
                 raise
             return None
-    return found.user.email or ""
 
 
 async def set_disabled(user_id: UUID, disabled: bool) -> None:

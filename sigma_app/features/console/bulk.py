@@ -285,8 +285,7 @@ async def outlook(cursor: AsyncCursor[dict[str, Any]], wish: Wish) -> Outlook:
     Raises:
         DatabaseUnavailable, psycopg.Error: it could not be asked.
     """
-    await cursor.execute("select now() as at")
-    (at,) = [row["at"] for row in await cursor.fetchall()]
+    at = await leads.now(cursor)
     about = Count(len(wish.ids)) if wish.ids else await leads.count(cursor, wish.filter)
     await cursor.execute(*judging(wish))
     found = await cursor.fetchall()

@@ -208,6 +208,13 @@ async def fresh(cursor: AsyncCursor[dict[str, Any]], wanted: LeadFilter, since: 
     return (await cursor.fetchone() or {"n": 0})["n"]
 
 
+async def now(cursor: AsyncCursor[dict[str, Any]]) -> datetime:
+    """When what a cursor reads is so, by the database's clock, which is that of the leads' times."""
+    await cursor.execute("select now() as now")
+    (row,) = await cursor.fetchall()
+    return row["now"]
+
+
 SOURCES = """
 with recursive seen as (
   select (select min(utm_source) from sigma.leads_by_address) as utm_source

@@ -114,8 +114,7 @@ class LeadsState(ConsolePage, Deeds, SessionState):
         statement, values = leads.listing(wanted)
         found = await paging.read(cursor, statement, wanted.key, asked, values)
         total = await leads.count(cursor, wanted)
-        await cursor.execute("select now() as now")
-        self._seen = (await cursor.fetchone() or {}).get("now")
+        self._seen = await leads.now(cursor)
         # Only now: what cannot be read leaves the list of before, and nothing that says it was another.
         self._wanted, self.sources, self.here = wanted, sources, paging.address(ROUTE, asked)
         self._fill_in(wanted.as_query())
