@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from sigma_app.core.addresses import address_digest, digest_of
+from sigma_app.core.addresses import address_digest
 from sigma_app.core.jobs import LONGEST, JobError, queue_job
 from sigma_app.core.webhooks import put_back
 from sigma_app.features.mail import record
@@ -143,11 +143,9 @@ _IS_SUPPRESSED = text("SELECT EXISTS (SELECT FROM sigma.suppressions WHERE diges
 _SUPPRESS = text("INSERT INTO sigma.suppressions (digest, reason) VALUES (:digest, :reason) ON CONFLICT DO NOTHING")
 _SUPPRESSED = text("SELECT reason, suppressed_at FROM sigma.suppressions WHERE digest = :digest")
 _UNSUPPRESS = text("DELETE FROM sigma.suppressions WHERE digest = :digest RETURNING reason")
-_RECIPIENT = digest_of("recipient #>> '{}'")
-_NAMING = (
-    "FROM sigma.webhook_events WHERE source = 'resend' AND EXISTS ("
-    "SELECT FROM jsonb_path_query(body, '$.data.to[*]') AS recipient"
-    f" WHERE {_RECIPIENT} = :digest)"
+_NAMING = (  # in the words of the index webhook_events_to
+    "FROM sigma.webhook_events WHERE source = 'resend'"
+    " AND sigma.digests_of(body #> '{data,to}') && ARRAY[CAST(:digest AS bytea)]"
 )
 _FORGET = text(f"DELETE {_NAMING}")
 _EVENTS = text(f"SELECT id, type, body, received_at {_NAMING} ORDER BY received_at")

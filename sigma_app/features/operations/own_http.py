@@ -22,7 +22,7 @@ from sigma_app.session.doors import REFUSED, too_many
 from sigma_app.session.guard import SIGN_IN
 
 BUSY = "Others are packing theirs right now. Please try again in half a minute."
-_AT_ONCE = 2  # of one process: each reads every event that is kept, and holds a connection meanwhile
+_AT_ONCE = 2  # of one process: each holds a connection while it reads, and its files in memory or on the disk
 
 # Whatever is in it, no browser may take it for a page of ours.
 _HEADERS = PRIVATE | {

@@ -485,7 +485,6 @@ _GOES_ON = "It goes on by itself; erasing again goes on at once."
 _NOT_WORKED = (
     "Some wait to be worked, or came in meanwhile. Once the account is gone, a job removes them; so does erasing again."
 )
-_RECIPIENT: LiteralString = digest_of("one #>> '{}'")
 _COUNTS: LiteralString = f"""
 select
   (select count(*) from public.leads where lower(email) = lower(%(address)s)),
@@ -494,9 +493,8 @@ select
   (select count(*) from sigma.mailbox where exists (
     select from unnest(recipients) as one where {digest_of("one")} = %(digest)s)),
   (select count(*) from sigma.messages where digest = %(digest)s),
-  (select count(*) from sigma.webhook_events where source = 'resend' and exists (
-    select from jsonb_path_query(body, '$.data.to[*]') as one
-    where {_RECIPIENT} = %(digest)s))
+  (select count(*) from sigma.webhook_events
+    where source = 'resend' and sigma.digests_of(body #> '{{data,to}}') && array[%(digest)s::bytea])
 """  # noqa: S608 - pieces of our own
 _FAILED_JOBS = """
 select id, task_name,

@@ -18,7 +18,9 @@ from sigma_app.core.jobs import work
 from sigma_app.embedded import stripe as sandbox
 from sigma_app.embedded.stripe import acts
 from sigma_app.embedded.stripe.errors import Refused
-from sigma_app.features.billing import checkout
+from sigma_app.features.billing import checkout, kept
+from sigma_app.features.mail import service
+from sigma_app.features.operations import person
 from sigma_app.features.operations.person import erase, export
 from sigma_app.gateways.mail import sending_mail
 from sigma_app.session.store import Session
@@ -43,7 +45,36 @@ THINGS = (
 )
 """Kinds of objects at Stripe that are nobody's, and events, which Stripe itself keeps."""
 OTHERS = "select count(*) from sigma.webhook_events where type not like 'test_helpers.%'"
+MANY = """
+insert into sigma.webhook_events (source, id, type, customer, body)
+select source, 'e' || number, 't', 'cus_' || number, jsonb_build_object('data', jsonb_build_object(
+  'to', jsonb_build_array('p' || number || '@example.com'), 'object', jsonb_build_object('id', 'in_' || number)))
+from generate_series(1, 3000) as number, unnest(array['stripe', 'resend']) as source
+"""
+"""Events of three thousand people."""
 _ID = re.compile(r'"([a-z]+_[0-9A-Za-z]{24})"')
+
+
+@pytest.mark.parametrize(
+    ("index", "statement", "values"),
+    [
+        ("webhook_events_naming", kept._IDS, {"known": ["cus_1", "in_1"]}),
+        ("webhook_events_naming", kept._EVENTS, {"ids": ["cus_1", "in_1"]}),
+        ("webhook_events_naming", kept._FORGET.text.replace(":ids", "%(ids)s"), {"ids": ["cus_1", "in_1"]}),
+        ("webhook_events_naming", kept._ENDED.text.replace(":ids", "%(ids)s"), {"ids": ["cus_1", "in_1"]}),
+        ("webhook_events_to", service._EVENTS.text.replace(":digest", "%(digest)s"), {"digest": b"d"}),
+        ("webhook_events_to", service._FORGET.text.replace(":digest", "%(digest)s"), {"digest": b"d"}),
+        ("webhook_events_to", person._COUNTS, {"digest": b"d", "address": "", "account": None}),
+    ],
+    ids=["ids", "events", "forget", "ended", "mails", "forget mails", "counts"],
+)
+def test_whose_events_are_whose_is_found_without_reading_all_of_them(owner: psycopg.Connection, index, statement, values):
+    owner.execute(MANY)
+    owner.execute("analyze sigma.webhook_events")
+    owner.execute("set role service_role")
+    plan = "\n".join(line for (line,) in owner.execute(f"explain {statement}".encode(), values))
+    assert f" on {index} " in plan
+    assert "Seq Scan on webhook_events" not in plan
 
 
 @pytest.fixture
