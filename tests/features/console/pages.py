@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import pkgutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
 from types import SimpleNamespace
@@ -30,6 +31,9 @@ for _, module, _ in pkgutil.iter_modules(console.__path__):
 PAGES = sorted(ConsolePage.__subclasses__(), key=lambda page: page.__name__)
 LISTENING = "select count(*) from pg_stat_activity where datname = current_database() and query like 'listen %'"
 
+_APPS: dict[str, App] = {}
+"""Of each tab that is open."""
+
 
 class App:
     """A served application with one tab, as far as what keeps tabs true and empties them knows of it."""
@@ -37,11 +41,14 @@ class App:
     def __init__(self, tab: Tab) -> None:
         self.event_namespace = SimpleNamespace(token_to_sid={tab.name: "1"})
         self._tab = tab
+        self._turn = asyncio.Lock()
 
     @asynccontextmanager
     async def modify_state(self, token: Any) -> AsyncIterator[rx.State]:
+        """The tab's state, for one at a time."""
         assert token.ident == self._tab.name
-        yield self._tab.root
+        async with self._turn:
+            yield self._tab.root
 
 
 @asynccontextmanager
@@ -52,14 +59,23 @@ async def opened(
     monkeypatch.setattr(live, "PACE", 0.01)
     tab = Tab(cookie, "a tab of the console")
     app: Any = App(tab)
+    _APPS[tab.name] = app
     async with kept_true(app), TABS.watched(emptying(app)):
         await until(lambda: (owner.execute(LISTENING).fetchone() or (0,))[0] > 0)
         await _until_heard()
         page = await tab.root.get_state(state)
-        await page._show()
+        await does(page, state._show)
         assert (page.ready, page.trouble) == (True, "")
         yield page
     WATCHING.drop(tab.name)
+    del _APPS[tab.name]
+
+
+async def does(page: Any, event: Callable[..., Awaitable[None]], *given: Any) -> None:
+    """Send an event of an open page, which has the state to itself meanwhile."""
+    tab = page.router.session.client_token
+    async with _APPS[tab].modify_state(rx.BaseStateToken(ident=tab, cls=type(page))):
+        await event(page, *given)
 
 
 async def _until_heard() -> None:

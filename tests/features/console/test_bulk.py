@@ -24,7 +24,7 @@ from sigma_app.features.waitlist.imports import forget_imports
 from sigma_app.session.store import Session
 from tests.features.console.conftest import set_role
 from tests.features.console.operators import scanned, shown
-from tests.features.console.pages import opened
+from tests.features.console.pages import does, opened
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -474,15 +474,15 @@ async def test_why_a_run_was_not_stopped_or_put_back_is_said_on_the_page(operato
     run = await begin(operator, wish("flag", [lead("ann@example.com")], "odd"))
     stop, undo = RunsState.stop.fn, RunsState.undo.fn  # pyright: ignore[reportAttributeAccessIssue] - event handlers
     async with opened(RunsState, cookie, owner, monkeypatch) as page:
-        await stop(page, str(run))
+        await does(page, stop, str(run))
         assert (page.said, page.runs[0].can_stop) == ("", False)
         for act in (stop, undo):
-            await act(page, str(run))
+            await does(page, act, str(run))
             assert page.said == "It is so already; nothing was done."
         await begin(operator, wish("flag", [lead("bob@example.com")], "odd"))
         await until(lambda: len(page.runs) == 2)
         assert page.said != ""
-        await page._show()  # anew, or another list
+        await does(page, RunsState._show)  # anew, or another list
         assert page.said == ""
     assert str(RunsState.said) in str(runs())
 
