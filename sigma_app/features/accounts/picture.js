@@ -40,13 +40,27 @@
     portrait.append(image);
   };
 
-  const reset = (form) => {
+  const rest = (form) => {
     const { file, use, cancel, bar } = parts(form);
     file.value = "";
     file.disabled = false;
     use.hidden = cancel.hidden = bar.hidden = true;
     upload = null;
+  };
+
+  const reset = (form) => {
+    rest(form);
     show(form, null);
+  };
+
+  // What was sent stays until the page has it: the picture before would be seen once more meanwhile.
+  const showUntilReplaced = (form) => {
+    const sent = preview;
+    const replaced = new MutationObserver(() => {
+      replaced.disconnect();
+      if (preview === sent) show(form, null);
+    });
+    replaced.observe(parts(form).portrait, { childList: true, subtree: true, attributeFilter: ["src"] });
   };
 
   const answered = (form, request) => {
@@ -58,8 +72,9 @@
     }
     if (told.location) return location.assign(told.location);
     if (request.status === 200) {
-      reset(form);
+      rest(form);
       say(form, told.message, "done");
+      if (preview) showUntilReplaced(form);
       return document.querySelector("[data-reload]").click();
     }
     const { file, bar, use } = parts(form);
