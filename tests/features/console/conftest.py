@@ -89,3 +89,13 @@ def deeds(owner: psycopg.Connection) -> Callable[[], list[tuple[str, str | None,
         return owner.execute("select action, subject, detail from sigma.audit_log order by id").fetchall()
 
     return read
+
+
+@pytest.fixture
+def due(owner: psycopg.Connection):
+    """Lets the grace of every run pass."""
+
+    def pass_grace() -> None:
+        owner.execute("update sigma.bulk_runs set starts_at = now() - interval '1 second' where state = 'waiting'")
+
+    return pass_grace
