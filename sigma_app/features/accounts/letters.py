@@ -13,6 +13,7 @@ EARLIER_ADDRESS = (
     "for 90 days our record of mails to it. Reply to one of those mails to have it erased."
 )
 """What deleting an account leaves."""
+_YOURSELF = "It was you? Then there is nothing to do."
 
 
 def letter(mail: AuthMail, seconds: int, portal_url: str) -> Letter:
@@ -66,7 +67,7 @@ def password_chosen(base_url: str) -> Letter:
             "another browser, that one counts no more.",
             f"It was not you? Choose a new one at once: {base_url}/forgot",
         ],
-        notes=["It was you? Then there is nothing to do."],
+        notes=[_YOURSELF],
     )
 
 
@@ -80,7 +81,7 @@ def password_changed(base_url: str) -> Letter:
             "The password of your Sigma account was changed just now, and every other device signed out.",
             f"It was not you? Choose a new one at once: {base_url}/forgot",
         ],
-        notes=["It was you? Then there is nothing to do."],
+        notes=[_YOURSELF],
     )
 
 
@@ -94,7 +95,7 @@ def data_downloaded(base_url: str) -> Letter:
             "Somebody who is signed in to your Sigma account just downloaded everything that we hold about you.",
             f"It was not you? Choose a new password at once, which signs every other device out: {base_url}/forgot",
         ],
-        notes=["It was you? Then there is nothing to do."],
+        notes=[_YOURSELF],
     )
 
 

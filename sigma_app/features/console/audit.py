@@ -177,16 +177,13 @@ def _entry(row: Mapping[str, Any], thing: Thing) -> Entry:
 
 def audit() -> rx.Component:
     """The log, latest first."""
-    nothing = rx.cond(
-        AuditState.mistake != "",
-        "Nothing is shown: what was asked for cannot be, as it says above.",
-        no_rows(
-            "Nothing was done yet. What operators do from now on stands here.",
-            asked=(AuditState.who + AuditState.kind + AuditState.since + AuditState.until + AuditState.subject) != "",
-            matches="Nothing like that was done.",
-            href=ROUTE,
-            everything="Show all of it",
-        ),
+    nothing = no_rows(
+        "Nothing was done yet. What operators do from now on stands here.",
+        asked=(AuditState.who + AuditState.kind + AuditState.since + AuditState.until + AuditState.subject) != "",
+        matches="Nothing like that was done.",
+        href=ROUTE,
+        everything="Show all of it",
+        mistake=AuditState.mistake,
     )
     return console_page(
         AuditState,

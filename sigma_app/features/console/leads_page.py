@@ -317,16 +317,13 @@ def _list() -> rx.Component:
                 "Leads",
                 HEADINGS,
                 LeadsState.rows,
-                empty=rx.cond(
-                    LeadsState.mistake != "",
-                    "Nobody is shown: what was asked for cannot be, as it says above.",
-                    no_rows(
-                        "Nobody is on the list yet. The first to join stands here.",
-                        asked=(LeadsState.q != "") | (LeadsState.filtered > 0),
-                        matches="Nobody matches.",
-                        href=ROUTE,
-                        everything="Show everybody",
-                    ),
+                empty=no_rows(
+                    "Nobody is on the list yet. The first to join stands here.",
+                    asked=(LeadsState.q != "") | (LeadsState.filtered > 0),
+                    matches="Nobody matches.",
+                    href=ROUTE,
+                    everything="Show everybody",
+                    mistake=LeadsState.mistake,
                 ),
                 pick=True,
                 numbers=("Brought",),

@@ -261,7 +261,7 @@ def nothing_here(words: Any, href: str, back: str) -> rx.Component:
     )
 
 
-def no_rows(empty: Any, *, asked: Any, matches: str, href: str, everything: str) -> rx.Component:
+def no_rows(empty: Any, *, asked: Any, matches: str, href: str, everything: str, mistake: Any = None) -> rx.Component:
     """What stands in the place of no rows of a list that has filters, for `table`.
 
     Args:
@@ -270,8 +270,12 @@ def no_rows(empty: Any, *, asked: Any, matches: str, href: str, everything: str)
         matches: what is said then, such as "Nobody matches."
         href: the list without filters.
         everything: the way there, such as "Show everybody".
+        mistake: a Var, what is wrong with what was asked for, which stands above the list; "" for nothing.
     """
-    return rx.cond(asked, rx.fragment(matches, " ", link(everything, href=href)), empty)
+    nothing = rx.cond(asked, rx.fragment(matches, " ", link(everything, href=href)), empty)
+    if mistake is None:
+        return nothing
+    return rx.cond(mistake != "", "Nothing is shown: what was asked for cannot be, as it says above.", nothing)
 
 
 def pager(newer: Any, older: Any) -> rx.Component:

@@ -68,7 +68,9 @@ _ID = re.compile(r'"([a-z]+_[0-9A-Za-z]{24})"')
     ],
     ids=["ids", "events", "forget", "ended", "mails", "forget mails", "counts"],
 )
-def test_whose_events_are_whose_is_found_without_reading_all_of_them(owner: psycopg.Connection, index, statement, values):
+def test_whose_events_are_whose_is_found_without_reading_all_of_them(
+    owner: psycopg.Connection, index, statement, values
+):
     owner.execute(MANY)
     owner.execute("analyze sigma.webhook_events")
     owner.execute("set role service_role")
