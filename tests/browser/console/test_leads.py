@@ -77,7 +77,7 @@ def test_what_was_typed_stays_and_a_wrong_day_is_said(operator: Page, sixty: lis
     expect(operator.get_by_label("Joined from")).to_have_value("2026-11-02")
     expect(operator.get_by_label("to", exact=True)).to_have_value("2026-11-01")
     expect(rows(operator)).to_have_count(0)
-    expect(operator.get_by_text("Nobody is shown")).to_be_visible()
+    expect(operator.get_by_text("Nothing is shown")).to_be_visible()
     shown(operator, f"/admin/leads?source={campaign.upper()}", "Leads")
     expect(rows(operator)).to_have_count(50)
     expect(operator.get_by_text("More filters (1 in use)")).to_be_visible()
