@@ -50,7 +50,10 @@ lower(lead ->> 'email') in (select email from whose) or lower(address) in (selec
 or lead is null and exists (
   select from (select lower(address) as cell offset 0) as lowered, whose where strpos(cell, email) > 0)
 """
-_WHOSE = "whose as materialized (select lower(one) as email from unnest(cast(:emails as text[])) as one)"
+# An account may have no address, which would be a part of every cell.
+_WHOSE = (
+    "whose as materialized (select lower(one) as email from unnest(cast(:emails as text[])) as one where one <> '')"
+)
 _TOLD = text(f"""
 with {_WHOSE}
 select case when lead is not null or lower(address) = lower(:email)

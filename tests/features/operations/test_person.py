@@ -382,6 +382,17 @@ class TestForgetting:
             await erase("alice@example.com", OPERATOR)
         assert owner.execute("select count(*) from leads").fetchone() == (2,)
 
+    async def test_no_address_is_nobodys_and_no_part_of_what_was_refused(self, shop: Till, owner: psycopg.Connection):
+        owner.execute(
+            "with file as (insert into sigma.imports (name, fresh, known, refused) values ('x', 0, 0, 1) returning id)"
+            " insert into sigma.import_rows (import_id, line, address, problem)"
+            " select id, 1, 'ann@example', 'No.' from file"
+        )
+        for ask in (erase(" ", OPERATOR), export("", io.BytesIO())):
+            with pytest.raises(Nobody):
+                await ask
+        assert owner.execute("select address from sigma.import_rows").fetchall() == [("ann@example",)]
+
     async def test_a_lead_alone_goes(self, shop: Till, owner: psycopg.Connection):
         await join_waitlist("charlie@example.com")
         receipt = await erase("charlie@example.com", OPERATOR)
