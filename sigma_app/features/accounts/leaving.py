@@ -62,6 +62,11 @@ async def delete_account(user_id: UUID, email: str) -> None:
 async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> None:
     """Take the first step of an account that goes, in a transaction of SERVICE: the job does what is left by itself.
 
+    Args:
+        transaction: of SERVICE.
+        user_id: of the account.
+        email: its address; "" for none, or one that nobody knows any more, and then nothing goes by an address.
+
     Raises:
         DatabaseUnavailable: nothing was deleted.
     """
@@ -71,7 +76,7 @@ async def begin(transaction: AsyncSession, user_id: UUID, email: str) -> None:
     await queue_job(transaction, "mail:forget", digest=digest.hex())  # with what is under way
     await _hold(transaction, user_id)
     there = (await transaction.exec(select(func.sigma.account_record(user_id)))).one() is not None
-    farewell = {"sealed": seal(email)} if there else {}  # of one that has just gone, somebody else has it
+    farewell = {"sealed": seal(email)} if email and there else {}  # of one that has just gone, somebody else has it
     await queue_job(transaction, "accounts:finish_leaving", after=SECOND_LOOK, user=str(user_id), **farewell)
 
 

@@ -8,7 +8,6 @@ where it did not come to an end. Operators' accounts can be neither closed, open
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from sigma_app.core.database import SERVICE, Step, get_database
@@ -32,11 +31,6 @@ class NobodyThere(SigmaError):
     status = 404
 
 
-class _Account(NamedTuple):
-    email: str
-    disabled: bool
-
-
 async def disable(session: Session, user: UUID) -> None:
     """Keep somebody from signing in, and end what they are signed in with.
 
@@ -44,7 +38,7 @@ async def disable(session: Session, user: UUID) -> None:
         NotAnOperator, NobodyThere, OperatorsAccount, NothingToDo, DatabaseUnavailable: nothing was done.
         IdentityRefused, IdentityBusy, IdentityUnavailable: nothing was done, but is on record as tried.
     """
-    if (await _ordinary(session, user)).disabled:
+    if await _is_disabled(session, user):
         raise NothingToDo
     async with acting(session, "user.disable", user):
         pass
@@ -57,7 +51,7 @@ async def disable(session: Session, user: UUID) -> None:
 
 async def enable(session: Session, user: UUID) -> None:
     """Let somebody sign in again; raises as `disable`."""
-    if not (await _ordinary(session, user)).disabled:
+    if not await _is_disabled(session, user):
         raise NothingToDo
     async with acting(session, "user.enable", user):
         pass
@@ -83,13 +77,15 @@ async def delete(session: Session, user: UUID) -> None:
     """Delete an account with everything that belongs to it, as its owner can.
 
     Raises:
-        NotAnOperator, NobodyThere, OperatorsAccount, DebitUnderWay, DatabaseUnavailable: nothing was deleted.
+        NotAnOperator, NobodyThere, OperatorsAccount, DebitUnderWay, DatabaseUnavailable, IdentityBusy, IdentityRefused,
+            IdentityUnavailable: nothing was deleted.
         NotGoneYet: the place in line is gone; the rest follows by itself.
     """
-    account = await _ordinary(session, user)
+    await _is_disabled(session, user)
     await billing.refuse_while_under_way(user)
+    address = await identity.address_of(user)  # the one that is known here may be somebody else's by now
     async with acting(session, "user.delete", user) as transaction:
-        await accounts.begin_leaving(transaction, user, account.email)
+        await accounts.begin_leaving(transaction, user, address or "")
     try:
         await accounts.finish_leaving(user)
     except accounts.NotGoneYet as error:
@@ -98,22 +94,15 @@ async def delete(session: Session, user: UUID) -> None:
         ) from error
 
 
-async def _ordinary(session: Session, user: UUID) -> _Account:
-    account = await _find(session, user)
-    await refuse_operators(user)
-    return account
-
-
-async def _find(session: Session, user: UUID) -> _Account:
+async def _is_disabled(session: Session, user: UUID) -> bool:
+    """Whether an account is kept from signing in; refuses one that is not there, and an operator's."""
     async with reading(session) as cursor:
-        await cursor.execute(_ACCOUNT, [user])
+        await cursor.execute(_DISABLED, [user])
         found = await cursor.fetchone()
     if found is None:
         raise NobodyThere
-    return _Account(**found)
+    await refuse_operators(user)
+    return found["disabled"]
 
 
-_ACCOUNT = """
-select coalesce(email, '') as email, coalesce(banned_until > now(), false) as disabled
-from sigma.accounts where id = %s
-"""
+_DISABLED = "select coalesce(banned_until > now(), false) as disabled from sigma.accounts where id = %s"

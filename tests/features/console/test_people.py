@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -16,6 +17,8 @@ from sigma_app.features.console.service import NotAnOperator, NothingToDo
 from sigma_app.features.console.user import UserState
 from sigma_app.features.console.users import UsersState
 from sigma_app.gateways import payments
+from sigma_app.gateways.accounts import IdentityUnavailable
+from sigma_app.gateways.keys import unseal
 from sigma_app.session import store
 from sigma_app.session.operators import OperatorsAccount
 from sigma_app.session.store import Session
@@ -266,6 +269,40 @@ async def test_an_account_that_is_deleted_goes_with_all_of_it_but_the_record(ses
     assert not (await shown(UserState, bob, id=str(session.user_id))).found
     with pytest.raises(people.NobodyThere):
         await people.delete(bob, session.user_id)
+
+
+@pytest.mark.parametrize("by_now", ["new@example.com", None], ids=["another", "gone"])
+async def test_with_an_account_goes_nothing_of_an_address_that_it_has_no_more(
+    session: Session, bob: Session, owner, monkeypatch: pytest.MonkeyPatch, by_now: str | None
+):
+    async def address_of(_: UUID) -> str | None:
+        return by_now
+
+    for address in (session.email, "new@example.com"):
+        await join_waitlist(address)
+    monkeypatch.setattr(people.identity, "address_of", address_of)
+    async with payments.reaching_stripe():
+        await people.delete(bob, session.user_id)
+    assert owner.execute("select from auth.users where id = %s", [session.user_id]).fetchall() == []
+    left = [session.email, *([] if by_now else ["new@example.com"])]
+    assert [email for (email,) in owner.execute("select email from leads order by email")] == left
+    farewells = (
+        "select args ->> 'sealed' from procrastinate.procrastinate_jobs where task_name = 'accounts:send_farewell'"
+    )
+    assert [unseal(sealed) for (sealed,) in owner.execute(farewells.encode())] == ([by_now] if by_now else [])
+
+
+async def test_while_nobody_can_say_what_address_it_has_no_account_is_deleted(
+    session: Session, bob: Session, owner, monkeypatch: pytest.MonkeyPatch
+):
+    async def away(_: UUID) -> None:
+        raise IdentityUnavailable
+
+    monkeypatch.setattr(people.identity, "address_of", away)
+    with pytest.raises(IdentityUnavailable):
+        await people.delete(bob, session.user_id)
+    assert deeds(owner) == []
+    assert await store.are_open([session.id]) == {session.id}
 
 
 async def test_what_could_not_be_deleted_at_once_is_told_and_left_to_the_job(
