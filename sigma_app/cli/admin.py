@@ -24,7 +24,8 @@ def command() -> None:
 @command.command()
 @click.argument("email")
 def grant(email: str) -> None:
-    """Make the account with this address an operator's. Whoever it is has to have signed up and confirmed it.
+    """Make the account with this address an operator's. Whoever it is has to have signed up and confirmed it; with
+    Supabase elsewhere, to have signed in here with it, too.
 
     Where they have the role already that is said, and nothing is done or recorded.
     """
@@ -91,6 +92,9 @@ async def _grant(email: str) -> bool | None:
         account = await _ask("select sigma.confirmed_account(%s) as id", email)
         if account is None:
             return None
+        with _mendable():  # with Supabase elsewhere it may have another address since, and this one somebody else
+            if (await accounts.address_of(account) or "").lower() != email.lower():
+                return None
         with _mendable():  # where giving it ended half-way, only one of the two says so
             if await has_role(account) and await accounts.role_of(account) == "admin":
                 return False
@@ -112,6 +116,7 @@ async def _revoke(email: str) -> str:
     from sigma_app.session.operators import has_role
 
     async with serving_requests():
+        # By the address that `admin list` shows, whatever has become of it: taking the role too often is soon mended.
         account = await _ask("select sigma.find_account(%s) as id", email)
         if account is None:
             return "no account with this address, so no operator. Nothing was changed."

@@ -30,7 +30,11 @@ def command(email: str, asked_by: str | None, yes: bool, as_json: bool) -> None:
     Cannot be undone, and can be repeated: where something does not answer, the receipt says so, and the command ends
     with 1, as it does without a receipt where the database goes away half-way. It ends with 3 where Sigma has nobody of
     that address, and with 2 where nothing was begun: for an operator, say, whom `admin revoke` has to make an ordinary
-    account first. What is on its way at this moment, a mail say, is removed by a job while the server or a worker runs.
+    account first, or where Supabase cannot be asked whose the address is. What is on its way at this moment, a mail
+    say, is removed by a job while the server or a worker runs.
+
+    With Supabase elsewhere, an account is known from its first sign-in here on. One whose address changed there is
+    found by the new one once it signed in here with it, and by the old one no more.
     """
     if not yes:
         if not sys.stdin.isatty():
@@ -47,20 +51,22 @@ async def _erase(email: str, asked_by: str, as_json: bool) -> bool:
     from sigma_app.core.errors import DatabaseUnavailable
     from sigma_app.features.console.service import record
     from sigma_app.features.operations import person
+    from sigma_app.gateways.accounts import IdentityBusy, IdentityRefused, IdentityUnavailable
     from sigma_app.gateways.database import serving_requests
     from sigma_app.gateways.payments import reaching_stripe
     from sigma_app.session.operators import OperatorsAccount
 
+    unknown = (IdentityBusy, IdentityRefused, IdentityUnavailable)  # whose the address is, which is asked first
     async with serving_requests(), reaching_stripe():
         try:
             account = await person.find_to_erase(email)
             async with get_database().transaction(SERVICE) as transaction:
                 await record(transaction, "person.erase", account)
-        except (OperatorsAccount, DatabaseUnavailable) as error:
+        except (OperatorsAccount, DatabaseUnavailable, *unknown) as error:
             raise StartError(f"{error} Nothing was erased.") from None
         try:
             receipt = await person.erase(email, asked_by)
-        except OperatorsAccount as error:  # since a moment ago
+        except (OperatorsAccount, *unknown) as error:  # since a moment ago
             raise StartError(f"{error} Nothing was erased.") from None
         except DatabaseUnavailable:
             print(_HALF_WAY, file=sys.stderr)

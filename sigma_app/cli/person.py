@@ -33,6 +33,9 @@ def export_command(email: str, file: Path) -> None:
 
     Give it to nobody but them: prove first that they are who has the address. Ends with 3, and writes nothing, where
     Sigma has nobody of that address.
+
+    With Supabase elsewhere, an account is known from its first sign-in here on. One whose address changed there is
+    found by the new one once it signed in here with it, and by the old one no more.
     """
     if os.path.lexists(file):
         raise StartError(f"{file} is there already. Name a new file.")

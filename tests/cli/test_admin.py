@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from sigma_app.features.console.service import CHANNEL, OPERATORS
-from tests.moving import fill
-from tests.sigma import Sigma
+from sigma_app.gateways import accounts
+from sigma_app.gateways.identity import reaching_supabase
+from tests.conftest import settings_for
+from tests.elsewhere import elsewhere, variables_of
+from tests.moving import PASSWORD, fill
+from tests.settled import settled
+from tests.sigma import Sigma, Supabase
+
+__all__ = ["elsewhere"]
 
 pytestmark = pytest.mark.anyio
 
@@ -58,3 +66,36 @@ async def test_one_whose_address_is_not_confirmed_any_more_is_revoked_all_the_sa
     assert full.run("admin", "revoke", "alice@example.com").returncode == 0
     assert full.run("admin", "grant", "alice@example.com").returncode == 1
     assert owner.execute(DEEDS).fetchall() == [("operator.grant",), ("operator.revoke",)]
+
+
+async def move(account: UUID, email: str) -> None:
+    """Give an account another address at Supabase, of which nobody tells the database here."""
+    async with reaching_supabase(as_service=True) as client:
+        await client.auth.admin.update_user_by_id(str(account), {"email": email, "email_confirm": True})
+
+
+async def test_the_role_goes_to_nobody_who_had_the_address_and_is_taken_by_the_one_that_is_listed(
+    elsewhere: Supabase, owner_url: str, owner: psycopg.Connection, tmp_path: Path
+):
+    given = variables_of(elsewhere)
+    sigma = Sigma(tmp_path / "data", variables={"DATABASE_URL": owner_url, **given})
+    with settled(settings_for(tmp_path, **given)):
+        alice = await accounts.create_confirmed("alice@example.com", PASSWORD)
+        owner.execute("select sigma.note_user(%s, 'alice@example.com')", [alice])  # as at each sign-in
+        await move(alice, "new@example.com")
+        await accounts.create_confirmed("alice@example.com", PASSWORD)  # somebody else, who was never here
+        done = sigma.run("admin", "grant", "alice@example.com")
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+        assert done.stderr.startswith("alice@example.com: no account with this address")
+        assert "new@" not in done.stderr
+        assert await accounts.role_of(alice) is None
+        assert owner.execute(DEEDS).fetchall() == []
+
+        owner.execute("select sigma.note_user(%s, 'new@example.com')", [alice])
+        assert sigma.run("admin", "grant", "New@example.com").returncode == 0
+        assert await accounts.role_of(alice) == "admin"
+        await move(alice, "newer@example.com")
+        assert sigma.run("admin", "list").stdout == "new@example.com\n"
+        assert sigma.run("admin", "revoke", "new@example.com").returncode == 0
+        assert await accounts.role_of(alice) is None
+        assert sigma.run("admin", "list").stdout.startswith("Nobody yet")

@@ -21,7 +21,7 @@ from sigma_app.gateways.database import login_address
 from sigma_app.settings import get_settings
 from tests.cli.test_run import assert_one_line
 from tests.moving import fill
-from tests.sigma import Sigma
+from tests.sigma import Sigma, free_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -158,6 +158,22 @@ async def test_an_operator_is_revoked_first(full: Sigma, owner: psycopg.Connecti
     assert full.run("admin", "revoke", "alice@example.com").returncode == 0
     assert full.run("erase", "alice@example.com", "--yes").returncode == 0
     assert owner.execute("select count(*) from auth.users").fetchone() == (1,)
+
+
+async def test_where_nobody_can_say_whose_an_address_is_nothing_is_begun(full: Sigma, owner: psycopg.Connection):
+    full.variables |= {
+        "VITE_SUPABASE_URL": f"http://127.0.0.1:{free_port()}",
+        "VITE_SUPABASE_ANON_KEY": "sb_publishable_x",
+        "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_x",
+    }
+    assert_one_line(full.run("erase", "alice@example.com", "--yes"), "does not answer", "Nothing was erased")
+    file = full.data_dir / "a.zip"
+    done = full.run("person", "export", "alice@example.com", "--out", str(file))
+    assert_one_line(done, "does not answer", "Nothing was written")
+    assert not file.exists()
+    assert owner.execute("select email from leads where email ilike 'alice%'").fetchall() == [("Alice@example.com",)]
+    assert owner.execute("select count(*) from auth.users").fetchone() == (2,)
+    assert owner.execute("select count(*) from sigma.audit_log").fetchone() == (0,)
 
 
 async def test_what_is_left_ends_with_1_and_says_why(full: Sigma, owner: psycopg.Connection):

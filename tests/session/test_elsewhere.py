@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,29 +12,22 @@ from sigma_app.gateways import accounts
 from sigma_app.gateways.identity import keeping_connections
 from sigma_app.session import store
 from tests.conftest import settings_for
+from tests.elsewhere import elsewhere, variables_of
 from tests.portal import PASSWORD
 from tests.settled import settled
 from tests.sigma import Supabase
+
+__all__ = ["elsewhere"]
 
 pytestmark = pytest.mark.anyio
 
 EMAIL = "alice@example.com"
 
 
-@pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supabase]:
-    supabase = Supabase(tmp_path_factory.mktemp("elsewhere") / "data")
-    supabase.start()
-    yield supabase
-    supabase.remove()
-
-
 async def test_a_session_from_the_first_to_the_last_minute(
     elsewhere: Supabase, database: Database, owner: psycopg.Connection, tmp_path: Path
 ):
-    names = ("VITE_SUPABASE_URL", "VITE_SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY")
-    given = {name: elsewhere.assignments[name] for name in names}
-    with settled(settings_for(tmp_path, **given)), serve_requests_from(database):
+    with settled(settings_for(tmp_path, **variables_of(elsewhere))), serve_requests_from(database):
         async with keeping_connections():
             await accounts.create_confirmed(EMAIL, PASSWORD)
             tokens = await accounts.sign_in(EMAIL, PASSWORD)

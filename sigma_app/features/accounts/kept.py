@@ -19,16 +19,38 @@ File = tuple[str, str]
 """A bucket, and a name in it."""
 
 
-async def find_account(email: str) -> UUID | None:
+async def find_account(email: str, *, gone: bool = False) -> UUID | None:
     """Whose account this is the address of, by auth and not by a profile, which its owner writes; None for nobody's.
 
-    Accounts of a Supabase project elsewhere are known here from their first sign-in on.
+    Accounts of a Supabase project elsewhere are known here from their first sign-in on, by the address of the latest
+    one. Since then it may have become somebody else's, so auth is asked whether the account still has it. One that
+    has it only since then is not found before it signs in here again: auth cannot be asked who has an address.
+
+    Args:
+        email: in any case.
+        gone: find also one that auth has no more and that left something here. Such a one may be forgotten, and is
+            told to nobody: whose the address was in the end, nobody knows.
+
+    Raises:
+        DatabaseUnavailable, IdentityBusy, IdentityRefused, IdentityUnavailable: it could not be asked.
+    """
+    ((found,),) = await get_database().run(Step(SERVICE, "select sigma.find_account(%s)", [email]))
+    if found is None:
+        return None
+    address = await address_of(found)
+    theirs = gone if address is None else address.lower() == email.lower()
+    return found if theirs else None
+
+
+async def is_here(user_id: UUID) -> bool:
+    """Whether this database still has an account.
 
     Raises:
         DatabaseUnavailable: it could not be asked.
     """
-    ((found,),) = await get_database().run(Step(SERVICE, "select sigma.find_account(%s)", [email]))
-    return found
+    return await get_database().run(Step(SERVICE, "select sigma.account_record(%s) is not null", [user_id])) == [
+        (True,)
+    ]
 
 
 async def what_is_kept(user_id: UUID) -> dict[str, Any]:

@@ -105,23 +105,24 @@ class PersonState(ConsolePage, Deeds, SessionState):
 
 
 async def look_for(session: Session, address: str) -> UUID | None:
-    """The account of whoever has an address, in the name of an operator; None for somebody without one.
+    """The account of whoever has an address, or had it to the end, in the name of an operator; None for somebody
+    without one.
 
     Raises:
-        NotAnOperator, Nobody, DatabaseUnavailable: nothing is known.
+        NotAnOperator, and what `operations.find_person` raises: nothing is known.
     """
     async with reading(session):  # which has to be left first: nobody holds two connections at a time
         pass
-    return await operations.find_person(address)
+    return await operations.find_person(address, gone=True)
 
 
 async def why_they_stay(address: str) -> str:
     """Why whoever has an address cannot be forgotten, for the operator who would; "" where they can be.
 
     Raises:
-        DatabaseUnavailable: it could not be asked.
+        DatabaseUnavailable, IdentityBusy, IdentityRefused, IdentityUnavailable: it could not be asked.
     """
-    account = await accounts.find_account(address) if address else None
+    account = await accounts.find_account(address, gone=True) if address else None
     try:
         if account:
             await refuse_operators(account)
@@ -134,7 +135,7 @@ async def forget(session: Session, address: str) -> operations.Receipt:
     """Forget whoever has an address, in the name of an operator; on record with the id of their account.
 
     Raises:
-        NotAnOperator, Nobody, OperatorsAccount: nothing was done.
+        NotAnOperator, and what `operations.find_person_to_erase` raises: nothing was done.
         DatabaseUnavailable: it went away half way; forget them again.
     """
     async with reading(session):
@@ -151,7 +152,9 @@ async def told(session: Session, address: str) -> AsyncIterator[bytes]:
     Raises:
         NotAnOperator, and what `operations.packed_person` raises: before the first piece.
     """
-    account = await look_for(session, address)
+    async with reading(session):
+        pass
+    account = await operations.find_person(address)
     async with acting(session, "person.export", account):
         pass
     async for piece in operations.packed_person(address):

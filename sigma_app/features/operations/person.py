@@ -127,15 +127,19 @@ def in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(counted(many, *KINDS[kind]) for kind, many in counts.items() if many)
 
 
-async def find(email: str) -> UUID | None:
+async def find(email: str, *, gone: bool = False) -> UUID | None:
     """The account of whoever has an address, in any case; None for somebody of whom something else is kept.
+
+    Args:
+        email: the address.
+        gone: find also an account that Supabase has no more, as `accounts.find_account`.
 
     Raises:
         Nobody: nothing is kept.
-        DatabaseUnavailable: it could not be asked.
+        DatabaseUnavailable, IdentityBusy, IdentityRefused, IdentityUnavailable: it could not be asked.
     """
     address = email.strip()
-    account = await accounts.find_account(address)
+    account = await accounts.find_account(address, gone=gone)
     theirs = [] if account else await billing.ids_of(await _ids_to_forget(address))
     if account is None and not any((await _counts(address, None, theirs, 0)).values()):
         async with get_database().transaction(SERVICE) as transaction:
@@ -145,13 +149,13 @@ async def find(email: str) -> UUID | None:
 
 
 async def find_to_erase(email: str) -> UUID | None:
-    """As `find`, for forgetting them.
+    """As `find`, for forgetting them, and what an account left that Supabase has no more.
 
     Raises:
         OperatorsAccount: it is an operator's.
-        Nobody, DatabaseUnavailable: as `find`.
+        Nobody, DatabaseUnavailable, IdentityBusy, IdentityRefused, IdentityUnavailable: as `find`.
     """
-    account = await find(email)
+    account = await find(email, gone=True)
     if account:
         await refuse_operators(account)
     return account
@@ -211,8 +215,8 @@ async def export(email: str, out: IO[bytes], advance: Advance = lambda _: None) 
 
     Raises:
         Nobody: nothing is kept, and nothing was written.
-        DatabaseUnavailable, IdentityRefused, IdentityUnavailable, PaymentsUnavailable, PaymentsRefused: something could
-            not be read, and what was written is not whole.
+        DatabaseUnavailable, IdentityBusy, IdentityRefused, IdentityUnavailable, PaymentsUnavailable, PaymentsRefused:
+            something could not be read, and what was written is not whole.
     """
     return await _tell(await find(email), email.strip(), out, advance)
 
@@ -266,6 +270,7 @@ async def erase(email: str, asked_by: str) -> Receipt:
 
     Raises:
         Nobody, OperatorsAccount: nothing was done.
+        IdentityBusy, IdentityRefused, IdentityUnavailable: nor then, since nobody could say whose the address is.
         DatabaseUnavailable: it went away half way; erase again.
     """
     address = email.strip()
@@ -301,7 +306,7 @@ async def erase(email: str, asked_by: str) -> Receipt:
         await queue_job(transaction, "mail:forget", digest=digest.hex())  # and what is under way
     await mailbox.forget(digest)
     await _forget_jobs(address, account)
-    still = await accounts.find_account(address)
+    still = account if account and await accounts.is_here(account) else None
     after = await _counts(address, still, theirs, await _files_left(still))
     left += [f"{kind}: {_CAME_BACK}" for kind in ("lead", "imports") if after[kind]]
     if after["events"]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from uuid import UUID
 
 import pytest
 
+from sigma_app.features.accounts import kept
 from sigma_app.features.console import person
 from sigma_app.features.console.parts import Fact
 from sigma_app.features.console.person import PersonState
 from sigma_app.features.console.service import NotAnOperator, reading
 from sigma_app.features.operations.person import KINDS, Nobody
+from sigma_app.gateways.accounts import IdentityUnavailable
 from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.session.operators import OperatorsAccount
 from tests.features.console.operators import fact, shown
@@ -88,6 +91,33 @@ async def test_a_receipt_counts_in_words(operator, stranger, lead, monkeypatch):
         receipt = await person.forget(operator, stranger.email)
     assert set(receipt.erased) == set(KINDS)
     assert fact(person._told(receipt), "Erased") == "1 account, 1 profile, 1 device"
+
+
+async def test_what_an_account_left_that_supabase_has_no_more_is_found_and_forgotten_and_told_to_nobody(
+    operator, stranger, monkeypatch, deeds
+):
+    async def gone(_: UUID) -> None:
+        return None
+
+    monkeypatch.setattr(kept, "address_of", gone)
+    assert await person.look_for(operator, stranger.email) == stranger.user_id
+    async with reaching_stripe():
+        with pytest.raises(Nobody):
+            await exported(operator, stranger.email)
+        assert deeds() == []
+        assert (await person.forget(operator, stranger.email)).account == stranger.user_id
+
+
+async def test_a_page_says_that_nobody_can_say_whose_an_address_is(operator, stranger, monkeypatch):
+    async def away(_: UUID) -> None:
+        raise IdentityUnavailable
+
+    monkeypatch.setattr(kept, "address_of", away)
+    with pytest.raises(IdentityUnavailable):  # which every page of the console shows in place of what it has
+        await shown(PersonState, operator, user=str(stranger.user_id))
+    for ask in (person.look_for, exported, person.forget):
+        with pytest.raises(IdentityUnavailable):
+            await ask(operator, stranger.email)
 
 
 async def test_nobody_else_may_do_either(stranger, lead, owner, deeds):
