@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from sigma_app.cli import connections
+from sigma_app.core.metrics import REFUSALS
 from tests.safety.raw import status_of
 
 pytestmark = pytest.mark.anyio
@@ -174,9 +175,12 @@ async def test_the_applications_own_time_is_not_the_clients(port: int):
 async def test_whoever_was_answered_early_may_send_no_longer_than_it_takes_to_read_that(port: int):
     eager = await client(port)
     head = POST.replace(b" / ", b" /early ") + b"Content-Length: 1000000000\r\n\r\n"
+    slow = REFUSALS.labels("slow")
+    before = slow._value.get()
     saying = asyncio.create_task(eager.say(head, *[b"a" * 1000] * 100_000, pause=0.001))
     assert status_of(await eager.hear()) == 200
     saying.cancel()
+    assert slow._value.get() == before + 1  # and not only the second in which a connection may be idle
 
 
 async def test_whoever_does_not_read_the_answer_is_cut_off(port: int):
