@@ -19,6 +19,16 @@ File = tuple[str, str]
 """A bucket, and a name in it."""
 
 
+async def known_by(email: str) -> UUID | None:
+    """The account that this database knows by an address, whether or not it still has it; None for none.
+
+    Raises:
+        DatabaseUnavailable: it could not be asked.
+    """
+    ((found,),) = await get_database().run(Step(SERVICE, "select sigma.find_account(%s)", [email]))
+    return found
+
+
 async def find_account(email: str, *, gone: bool = False) -> UUID | None:
     """Whose account this is the address of, by auth and not by a profile, which its owner writes; None for nobody's.
 
@@ -34,7 +44,7 @@ async def find_account(email: str, *, gone: bool = False) -> UUID | None:
     Raises:
         DatabaseUnavailable, IdentityBusy, IdentityRefused, IdentityUnavailable: it could not be asked.
     """
-    ((found,),) = await get_database().run(Step(SERVICE, "select sigma.find_account(%s)", [email]))
+    found = await known_by(email)
     if found is None:
         return None
     address = await address_of(found)

@@ -21,6 +21,7 @@ from sigma_app.features.accounts.kept import contents_of as contents_of
 from sigma_app.features.accounts.kept import files_of as files_of
 from sigma_app.features.accounts.kept import find_account as find_account
 from sigma_app.features.accounts.kept import is_here as is_here
+from sigma_app.features.accounts.kept import known_by as known_by
 from sigma_app.features.accounts.kept import tell_downloaded as tell_downloaded
 from sigma_app.features.accounts.kept import what_is_kept as what_is_kept
 from sigma_app.features.accounts.leaving import NotGoneYet as NotGoneYet

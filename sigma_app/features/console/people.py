@@ -8,6 +8,7 @@ where it did not come to an end. Operators' accounts can be neither closed, open
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sigma_app.core.database import SERVICE, Step, get_database
@@ -31,6 +32,11 @@ class NobodyThere(SigmaError):
     status = 404
 
 
+class _Account(NamedTuple):
+    email: str
+    disabled: bool
+
+
 async def disable(session: Session, user: UUID) -> None:
     """Keep somebody from signing in, and end what they are signed in with.
 
@@ -38,7 +44,7 @@ async def disable(session: Session, user: UUID) -> None:
         NotAnOperator, NobodyThere, OperatorsAccount, NothingToDo, DatabaseUnavailable: nothing was done.
         IdentityRefused, IdentityBusy, IdentityUnavailable: nothing was done, but is on record as tried.
     """
-    if await _is_disabled(session, user):
+    if (await _ordinary(session, user)).disabled:
         raise NothingToDo
     async with acting(session, "user.disable", user):
         pass
@@ -51,7 +57,7 @@ async def disable(session: Session, user: UUID) -> None:
 
 async def enable(session: Session, user: UUID) -> None:
     """Let somebody sign in again; raises as `disable`."""
-    if not await _is_disabled(session, user):
+    if not (await _ordinary(session, user)).disabled:
         raise NothingToDo
     async with acting(session, "user.enable", user):
         pass
@@ -73,15 +79,18 @@ async def sign_out(session: Session, user: UUID, only: UUID | None = None) -> in
     return ended
 
 
-async def delete(session: Session, user: UUID) -> None:
+async def delete(session: Session, user: UUID) -> str:
     """Delete an account with everything that belongs to it, as its owner can.
+
+    Returns:
+        What became of it, in words: what is kept by an address that is not the account's any more stays.
 
     Raises:
         NotAnOperator, NobodyThere, OperatorsAccount, DebitUnderWay, DatabaseUnavailable, IdentityBusy, IdentityRefused,
             IdentityUnavailable: nothing was deleted.
         NotGoneYet: the place in line is gone; the rest follows by itself.
     """
-    await _is_disabled(session, user)
+    known = (await _ordinary(session, user)).email
     await billing.refuse_while_under_way(user)
     address = await identity.address_of(user)  # the one that is known here may be somebody else's by now
     async with acting(session, "user.delete", user) as transaction:
@@ -92,17 +101,28 @@ async def delete(session: Session, user: UUID) -> None:
         raise accounts.NotGoneYet(
             f"Not everything is gone yet. A job does the rest by itself, within hours: {_THE_REST}."
         ) from error
+    if not address:
+        why = "Supabase had the account no more" if address is None else "the account had no address"
+        left = f", and what is kept by {known} stays: nobody can say whose that is by now" if known else ""
+        return f"Deleted. No mail was sent, since {why}{left}."
+    if address.lower() != known.lower():
+        left = f" What is kept by {known} stays: that may be somebody else's by now." if known else ""
+        return f"Deleted. A mail tells them so, at the address that they had at Supabase.{left}"
+    return "Deleted, with everything that belongs to the account. A mail tells them so."
 
 
-async def _is_disabled(session: Session, user: UUID) -> bool:
-    """Whether an account is kept from signing in; refuses one that is not there, and an operator's."""
+async def _ordinary(session: Session, user: UUID) -> _Account:
+    """An account as it is known here; refuses one that is not there, and an operator's."""
     async with reading(session) as cursor:
-        await cursor.execute(_DISABLED, [user])
+        await cursor.execute(_ACCOUNT, [user])
         found = await cursor.fetchone()
     if found is None:
         raise NobodyThere
     await refuse_operators(user)
-    return found["disabled"]
+    return _Account(**found)
 
 
-_DISABLED = "select coalesce(banned_until > now(), false) as disabled from sigma.accounts where id = %s"
+_ACCOUNT = """
+select coalesce(email, '') as email, coalesce(banned_until > now(), false) as disabled
+from sigma.accounts where id = %s
+"""

@@ -34,17 +34,22 @@ EXPORT = "/admin/person/export"
 class PersonState(ConsolePage, Deeds, SessionState):
     """Whom it is about, and the receipt once they are forgotten: what is gone, what is left, and what is kept.
 
-    `stays` is why they cannot be forgotten.
+    `stays` is why they cannot be forgotten, `gone` whether Supabase has their account no more, and `moved` how an
+    account comes to have another address than is known here: nothing is offered then, since that may be another's.
     """
 
     address: str = ""
     stays: str = ""
+    gone: bool = False
+    moved: str = ""
     receipt: list[Fact] = []  # noqa: RUF012 - a Var, copied for each state
 
     _topics = frozenset({OPERATORS, "users"})
     _receipt: str = ""
     _named: UUID | None = None  # the id in the address of the page that was read
     _typed: bool = False  # whether it is about somebody else, who was typed since
+    _found: tuple[str, UUID | None] | None = None  # an address, and whose account by its id, to ask Supabase about
+    _account: UUID | None = None
 
     async def _read(self, cursor: AsyncCursor[dict[str, Any]], asked: Mapping[str, str], session: Session) -> None:
         named = ((name, identity) for name in _NAMED if (identity := asks.identity(asked, name)))
@@ -55,32 +60,57 @@ class PersonState(ConsolePage, Deeds, SessionState):
         if name:
             await cursor.execute(_NAMED[name], [identity])
             address = str((await cursor.fetchone() or {}).get("email") or "")
-        self._named, self.address = identity, address
+        self._named, self.address = identity, ""
+        self._found = (address, identity if name == "user" else None)
 
     async def _read_besides(self) -> None:
-        self.stays = await why_they_stay(self.address)
+        if self._found:
+            await self._be_about(*self._found)
+        self.stays = await why_they_stay(self._account)
+
+    async def _be_about(self, address: str, account: UUID | None = None) -> None:
+        """Be about whoever has an address, or an account: Supabase is asked once whether these still are one.
+
+        Raises:
+            DatabaseUnavailable, IdentityBusy, IdentityRefused, IdentityUnavailable: it could not be asked.
+        """
+        whose = account or (await accounts.known_by(address) if address else None)
+        by_now = await accounts.address_of(whose) if whose else None
+        has_moved = by_now is not None and by_now.lower() != address.lower()
+        self.gone = whose is not None and by_now is None
+        self.moved = (_SIGNED_IN.format(address) if address else _TAKEN) if account and has_moved else ""
+        self.address = "" if self.moved else address
+        self._account, self._found = None if has_moved else whose, None
 
     def _arrive(self) -> None:
         """Be about nobody of another page, nor, where the address names somebody, about whoever was typed there."""
         super()._arrive()
         if self._said_at != self._here() or (self._typed and self.router.url.query):
-            self.address, self.receipt, self._receipt, self._named, self._typed = "", [], "", None, False
-            self.asking = self.outcome = self.refusal = ""
+            self._forget_whom()
+            self._named, self._typed = None, False
+
+    def _forget_whom(self) -> None:
+        self.address, self.stays, self.gone, self.moved, self.receipt, self._receipt = "", "", False, "", [], ""
+        self._found = self._account = None
+        self.asking = self.outcome = self.refusal = ""
 
     @rx.event
     async def look_for(self, form_data: dict[str, Any]):
         """Be about whoever has the address that was typed."""
         fields = form_data if isinstance(form_data, dict) else {}  # a client may send anything
-        self.address, self.receipt, self._receipt = str(fields.get("email", "")).strip(), [], ""
-        self.asking, self.outcome, self.refusal, self._said_at, self._typed = "", "", "", self._here(), True
+        address = str(fields.get("email", "")).strip()
+        self._forget_whom()
+        self._said_at, self._typed = self._here(), True
         try:
-            if "@" not in self.address:
+            if "@" not in address:
                 raise NotLikeThat("Please type a whole address.")
             if session := await self._signed_in():
-                await look_for(session, self.address)
-                self.stays = await why_they_stay(self.address)
+                await look_for(session, address)
+                await self._be_about(address)
+                self.stays = await why_they_stay(self._account)
         except SigmaError as error:
-            self.address, self.refusal = "", str(error)
+            self._forget_whom()
+            self.refusal = str(error)
 
     @rx.event
     async def forget(self, form_data: dict[str, Any]):
@@ -116,13 +146,14 @@ async def look_for(session: Session, address: str) -> UUID | None:
     return await operations.find_person(address, gone=True)
 
 
-async def why_they_stay(address: str) -> str:
-    """Why whoever has an address cannot be forgotten, for the operator who would; "" where they can be.
+async def why_they_stay(account: UUID | None) -> str:
+    """Why whoever has an account cannot be forgotten, for the operator who would; "" where they can be.
+
+    Asked whenever the page is read again, so of the database alone.
 
     Raises:
-        DatabaseUnavailable, IdentityBusy, IdentityRefused, IdentityUnavailable: it could not be asked.
+        DatabaseUnavailable: it could not be asked.
     """
-    account = await accounts.find_account(address, gone=True) if address else None
     try:
         if account:
             await refuse_operators(account)
@@ -174,6 +205,8 @@ def _told(receipt: operations.Receipt) -> list[Fact]:
     ]
 
 
+_SIGNED_IN = "This account signed in here last as {}, and has another address at Supabase since."
+_TAKEN = "Somebody else has signed in here since with the address that this account had; at Supabase it has another."
 _NAMED: Mapping[str, LiteralString] = {
     "user": "select email from sigma.accounts where id = %s",
     "lead": "select email from public.leads where id = %s",
@@ -196,6 +229,7 @@ def person() -> rx.Component:
             ),
             intro="Prove first that whoever asks is the one who has the address: by a mail to it, say.",
         ),
+        rx.cond(PersonState.moved != "", _has_moved()),
         rx.cond(PersonState.receipt.length() > 0, _receipt()),  # pyright: ignore[reportAttributeAccessIssue] - a Var
         rx.cond(
             (PersonState.address != "") & (PersonState.receipt.length() == 0),  # pyright: ignore[reportAttributeAccessIssue]
@@ -207,13 +241,32 @@ def person() -> rx.Component:
     )
 
 
+def _has_moved() -> rx.Component:
+    return part(
+        "Another address by now",
+        rx.el.p(
+            PersonState.moved,
+            " What is kept by the one before may be somebody else's, so the account is neither told nor forgotten by "
+            "it. Ask its owner to sign in here once, with the new one. Or they take it all along, and delete it, from "
+            "their account page, and you delete it from its page here.",
+        ),
+    )
+
+
 def _export() -> rx.Component:
     return part(
         "What is kept",
-        plain_form(
-            rx.el.input(type="hidden", name="email", value=PersonState.address),
-            rx.el.button("Download everything (ZIP)", type="submit", class_name=QUIET),
-            action=EXPORT,
+        rx.cond(
+            PersonState.gone,
+            rx.el.p(
+                "Supabase has their account no more, so nobody can say whose this address was in the end: what the "
+                "account left here is told to nobody, and can be forgotten."
+            ),
+            plain_form(
+                rx.el.input(type="hidden", name="email", value=PersonState.address),
+                rx.el.button("Download everything (ZIP)", type="submit", class_name=QUIET),
+                action=EXPORT,
+            ),
         ),
         intro="Place in line, account, profile, devices, files, mails, events and payments. No password, no token.",
     )

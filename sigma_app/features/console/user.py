@@ -156,8 +156,7 @@ class UserState(ConsolePage, Deeds, SessionState):
             return
 
         async def do(session: Session) -> str:
-            await people.delete(session, UUID(self._id))
-            return "Deleted, with everything that belongs to the account. A mail tells them so."
+            return await people.delete(session, UUID(self._id))
 
         async for _ in self._do("delete", do):
             yield
@@ -289,7 +288,8 @@ _CLOSING = (
 _DELETING = (
     "Their account, profile, files, place in line, devices and what is on record of their mails go at once and for "
     "good, and mails that were kept in the mailbox within minutes. A subscription ends, nothing is given back, and "
-    "Stripe keeps the invoices. A mail tells them. There is no way back but a backup. "
+    "Stripe keeps the invoices. A mail tells them. What is kept by an address that they had before stays. There is no "
+    "way back but a backup. "
 )
 _LEFT = (
     "It is what the button on their own account page does. Stripe's events about them stay for a month, jobs that "

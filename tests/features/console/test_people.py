@@ -282,7 +282,9 @@ async def test_with_an_account_goes_nothing_of_an_address_that_it_has_no_more(
         await join_waitlist(address)
     monkeypatch.setattr(people.identity, "address_of", address_of)
     async with payments.reaching_stripe():
-        await people.delete(bob, session.user_id)
+        said = await people.delete(bob, session.user_id)
+    assert f"What is kept by {session.email} stays".lower() in said.lower()
+    assert said.startswith("Deleted. A mail tells them so, at the address" if by_now else "Deleted. No mail was sent")
     assert owner.execute("select from auth.users where id = %s", [session.user_id]).fetchall() == []
     left = [session.email, *([] if by_now else ["new@example.com"])]
     assert [email for (email,) in owner.execute("select email from leads order by email")] == left

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from sigma_app.features.accounts import kept
+from sigma_app.features.accounts import service as accounts
 from sigma_app.features.console import person
 from sigma_app.features.console.parts import Fact
 from sigma_app.features.console.person import PersonState
@@ -18,6 +19,7 @@ from sigma_app.features.operations.person import KINDS, Nobody
 from sigma_app.gateways.accounts import IdentityUnavailable
 from sigma_app.gateways.payments import reaching_stripe
 from sigma_app.session.operators import OperatorsAccount
+from tests.features.console.conftest import set_role
 from tests.features.console.operators import fact, shown
 
 pytestmark = pytest.mark.anyio
@@ -80,10 +82,11 @@ async def test_who_was_typed_stays_and_another_page_is_about_another(operator, s
     async with reading(operator) as cursor:
         await page._read(cursor, asked, operator)
         assert (page.address, len(page.receipt)) == ("typed@example.com", 1)
-        await page._read(cursor, {"lead": str(lead("ann@example.com"))}, operator)
-        assert page.address == "ann@example.com"
-        await page._read(cursor, {}, operator)
-    assert page.address == ""
+    for another, address in (({"lead": str(lead("ann@example.com"))}, "ann@example.com"), ({}, "")):
+        async with reading(operator) as cursor:
+            await page._read(cursor, another, operator)
+        await page._read_besides()
+        assert page.address == address
 
 
 async def test_a_receipt_counts_in_words(operator, stranger, lead, monkeypatch):
@@ -91,6 +94,67 @@ async def test_a_receipt_counts_in_words(operator, stranger, lead, monkeypatch):
         receipt = await person.forget(operator, stranger.email)
     assert set(receipt.erased) == set(KINDS)
     assert fact(person._told(receipt), "Erased") == "1 account, 1 profile, 1 device"
+
+
+class Supabase:
+    """Says which address accounts have by now, and counts how often it is asked."""
+
+    def __init__(self, by_now: str | None) -> None:
+        self.by_now = by_now
+        self.asked = 0
+
+    async def address_of(self, _: UUID) -> str | None:
+        self.asked += 1
+        return self.by_now
+
+
+@pytest.fixture
+def moved(monkeypatch: pytest.MonkeyPatch) -> Supabase:
+    """Accounts have another address by now."""
+    supabase = Supabase("new@example.com")
+    for module in (kept, accounts):
+        monkeypatch.setattr(module, "address_of", supabase.address_of)
+    return supabase
+
+
+async def test_an_account_is_neither_told_nor_forgotten_by_an_address_that_it_has_no_more(
+    operator, stranger, owner, moved
+):
+    asked = {"user": str(stranger.user_id)}
+    page = await shown(PersonState, operator, **asked)
+    assert (page.address, f"last as {stranger.email}, and has another" in page.moved) == ("", True)
+    owner.execute("update auth.users set email = null where id = %s", [stranger.user_id])
+    page = await shown(PersonState, operator, **asked)
+    assert (page.address, page.moved.startswith("Somebody else")) == ("", True)
+    moved.by_now = None
+    page = await shown(PersonState, operator, **asked)
+    assert (page.address, page.moved) == ("", "")
+    assert str(PersonState.moved) in str(person.person())
+
+
+async def test_whoever_has_the_address_now_is_offered_what_is_theirs(operator, stranger, lead, moved):
+    page = await shown(PersonState, operator, lead=str(lead(stranger.email)))
+    assert (page.address, page.moved, page.gone, page._account) == (stranger.email, "", False, None)
+
+
+async def test_what_an_account_left_that_supabase_has_no_more_is_not_offered_as_a_file(operator, stranger, lead, moved):
+    moved.by_now = None
+    for asked in ({"user": str(stranger.user_id)}, {"lead": str(lead(stranger.email))}):
+        page = await shown(PersonState, operator, **asked)
+        assert (page.address, page.gone, page.stays) == (stranger.email, True, "")
+    assert str(PersonState.gone) in str(person._export())
+
+
+async def test_supabase_is_asked_once_and_the_database_whenever_the_page_is_read_again(
+    operator, stranger, owner, moved
+):
+    moved.by_now = stranger.email.upper()
+    asked = {"user": str(stranger.user_id)}
+    page = await shown(PersonState, operator, **asked)
+    set_role(owner, stranger.user_id, "admin")
+    page._unread = frozenset({"users"})
+    await page._look(operator, asked, page._unread)
+    assert (moved.asked, page.address, "admin revoke" in page.stays) == (1, stranger.email, True)
 
 
 async def test_what_an_account_left_that_supabase_has_no_more_is_found_and_forgotten_and_told_to_nobody(
@@ -112,7 +176,8 @@ async def test_a_page_says_that_nobody_can_say_whose_an_address_is(operator, str
     async def away(_: UUID) -> None:
         raise IdentityUnavailable
 
-    monkeypatch.setattr(kept, "address_of", away)
+    for module in (kept, accounts):
+        monkeypatch.setattr(module, "address_of", away)
     with pytest.raises(IdentityUnavailable):  # which every page of the console shows in place of what it has
         await shown(PersonState, operator, user=str(stranger.user_id))
     for ask in (person.look_for, exported, person.forget):
