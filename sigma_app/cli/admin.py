@@ -33,13 +33,14 @@ def grant(email: str) -> None:
 
 
 @command.command()
-@click.argument("email")
-def revoke(email: str) -> None:
+@click.argument("who", metavar="EMAIL")
+def revoke(who: str) -> None:
     """Make the account with this address an ordinary one again, at once: its open pages of the console are emptied.
 
-    Ends with 1 where it is none of an operator's.
+    EMAIL is what `admin list` shows of it: its id, where no address of it is known here. Ends with 1 where it is none
+    of an operator's.
     """
-    sys.exit(_revoke_from(email.strip()))
+    sys.exit(_revoke_from(who.strip()))
 
 
 @command.command("list")
@@ -66,13 +67,13 @@ def _grant_to(email: str) -> int:
     return 0
 
 
-def _revoke_from(email: str) -> int:
+def _revoke_from(who: str) -> int:
     with migrated_database(get_settings(), lambda _: None):
-        refused = asyncio.run(_revoke(email))
+        refused = asyncio.run(_revoke(who))
     if refused:
-        print(f"{email}: {refused}", file=sys.stderr)
+        print(f"{who}: {refused}", file=sys.stderr)
         return 1
-    print(f"{email}: no operator any more.")
+    print(f"{who}: no operator any more.")
     return 0
 
 
@@ -107,7 +108,7 @@ async def _grant(email: str) -> bool | None:
     return True
 
 
-async def _revoke(email: str) -> str:
+async def _revoke(who: str) -> str:
     """Take the role, first from what this database knows of it, and then at Supabase; why not, or ""."""
     from sigma_app.core.database import SERVICE, get_database
     from sigma_app.features.console.service import record, tell_of_operators
@@ -116,8 +117,8 @@ async def _revoke(email: str) -> str:
     from sigma_app.session.operators import has_role
 
     async with serving_requests():
-        # By the address that `admin list` shows, whatever has become of it: taking the role too often is soon mended.
-        account = await _ask("select sigma.find_account(%s) as id", email)
+        # By what `admin list` shows, whatever has become of it: taking the role too often is soon mended.
+        account = _id_of(who) or await _ask("select sigma.find_account(%s) as id", who)
         if account is None:
             return "no account with this address, so no operator. Nothing was changed."
         with _mendable():  # where taking it ended half-way, Supabase alone still says so
@@ -131,6 +132,13 @@ async def _revoke(email: str) -> str:
         async with get_database().transaction(SERVICE) as transaction:
             await tell_of_operators(transaction)  # only now: whoever asks earlier is told that they still are
     return ""
+
+
+def _id_of(who: str) -> UUID | None:
+    try:
+        return UUID(who)
+    except ValueError:
+        return None
 
 
 async def _ask(question: LiteralString, email: str) -> UUID | None:

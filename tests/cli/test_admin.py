@@ -99,3 +99,17 @@ async def test_the_role_goes_to_nobody_who_had_the_address_and_is_taken_by_the_o
         assert sigma.run("admin", "revoke", "new@example.com").returncode == 0
         assert await accounts.role_of(alice) is None
         assert sigma.run("admin", "list").stdout.startswith("Nobody yet")
+
+
+async def test_one_whose_address_somebody_else_signed_in_with_since_is_listed_and_revoked_by_id(
+    full: Sigma, owner: psycopg.Connection
+):
+    assert full.run("admin", "grant", "alice@example.com").returncode == 0
+    ((alice,),) = owner.execute(
+        "update auth.users set email = null where email = 'alice@example.com' returning id"
+    ).fetchall()
+    assert full.run("admin", "list").stdout == f"{alice}\n"
+    assert full.run("admin", "revoke", str(UUID(int=1))).returncode == 1
+    done = full.run("admin", "revoke", str(alice))
+    assert (done.returncode, done.stdout) == (0, f"{alice}: no operator any more.\n"), done.stderr
+    assert full.run("admin", "list").stdout.startswith("Nobody yet")
