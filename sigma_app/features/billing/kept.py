@@ -27,7 +27,8 @@ async def ids_of(known: Sequence[str]) -> list[str]:
     """
     if not known:
         return []
-    return [found for (found,) in await get_database().run(Step(SERVICE, _IDS, {"known": list(known)}))]
+    steps = Step(SERVICE, _UNCOMPILED), Step(SERVICE, _IDS, {"known": list(known)})
+    return [found for (found,) in await get_database().run(*steps)]
 
 
 async def ids_at_stripe(customers: Sequence[str]) -> list[str]:
@@ -72,6 +73,8 @@ array[event.customer, event.body #>> '{data,object,id}', event.body #>> '{data,o
   event.body #>> '{data,object,charge}', event.body #>> '{data,object,invoice}',
   event.body #>> '{data,object,parent,subscription_details,subscription}']
 """
+# How many ids belong together is estimated at millions, which Postgres would compile machine code for: half a second.
+_UNCOMPILED = "select set_config('jit', 'off', true)"
 _IDS = f"""
 with recursive known as (
   select unnest(%(known)s::text[]) as id
@@ -99,12 +102,12 @@ where source = 'stripe' and {_NAMED} && %(ids)s::text[] order by received_at, id
 """  # noqa: S608 - a piece of our own
 _CUSTOMERS = "select from billing.customers where id = any(cast(:ids as text[]))"
 _FORGET = text(f"""
-delete from sigma.webhook_events where source = 'stripe' and id in (
+delete from sigma.webhook_events where source = 'stripe' and id = any(array(
   select id from sigma.webhook_events as event
   where source = 'stripe' and {_NAMED} && cast(:ids as text[])
     and (handled_at is not null or not exists ({_CUSTOMERS}))
   for update skip locked
-)
+))
 """)  # noqa: S608 - pieces of our own
 # Counted, since to see whether there is one it would be looked for among all of them.
 _ENDED = text(f"""
