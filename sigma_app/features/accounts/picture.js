@@ -53,14 +53,16 @@
     show(form, null);
   };
 
-  // What was sent stays until the page has it: the picture before would be seen once more meanwhile.
+  // What was sent stays until the page has it, and the browser its bytes: else the picture before is seen once more.
   const showUntilReplaced = (form) => {
+    const { portrait } = parts(form);
     const sent = preview;
-    const replaced = new MutationObserver(() => {
+    const replaced = new MutationObserver(async () => {
       replaced.disconnect();
+      await portrait.querySelector("img:not([data-preview])")?.decode().catch(() => {}); // it may be another by then
       if (preview === sent) show(form, null);
     });
-    replaced.observe(parts(form).portrait, { childList: true, subtree: true, attributeFilter: ["src"] });
+    replaced.observe(portrait, { childList: true, subtree: true, attributeFilter: ["src"] });
   };
 
   const answered = (form, request) => {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import BrowserContext, Dialog, Page, expect
+from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
 
 from tests.browser.accounts.conftest import PASSWORD, Mailbox, Portal, Somebody
 
@@ -246,6 +246,23 @@ def test_a_picture_is_shown_before_it_is_sent_and_replaced_and_removed(
     page.get_by_role("button", name="Remove it").click()
     expect(shown).to_have_count(0)
     assert page.request.get(str(source)).status == 404
+
+
+def test_a_picture_that_was_sent_stays_until_the_page_has_its_bytes(
+    alice: Somebody, signed_in: SignedIn, tmp_path: Path
+):
+    page = signed_in(alice)
+    held: list[Route] = []
+    page.route("**/profile/picture?v=*", lambda route: held.append(route))
+    page.set_input_files("#picture", picture(tmp_path / "red.png", "red"))
+    page.get_by_role("button", name="Use this picture").click()
+    expect(page.get_by_role("img", name="Your picture", exact=True)).to_have_count(1)
+    while not held:
+        page.wait_for_timeout(20)
+    preview = page.locator("[data-preview]")
+    assert preview.count() == 1
+    held[0].continue_()
+    expect(preview).to_have_count(0)
 
 
 def test_what_is_no_picture_is_refused_with_a_reason(alice: Somebody, signed_in: SignedIn, tmp_path: Path):
