@@ -24,6 +24,7 @@ import psycopg
 from anyio import CancelScope
 from psycopg import AsyncClientCursor, AsyncConnection, AsyncCursor
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier, Literal
@@ -107,10 +108,19 @@ class _PooledConnection(AsyncConnection):
             raise
 
     async def close(self) -> None:
-        if self.closed and (pool := getattr(self, "_pool", None)):
-            await pool.putconn(self)
-        else:
-            await super().close()
+        try:
+            await self.leave()
+        finally:
+            if self.closed and (pool := getattr(self, "_pool", None)):
+                await pool.putconn(self)
+            else:
+                await super().close()
+
+    async def leave(self) -> None:
+        """Roll back the transaction, if any, of whoever was told to stop in it, or failed."""
+        if self.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            with CancelScope(shield=True), suppress(psycopg.OperationalError):  # a broken one is the pool's to replace
+                await self.rollback()
 
 
 def _becoming(actor: Actor) -> str:
@@ -286,12 +296,7 @@ class Database:
             async with self._connection() as connection:
                 await connection.execute(f"begin;{_becoming(actor)}".encode())  # one message
                 try:
-                    try:
-                        yield connection.cursor(row_factory=dict_row)
-                    except BaseException:
-                        with CancelScope(shield=True):  # whoever was told to stop leaves nothing half-done, either
-                            await connection.rollback()
-                        raise
+                    yield connection.cursor(row_factory=dict_row)
                     await connection.commit()
                 except psycopg.Error as error:
                     if error.sqlstate in _UNABLE:  # who waits for locks of their own tells that themselves
@@ -358,7 +363,10 @@ class Database:
                 yield connection
             finally:
                 self._lent -= 1
-                await self._pool.putconn(connection)
+                try:
+                    await connection.leave()
+                finally:
+                    await self._pool.putconn(connection)
         except PoolTimeout as error:
             raise (DatabaseBusy if self._lent == self._pool.max_size else DatabaseUnavailable) from error
         except psycopg.OperationalError as error:
@@ -371,7 +379,11 @@ class Database:
 
     async def _connection_for_sqlalchemy(self) -> AsyncConnection:
         connection = await self._pool.getconn()
-        await connection.set_autocommit(False)  # SQLAlchemy leaves BEGIN to the driver
+        try:
+            await connection.set_autocommit(False)  # SQLAlchemy leaves BEGIN to the driver
+        except BaseException:
+            await self._pool.putconn(connection)
+            raise
         return connection
 
 

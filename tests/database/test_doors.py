@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
+from anyio import create_task_group
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
@@ -320,6 +323,54 @@ class TestWhenTheDatabaseIsAway:
             with pytest.raises(DatabaseUnavailable):
                 await one.ping()
         await one.ping()
+
+
+async def by_run(database: Database) -> None:
+    await database.run(Step(SERVICE, "select 1"))
+
+
+async def by_cursor(database: Database) -> None:
+    async with database.cursor(SERVICE) as cursor:
+        await cursor.execute("select 1")
+
+
+async def by_transaction(database: Database) -> None:
+    async with database.transaction(SERVICE) as session:
+        await session.exec(text("select 1"))  # pyright: ignore[reportCallIssue, reportArgumentType] - of SQLAlchemy
+
+
+async def by_exchange(database: Database) -> None:
+    await database.exchange(Bound("select set_config('role', 'service_role', true)"), Bound("select 1"))
+
+
+async def stopped_once(door: Callable[[Database], Awaitable[None]], database: Database, turns: int) -> None:
+    """As asyncio stops a task."""
+    task = asyncio.ensure_future(door(database))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def stopped_for_good(door: Callable[[Database], Awaitable[None]], database: Database, turns: int) -> None:
+    """As anyio stops one, such as an answer whose client has gone: at whatever it waits for."""
+    async with create_task_group() as group:
+        group.start_soon(door, database)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("stopped", [stopped_once, stopped_for_good])
+@pytest.mark.parametrize("door", [by_run, by_cursor, by_transaction, by_exchange])
+async def test_wherever_somebody_is_told_to_stop_the_connection_goes_back_with_no_transaction_open(
+    one: Database, caplog: pytest.LogCaptureFixture, door, stopped
+):
+    for turns in range(80):
+        await stopped(door, one, turns)
+        await one.ping()
+    assert "rolling back returned connection" not in caplog.text
 
 
 async def test_what_psycopg_deallocates_after_a_rollback_is_prepared_again(login_url):
