@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -343,7 +344,7 @@ async def by_exchange(database: Database) -> None:
     await database.exchange(Bound("select set_config('role', 'service_role', true)"), Bound("select 1"))
 
 
-async def stopped_once(door: Callable[[Database], Awaitable[None]], database: Database, turns: int) -> None:
+async def stopped_once(door: Callable[[Database], Coroutine[Any, Any, None]], database: Database, turns: int) -> None:
     """As asyncio stops a task."""
     task = asyncio.ensure_future(door(database))
     for _ in range(turns):
@@ -353,7 +354,9 @@ async def stopped_once(door: Callable[[Database], Awaitable[None]], database: Da
         await task
 
 
-async def stopped_for_good(door: Callable[[Database], Awaitable[None]], database: Database, turns: int) -> None:
+async def stopped_for_good(
+    door: Callable[[Database], Coroutine[Any, Any, None]], database: Database, turns: int
+) -> None:
     """As anyio stops one, such as an answer whose client has gone: at whatever it waits for."""
     async with create_task_group() as group:
         group.start_soon(door, database)
