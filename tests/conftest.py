@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from sigma_app.core import login, migrations
+from sigma_app.core import jobs, login, migrations
 from sigma_app.core.database import Actor, Database, user_actor
 from sigma_app.embedded import postgres
 from sigma_app.settings import Settings
@@ -94,6 +94,12 @@ def no_leftovers(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_jobs_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers in this process run what a test queued, and not what is due at this minute, hour or night."""
+    monkeypatch.setattr(jobs.queue, "periodic_defaults", {"max_delay": -1})  # every tick is too long ago
 
 
 @pytest.fixture

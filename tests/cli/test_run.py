@@ -19,7 +19,7 @@ import pytest
 
 from sigma_app.cli import serving
 from tests.conftest import settings_for
-from tests.sigma import PROJECT_ROOT, Sigma, clean_environment, free_port
+from tests.sigma import PROJECT_ROOT, START_SECONDS, Sigma, clean_environment, free_port
 
 
 def join(sigma: Sigma, email: str) -> int:
@@ -39,7 +39,7 @@ def postmaster(sigma: Sigma) -> psutil.Process:
     return parent
 
 
-def wait_until(condition, seconds: float = 20) -> None:
+def wait_until(condition, seconds: float = START_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -248,7 +248,7 @@ def test_requests_connect_as_a_role_that_owns_nothing(sigma: Sigma):
     with sigma.database() as connection:
         users = connection.execute(
             "select distinct usename from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid()"
+            " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
         ).fetchall()
         owned = connection.execute(
             "select count(*) from pg_class where relowner = (select oid from pg_roles where rolname = 'authenticator')"

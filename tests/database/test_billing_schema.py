@@ -227,7 +227,7 @@ class TestAccess:
         with psycopg.connect(owner_url, autocommit=True) as listening:
             listening.execute("listen sigma_billing")
             set_access(owner, alice, True, "bought")
-            told = {notice.payload for notice in listening.notifies(timeout=1, stop_after=2)}
+            told = {notice.payload for notice in listening.notifies(timeout=10, stop_after=2)}
         hers = owner.execute("select id::text from sigma.sessions where user_id = %s", [alice.id]).fetchall()
         assert told == {row[0] for row in hers}
 
