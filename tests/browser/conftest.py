@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.chromium import launch_options
 from tests.sigma import PROJECT_ROOT, Sigma
 
 _PAUSE, _TRIES = 25, 800  # milliseconds between two looks, and how many
+
+expect.set_options(timeout=15_000)  # as long as an action may take; Playwright's own five seconds are few here
 
 _IN_A_MAIL = '"img-src data:"'  # the mailbox's policy: it loads no picture of a mail, and other tests' mails have some
 

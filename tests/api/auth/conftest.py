@@ -166,5 +166,6 @@ async def here(module_url: str, keys: Keys, tmp_path_factory: pytest.TempPathFac
     settings = settings_for(tmp_path_factory.mktemp("auth"))
     with psycopg.Connection[dict[str, Any]].connect(module_url, autocommit=True, row_factory=dict_row) as owner:
         async with Database(login.login_url(module_url), pool_size=4) as database:
+            database._pool.timeout = 60.0  # of fifty who come at once, the last waits for all others
             with serve_requests_from(database):
                 yield Here(Starlette(routes=app.routes(settings, keys)), settings, keys, owner)
