@@ -49,7 +49,7 @@ async def test_thirty_at_once_come_through(kind: Kind):
 
 
 @pytest.mark.parametrize(("number", "at_once"), [("2", 2), ("0", 0), ("29", 29), ("31", 30), ("100000", 30)])
-async def test_fewer_come_through_where_the_setting_says_so(number: str, at_once: int):
+async def test_fewer_come_through_where_the_setting_says_so(number: str, at_once: int, clock: Callable[[float], None]):
     assert await passed(limits(GOTRUE_RATE_LIMIT_OTP=number, **HEADER), "mail", request()) == at_once
 
 

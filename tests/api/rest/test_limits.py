@@ -74,7 +74,6 @@ async def test_a_database_that_is_away(settings, keys, monkeypatch):
 
 
 async def test_a_database_all_of_whose_connections_are_in_use(settings, keys, owner_url, monkeypatch):
-    monkeypatch.setattr("sigma_app.core.database.WAIT_SECONDS", 0.2)
     async with Database(login.login_url(owner_url), pool_size=1) as database:
         monkeypatch.setattr("sigma_app.core.database._serving", database)
         transport = httpx.ASGITransport(Starlette(routes=app.routes(settings, keys)))
@@ -82,7 +81,9 @@ async def test_a_database_all_of_whose_connections_are_in_use(settings, keys, ow
             client.headers["apikey"] = keys.service_role
             assert (await client.get("/things?limit=1")).status_code == 200
             async with database.cursor(SERVICE):
-                answer = await client.get("/things?limit=1")
+                with monkeypatch.context() as hasty:
+                    hasty.setattr(database._pool, "timeout", 0.2)
+                    answer = await client.get("/things?limit=1")
             assert (answer.status_code, answer.json()["code"]) == (504, "PGRST003")
             assert answer.headers["retry-after"] == "1"
             assert (await client.get("/things?limit=1")).status_code == 200
