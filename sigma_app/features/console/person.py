@@ -141,8 +141,7 @@ async def look_for(session: Session, address: str) -> UUID | None:
     Raises:
         NotAnOperator, and what `operations.find_person` raises: nothing is known.
     """
-    async with reading(session):  # which has to be left first: nobody holds two connections at a time
-        pass
+    await _refuse_others(session)
     return await operations.find_person(address, gone=True)
 
 
@@ -169,8 +168,7 @@ async def forget(session: Session, address: str) -> operations.Receipt:
         NotAnOperator, and what `operations.find_person_to_erase` raises: nothing was done.
         DatabaseUnavailable: it went away half way; forget them again.
     """
-    async with reading(session):
-        pass
+    await _refuse_others(session)
     account = await operations.find_person_to_erase(address)
     async with acting(session, "person.erase", account):
         pass
@@ -183,13 +181,22 @@ async def told(session: Session, address: str) -> AsyncIterator[bytes]:
     Raises:
         NotAnOperator, and what `operations.packed_person` raises: before the first piece.
     """
-    async with reading(session):
-        pass
+    await _refuse_others(session)
     account = await operations.find_person(address)
     async with acting(session, "person.export", account):
         pass
     async for piece in operations.packed_person(address):
         yield piece
+
+
+async def _refuse_others(session: Session) -> None:
+    """Refuse whoever is no operator.
+
+    Raises:
+        NotAnOperator, DatabaseUnavailable: it is none, or it could not be asked.
+    """
+    async with reading(session):  # left before anything else is asked: nobody holds two connections at a time
+        pass
 
 
 def _told(receipt: operations.Receipt) -> list[Fact]:
