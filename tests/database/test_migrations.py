@@ -201,7 +201,7 @@ def test_an_up_to_date_database_is_recognised_without_alembic_and_fast(owner_url
     )
     seconds, *imported = done.stdout.split()
     assert imported == ["False", "False"]
-    assert float(seconds) < 1  # measured 0.01; the machine may be busy
+    assert float(seconds) < 0.3  # measured 0.01; the machine may be busy
 
 
 def test_the_head_is_what_alembic_takes_for_it():

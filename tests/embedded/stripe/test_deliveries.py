@@ -81,7 +81,7 @@ def deliver(login_url: str):
 
 def queued(owner: psycopg.Connection) -> list[tuple]:
     return owner.execute(
-        "select status::text, attempts, scheduled_at is not null from procrastinate.procrastinate_jobs"
+        "select status::text, attempts, scheduled_at > now() from procrastinate.procrastinate_jobs"
         " where task_name = 'stripe:deliver' order by id"
     ).fetchall()
 

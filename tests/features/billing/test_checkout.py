@@ -359,11 +359,10 @@ class TestDoors:
         await faults.stop()
         assert (await self.post(shop, "/billing/checkout", cookie, plan=MONTHLY)).status_code == 200
 
-    async def test_too_many_clicks_are_asked_to_wait(self, shop: Till, cookie):
-        answers = [await self.post(shop, "/billing/portal", cookie) for _ in range(13)]
-        refused = [answer for answer in answers if answer.status_code == 429]
-        assert refused  # the eleventh, or a later one where a minute turns meanwhile
-        assert refused[0].headers["retry-after"]
+    async def test_too_many_clicks_are_asked_to_wait(self, shop: Till, cookie, clock):
+        answers = [await self.post(shop, "/billing/portal", cookie) for _ in range(11)]
+        assert answers[-1].status_code == 429
+        assert answers[-1].headers["retry-after"]
 
 
 async def test_the_plans_are_shown_as_stripe_has_them(shop: Till):

@@ -100,9 +100,9 @@ class TestAddresses:
 class TestTooOften:
     """Whoever clicks without end keeps nobody else waiting."""
 
-    async def test_at_the_forms(self, shop: Till, cookie, bobs_cookie):
-        clicks = [(await post(shop, "/billing/portal", bobs_cookie)).status_code for _ in range(13)]
-        assert 429 in clicks  # the eleventh, or a later one where a minute turns meanwhile
+    async def test_at_the_forms(self, shop: Till, cookie, bobs_cookie, clock):
+        clicks = [(await post(shop, "/billing/portal", bobs_cookie)).status_code for _ in range(11)]
+        assert clicks[-1] == 429
         assert (await post(shop, "/billing/portal", cookie)).status_code == 303
 
     async def test_on_the_way_back(self, shop: Till, session, bob):
